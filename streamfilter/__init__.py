@@ -1,0 +1,68 @@
+"""Filter, reshape and guard the text of language models while it is still arriving.
+
+import streamfilter as sf
+from streamfilter.detectors import EMAIL
+
+async with sf.Redact(EMAIL)(tokens) as stream:
+    async for text in stream:
+        print(text, end="", flush=True)
+"""
+
+from streamfilter.context import Context, Finding, Report
+from streamfilter.errors import Blocked, LimitExceeded, MalformedInput, ProviderError, StreamFilterError
+from streamfilter.items import (
+    Channel,
+    End,
+    Event,
+    Failure,
+    Finish,
+    Item,
+    Raw,
+    TextDelta,
+    ToolCall,
+    Usage,
+)
+from streamfilter.machine import Machine, TextMachine, mapping
+from streamfilter.matching import Match, Rule
+from streamfilter.pipeline import Pipeline, Stage, TextStage, stage
+from streamfilter.stream import Stream, SyncStream
+from streamfilter.text import Block, Drop, MapText, Redact, Replace, StopAt, Tap
+
+__all__ = [
+    "Block",
+    "Blocked",
+    "Channel",
+    "Context",
+    "Drop",
+    "End",
+    "Event",
+    "Failure",
+    "Finding",
+    "Finish",
+    "Item",
+    "LimitExceeded",
+    "Machine",
+    "MalformedInput",
+    "MapText",
+    "Match",
+    "Pipeline",
+    "ProviderError",
+    "Raw",
+    "Redact",
+    "Replace",
+    "Report",
+    "Rule",
+    "Stage",
+    "StopAt",
+    "Stream",
+    "StreamFilterError",
+    "SyncStream",
+    "Tap",
+    "TextDelta",
+    "TextMachine",
+    "TextStage",
+    "ToolCall",
+    "Usage",
+    "mapping",
+    "stage",
+]

@@ -1,0 +1,83 @@
+"""What one stream is started with, and what its stages found.
+
+A `Context` is the caller's and may serve many streams; a `Report` belongs to one. Neither ever holds text that was redacted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from streamfilter.items import Channel
+
+MAX_FINDINGS = 10_000
+"""Findings that a report keeps one by one; beyond it they are only counted, so that a report on an endless stream stays bounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a stage found, and what it did. It never holds the text.
+
+    Attributes:
+        rule: the name of the rule.
+        action: `"redact"`, `"replace"`, `"block"` or `"stop"`; `"release"` for a match given up because of `overflow="release"`.
+        channel: where.
+        start: its first character, counted in the channel's text as it reached the stage.
+        end: the character after its last; None if the stream ended, or the limit was reached, before that was known.
+        tags: the tags of the stream's context.
+    """
+
+    rule: str
+    action: str
+    channel: Channel
+    start: int
+    end: int | None
+    tags: Mapping[str, object] = field(default_factory=dict, compare=False)
+
+
+@dataclass(slots=True)
+class Report:
+    r"""What the stages of one stream have found so far.
+
+    Attributes:
+        counts: findings per rule.
+        findings: the first `MAX_FINDINGS` of them, in the order in which they were decided.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> with sf.Redact(r"\d+").iter(["a1b", "22"]) as stream:
+        ...     "".join(stream), stream.report.counts
+        ('a[redacted]b[redacted]', {'redacted': 2})
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stream is started with: `stage(source, context=Context(tags={"tenant": "acme"}, observe=[audit]))`.
+
+    Args:
+        tags: whatever names the stream for those who watch it; they are on every `Finding`.
+        observe: called with each `Finding` as it happens. What an observer raises ends the stream.
+    """
+
+    tags: Mapping[str, object] = field(default_factory=dict)
+    observe: Sequence[Callable[[Finding], object]] = ()
+    report: Report = field(default_factory=Report, init=False, compare=False)
+
+    def started(self) -> Context:
+        """The same context with an empty report: what one stream gets."""
+        return dataclasses.replace(self)
+
+    def found(self, rule: str, action: str, channel: Channel, start: int, end: int | None) -> None:
+        """Report a finding. Offsets count the characters of the channel's text as it reached the stage."""
+        finding = Finding(rule, action, channel, start, end, self.tags)
+        report = self.report
+        report.counts[rule] = report.counts.get(rule, 0) + 1
+        if len(report.findings) < MAX_FINDINGS:
+            report.findings.append(finding)
+        for observer in self.observe:
+            observer(finding)

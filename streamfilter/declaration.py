@@ -1,0 +1,125 @@
+"""Declared values: frozen, validated dataclasses that are recipes for something compiled.
+
+Stages and rules are such values. The fields are the whole definition: what is validated, shown, compared, hashed, pickled. What is
+compiled from them is kept beside and left out of all that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, dataclass_transform
+
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic.dataclasses import dataclass
+from pydantic_core import ArgsKwargs
+
+C = TypeVar("C")
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, Field))
+def declared(cls: type[C]) -> type[C]:
+    """Make a class a frozen pydantic dataclass whose constructor raises a `ValueError` of one line.
+
+    Example:
+        >>> @declared
+        ... class Size(Declared):
+        ...     chars: int
+        >>> Size(3)
+        Size(3)
+        >>> Size("many")
+        Traceback (most recent call last):
+        ...
+        ValueError: Size: chars: Input should be a valid integer, unable to parse string as an integer
+    """
+    config = ConfigDict(extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
+    made = dataclass(frozen=True, repr=False, config=config)(cls)
+    validate = made.__init__
+
+    @functools.wraps(validate)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            validate(self, *args, **kwargs)
+        except ValidationError as error:
+            raise ValueError(f"{cls.__name__}: {_problem(made, error)}") from None
+
+    made.__init__ = init  # type: ignore[method-assign]  # pydantic's own message spans lines, and names a web site
+    return cast("type[C]", made)
+
+
+def _problem(cls: type, error: ValidationError) -> str:
+    """The first thing that is wrong. Of a tuple with a bad element pydantic goes on to say that it has too few."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = list(first["loc"])
+    if place and isinstance(place[0], int):  # given by position
+        place[0] = [field.name for field in dataclasses.fields(cls) if field.init and not field.kw_only][place[0]]
+    where = ".".join(map(str, place))
+    what = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {what}" if where else what
+
+
+@declared
+class Declared:
+    """The base of declared values."""
+
+    _variadic: ClassVar[str] = ""
+    """The name of the field that positional arguments fill together."""
+
+    def compile(self) -> None:
+        """Check what validation cannot, and make what uses of this value share. Called once, when it is built.
+
+        Raises:
+            ValueError: the fields are valid one by one, and yet make no sense.
+        """
+
+    def __post_init__(self) -> None:
+        self.compile()
+
+    if not TYPE_CHECKING:  # a type checker takes __new__ for the signature of the class
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            if "__pydantic_fields__" not in cls.__dict__:
+                raise TypeError(f"class {cls.__name__} is not declared: write @sf.stage above it")
+            return super().__new__(cls)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, given: Any) -> Any:
+        if not (cls._variadic and isinstance(given, ArgsKwargs) and given.args):
+            return given
+        named = given.kwargs or {}
+        if cls._variadic in named:
+            raise ValueError(f"{cls._variadic} are given twice, by position and by name")
+        return {**named, cls._variadic: given.args}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(cast("Any", self))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+        self.compile()
+
+    def __repr__(self) -> str:
+        placed: list[str] = []
+        named: list[str] = []
+        for field in dataclasses.fields(cast("Any", self)):
+            value = getattr(self, field.name)
+            if field.name == self._variadic:
+                placed += map(show, value)
+            elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+                placed.append(show(value))
+            elif value != field.default:
+                named.append(f"{field.name}={show(value)}")
+        return f"{type(self).__name__}({', '.join(placed + named)})"
+
+
+def show(value: object) -> str:
+    """A value as one would write it: functions by their names.
+
+    Example:
+        >>> show(str.upper), show(1)
+        ('str.upper', '1')
+    """
+    name = getattr(value, "__qualname__", None)
+    return name if isinstance(name, str) and callable(value) else repr(value)

@@ -1,0 +1,90 @@
+"""Every exception of this library's own.
+
+No message here, or anywhere else in the package, holds text that was held or redacted: errors end up in logs.
+The exceptions of a source, a consumer or a user's function are never wrapped in one of these.
+"""
+
+from __future__ import annotations
+
+
+class StreamFilterError(Exception):
+    """The base of every exception that this library defines.
+
+    Example:
+        >>> issubclass(Blocked, StreamFilterError)
+        True
+    """
+
+
+class Blocked(StreamFilterError):
+    """A rule of `Block` matched: everything before the match was delivered, and nothing of the match.
+
+    Attributes:
+        rule: the name of the rule.
+        offset: where the match began, in characters of that channel's text as it reached the stage.
+        channel: the kind of text it was found in (`"answer"`, `"reasoning"`, …).
+
+    Example:
+        >>> Blocked("canary", 120, "answer")
+        Blocked('rule canary matched at character 120 of the answer')
+    """
+
+    def __init__(self, rule: str, offset: int, channel: str = "answer") -> None:
+        super().__init__(f"rule {rule} matched at character {offset} of the {channel}")
+        self.rule = rule
+        self.offset = offset
+        self.channel = channel
+
+    def __reduce__(self) -> tuple[type[Blocked], tuple[str, int, str]]:
+        return type(self), (self.rule, self.offset, self.channel)
+
+
+class LimitExceeded(StreamFilterError):
+    """A declared limit was reached, and its policy is to raise.
+
+    Example:
+        >>> LimitExceeded("max_hold", 1000, "rule redacted at character 17 of the answer")
+        LimitExceeded('max_hold of 1000 exceeded: rule redacted at character 17 of the answer')
+    """
+
+    def __init__(self, limit: str, value: int, where: str) -> None:
+        super().__init__(f"{limit} of {value} exceeded: {where}")
+        self.limit = limit
+        self.value = value
+        self.where = where
+
+    def __reduce__(self) -> tuple[type[LimitExceeded], tuple[str, int, str]]:
+        return type(self), (self.limit, self.value, self.where)
+
+
+class MalformedInput(StreamFilterError):
+    """The source sent something that is not what its format allows.
+
+    Attributes:
+        problem: what was wrong, without quoting the input.
+        offset: where, in bytes or characters from the beginning of the source.
+
+    Example:
+        >>> MalformedInput("the data of an event is not JSON", 512)
+        MalformedInput('the data of an event is not JSON, at offset 512')
+    """
+
+    def __init__(self, problem: str, offset: int) -> None:
+        super().__init__(f"{problem}, at offset {offset}")
+        self.problem = problem
+        self.offset = offset
+
+    def __reduce__(self) -> tuple[type[MalformedInput], tuple[str, int]]:
+        return type(self), (self.problem, self.offset)
+
+
+class ProviderError(StreamFilterError):
+    """The provider reported an error in the middle of its stream, and the consumer reads plain text.
+
+    Attributes:
+        payload: the provider's own error object, as it came. It is not part of the message: a provider may quote the prompt in it.
+    """
+
+    def __init__(self, payload: object = None) -> None:
+        super().__init__("the provider reported an error in its stream (see .payload)")
+        self.payload = payload

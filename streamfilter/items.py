@@ -1,0 +1,196 @@
+"""What flows through a pipeline: text, and events that have a place in it.
+
+An item is a `str` (plain text) or an `Event`. This module knows nothing of machines, stages or providers; it only fixes what an
+item says about itself: which text it belongs to (`Channel`) and how far it may overtake that text (`Scope`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+Key: TypeAlias = tuple[Hashable, ...]
+
+
+class Channel(NamedTuple):
+    """Which text a piece belongs to.
+
+    Args:
+        kind: `"answer"`, `"reasoning"`, `"refusal"`, `"tool_arguments"`, or a kind of one's own.
+        key: a path from the widest to the narrowest part: (response, choice, block or call, …). Plain text has none.
+
+    Example:
+        >>> Channel("answer", (0, 1)).choice
+        (0, 1)
+    """
+
+    kind: str = "answer"
+    key: Key = ()
+
+    @property
+    def choice(self) -> Key:
+        """The part of the key that names one answer among several: (response, choice)."""
+        return self.key[:2]
+
+
+PLAIN = Channel()
+"""The channel of plain `str` items."""
+
+Scope: TypeAlias = Channel | Key | None
+"""Where an event stands. A `Channel`: pinned there, it leaves once all text before it in that channel has left. A key prefix: a
+barrier, every run under it settles first and ends; `()` is everything. `None`: nowhere, it passes at once."""
+
+
+def covers(scope: Channel | Key, channel: Channel) -> bool:
+    """Whether a barrier of this scope ends the runs of that channel.
+
+    Example:
+        >>> covers((0, 1), Channel("answer", (0, 1, "content"))), covers((), PLAIN), covers((0,), Channel(key=(1,)))
+        (True, True, False)
+    """
+    if isinstance(scope, Channel):
+        return scope == channel
+    return channel.key[: len(scope)] == scope
+
+
+@dataclass(slots=True, kw_only=True)
+class Event:
+    """Something in a stream that is not plain text. Subclass it (as a dataclass) for events of your own.
+
+    Args:
+        scope: how it is ordered against text; see `Scope`. By default it is pinned to plain text.
+        boundary: if pinned, whether it also ends the run: text before it settles, and no match spans it.
+        origin: the provider's chunk it came on, if any.
+
+    Example:
+        >>> @dataclass
+        ... class Citation(Event):
+        ...     number: int
+        >>> Citation(3)
+        Citation(scope=Channel(kind='answer', key=()), boundary=False, number=3)
+    """
+
+    scope: Scope = PLAIN
+    boundary: bool = False
+    origin: object = field(default=None, repr=False, compare=False)
+
+
+class TextDelta(Event):
+    """A piece of text with a place in a provider's stream.
+
+    Args:
+        text: the piece.
+        channel: which text it continues.
+        origin: the provider's chunk that brought it; it is carried along, never compared.
+
+    Example:
+        >>> TextDelta("Hel", Channel("answer", (0, 0)))
+        TextDelta('Hel', Channel(kind='answer', key=(0, 0)))
+    """
+
+    # Written by hand: this is the one event built on every chunk, and it has a channel where the others have a scope.
+    __slots__ = ("channel", "text")
+
+    def __init__(self, text: str, channel: Channel = PLAIN, origin: object = None) -> None:
+        self.text = text
+        self.channel = channel
+        self.origin = origin
+
+    @property
+    def scope(self) -> Channel:  # type: ignore[override]  # a delta stands in its channel, and nowhere else
+        """Its channel."""
+        return self.channel
+
+    @property
+    def boundary(self) -> bool:  # type: ignore[override]  # text never ends a run
+        """Never."""
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TextDelta):
+            return NotImplemented
+        return self.text == other.text and self.channel == other.channel
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"TextDelta({self.text!r}, {self.channel!r})"
+
+
+@dataclass(slots=True)
+class ToolCall(Event):
+    """A tool call begins; its arguments follow as `TextDelta`s of `arguments`.
+
+    Args:
+        id: the provider's name for the call, if it gave one.
+        name: the tool.
+        arguments: the channel of the call's arguments; the event is pinned there, so it always comes before them.
+    """
+
+    id: str | None
+    name: str | None
+    arguments: Channel
+
+
+@dataclass(slots=True)
+class Finish(Event):
+    """One choice is complete: a barrier over it.
+
+    Args:
+        reason: the provider's word for why (`"stop"`, `"length"`, `"tool_calls"`, `"content_filter"`, …).
+    """
+
+    reason: str
+
+
+@dataclass(slots=True)
+class Usage(Event):
+    """Token counts. They are kept when all else of a stopped choice is swallowed.
+
+    Args:
+        usage: the provider's own object.
+    """
+
+    usage: object
+
+
+@dataclass(slots=True)
+class Failure(Event):
+    """The provider reports an error in mid-stream: a barrier over everything.
+
+    Args:
+        error: the provider's own object.
+    """
+
+    error: object
+    scope: Scope = field(default=(), kw_only=True)
+
+
+@dataclass(slots=True)
+class Raw(Event):
+    """A part of the provider's stream that is neither text nor one of the events above, as it came.
+
+    Args:
+        chunk: the provider's own object.
+    """
+
+    chunk: object
+
+
+@dataclass(slots=True)
+class End(Event):
+    """The stream is over by decision of a stage: a barrier over everything, and the last item a machine gives.
+
+    Args:
+        reason: why, in one word (`"stop"`, `"blocked"`, `"error"`).
+        error: raised to the consumer once everything before it was delivered.
+    """
+
+    reason: str
+    error: BaseException | None = None
+    scope: Scope = field(default=(), kw_only=True)
+
+
+Item: TypeAlias = str | Event
+"""What a text pipeline reads and gives."""

@@ -1,0 +1,247 @@
+"""Rules, and what they mean on a whole text. Engines are held against `find_all`, which is written to be read, not to be fast."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeAlias, cast
+
+import regex
+from pydantic import BeforeValidator, Field
+
+from streamfilter.declaration import Declared, declared
+from streamfilter.matching.syntax import Refused, Tree, lookbehind, parse
+
+MAX_LOOKBEHIND_CHARS = 10_000
+"""How far back a rule may look: every stream keeps so much released text readable."""
+
+
+@declared
+class Rule(Declared):
+    r"""A named pattern.
+
+    Args:
+        name: shown in replacements, reports and errors.
+        pattern: in the syntax of the `regex` module (version 0, unless it says `(?V1)`).
+        check: asked about each match with its text; a match for which it is not true is no match. A checksum, for example.
+        flags: of `regex`.
+        lists: the named lists of the pattern (`\L<name>`), as (name, words).
+
+    Raises:
+        ValueError: the pattern is invalid, or cannot be streamed exactly; the message says what and where.
+
+    Example:
+        >>> Rule("order", r"ORD-\d+")
+        Rule('order', 'ORD-\\d+')
+        >>> Rule("cut", r"a\Kb")
+        Traceback (most recent call last):
+        ...
+        ValueError: Rule: pattern cannot be streamed exactly: \K at position 1: it gives back decided text; use a lookbehind
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    pattern: str
+    check: Callable[[str], object] | None = None
+    flags: int = 0
+    lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def compile(self) -> None:
+        try:
+            tree = parse(self.pattern, self.flags)
+        except Refused as refused:
+            problem = f"pattern cannot be streamed exactly: {refused}"
+        else:
+            problem = ""
+        try:
+            # What is refused is not compiled: some of it makes `regex` run out of memory.
+            compiled = problem or regex.compile(self.pattern, self.flags, **named_lists(self))
+        except (regex.error, KeyError) as error:
+            raise ValueError(f"pattern is not valid: {error}") from None
+        if not problem:
+            try:
+                reach = lookbehind(tree.root)
+                if reach > MAX_LOOKBEHIND_CHARS:
+                    problem = (
+                        f"pattern cannot be streamed: it looks back {reach} characters, at most {MAX_LOOKBEHIND_CHARS} can be kept"
+                    )
+            except Refused as refused:
+                problem = f"pattern cannot be streamed exactly: {refused}"
+        if problem:
+            raise ValueError(problem)
+        object.__setattr__(self, "_tree", tree)
+        object.__setattr__(self, "_reach", max(1, reach))
+        object.__setattr__(self, "_compiled", compiled)
+
+    @property
+    def tree(self) -> Tree:
+        """The pattern, parsed."""
+        return cast("Tree", self.__dict__["_tree"])
+
+    @property
+    def context(self) -> int:
+        """How many characters to the left of a match it may look at; at least one, which tells the text's beginning."""
+        return cast("int", self.__dict__["_reach"])
+
+    @property
+    def compiled(self) -> regex.Pattern[str]:
+        """The pattern, as `regex` compiles it."""
+        return cast("regex.Pattern[str]", self.__dict__["_compiled"])
+
+
+def as_rule(given: object) -> object:
+    r"""A pattern as a rule named "redacted"; anything else as it is.
+
+    A compiled pattern is taken by its source, flags and named lists. One of the standard library's `re` then means what `regex`
+    makes of it: the two differ on `\w` for 30,468 code points, on `\d` for 110, on `\s` for 4.
+    """
+    if isinstance(given, str):
+        return Rule("redacted", given)
+    if isinstance(given, regex.Pattern):
+        lists = tuple((name, tuple(sorted(words))) for name, words in given.named_lists.items())
+        return Rule("redacted", given.pattern, flags=given.flags & ~regex.UNICODE & ~regex.VERSION0, lists=lists)
+    if isinstance(given, re.Pattern):
+        if not isinstance(given.pattern, str):
+            raise ValueError("the pattern is for bytes: a pattern for str is needed")
+        same = {
+            re.ASCII: regex.ASCII,
+            re.IGNORECASE: regex.IGNORECASE,
+            re.MULTILINE: regex.MULTILINE,
+            re.DOTALL: regex.DOTALL,
+            re.VERBOSE: regex.VERBOSE,
+        }
+        return Rule("redacted", given.pattern, flags=sum(flag for each, flag in same.items() if given.flags & each))
+    if not isinstance(given, Rule | Mapping):
+        raise ValueError(f"a Rule or a pattern is needed, not {type(given).__qualname__}")
+    return given
+
+
+RuleLike: TypeAlias = Annotated[Rule, BeforeValidator(as_rule)]
+"""A `Rule`, or a pattern (a str, or compiled by `regex` or `re`) that becomes one named "redacted"."""
+
+
+class Match:
+    """A decided match, as templates and callables see it: the part of `regex.Match` that does not depend on the cuts.
+
+    Attributes:
+        rule: what matched.
+    """
+
+    __slots__ = ("_inner", "_shift", "rule")
+
+    def __init__(self, rule: Rule, inner: regex.Match[str], shift: int = 0) -> None:
+        self.rule = rule
+        self._inner = inner
+        self._shift = shift  # between the searched buffer and the text
+
+    def group(self, *groups: int | str) -> Any:
+        """As `regex.Match.group`."""
+        return self._inner.group(*groups)
+
+    __getitem__ = group
+
+    def groups(self, default: Any = None) -> tuple[Any, ...]:
+        """As `regex.Match.groups`."""
+        return self._inner.groups(default)
+
+    def groupdict(self, default: Any = None) -> dict[str, Any]:
+        """As `regex.Match.groupdict`."""
+        return self._inner.groupdict(default)
+
+    def expand(self, template: str) -> str:
+        """As `regex.Match.expand`."""
+        return self._inner.expand(template)
+
+    def start(self, group: int | str = 0) -> int:
+        """Where a group begins, in characters of the channel's text; -1 if it took no part."""
+        at = self._inner.start(group)
+        return at if at < 0 else at + self._shift
+
+    def end(self, group: int | str = 0) -> int:
+        """Where a group ends, in characters of the channel's text; -1 if it took no part."""
+        at = self._inner.end(group)
+        return at if at < 0 else at + self._shift
+
+    def span(self, group: int | str = 0) -> tuple[int, int]:
+        """Where a group begins and ends."""
+        return self.start(group), self.end(group)
+
+    @property
+    def lastgroup(self) -> str | None:
+        """As `regex.Match.lastgroup`."""
+        return self._inner.lastgroup
+
+    @property
+    def lastindex(self) -> int | None:
+        """As `regex.Match.lastindex`."""
+        return self._inner.lastindex
+
+    def __repr__(self) -> str:
+        return f"<match of {self.rule.name} at {self.start()}>"  # never the text
+
+
+# ------------------------------------------------------------------ the meaning, on a whole text
+
+
+def match_at(rules: Sequence[Rule], text: str, start: int, *, advance: bool = False) -> Match | None:
+    """The match at one place: of the first rule that matches there and whose check agrees.
+
+    Args:
+        advance: the match before was empty and ended here, so this one may not be empty.
+    """
+    for rule in rules:
+        pattern = advancing(rule) if advance else rule.compiled
+        found = pattern.match(text, start)
+        if found is not None and (rule.check is None or rule.check(found.group())):
+            return Match(rule, found)
+    return None
+
+
+def find_all(rules: Sequence[Rule], text: str) -> Iterator[Match]:
+    """All matches in a whole text: the definition of what several rules mean. For one rule without a check, `regex.finditer`.
+
+    Example:
+        >>> [match.span() for match in find_all([Rule("a", "ab|c"), Rule("b", "b+")], "abbc")]
+        [(0, 2), (2, 3), (3, 4)]
+    """
+    at = 0
+    empty_at = -1  # where the match before ended, if it was empty
+    while at <= len(text):
+        found = match_at(rules, text, at, advance=at == empty_at)
+        if found is None:
+            at += 1
+            continue
+        yield found
+        at = found.end()
+        empty_at = at if found.start() == at else -1
+
+
+def replace_all(rules: Sequence[Rule], text: str, to: Callable[[Match], str], count: int = 0) -> str:
+    r"""A whole text with its matches replaced; for one rule without a check, `regex.sub`.
+
+    Example:
+        >>> replace_all([Rule("digits", r"\d+")], "a1b22", lambda match: "#")
+        'a#b#'
+    """
+    out: list[str] = []
+    at = 0
+    for number, found in enumerate(find_all(rules, text), 1):
+        out += [text[at : found.start()], to(found)]
+        at = found.end()
+        if number == count:
+            break
+    return "".join(out) + text[at:]
+
+
+def advancing(rule: Rule) -> regex.Pattern[str]:
+    """The rule's pattern for a match that may not be empty where the search begins."""
+    return regex.compile(f"(?:{_closed(rule)})(?!\\G)", rule.flags, **named_lists(rule))
+
+
+def named_lists(rule: Rule) -> dict[str, Any]:
+    """The named lists of a rule as `regex.compile` takes them."""
+    return dict(rule.lists)
+
+
+def _closed(rule: Rule) -> str:
+    """The pattern so that it can be put into parentheses: a comment of a verbose one could swallow the closing one."""
+    return rule.pattern + "\n" if rule.flags & regex.VERBOSE or "(?x" in rule.pattern else rule.pattern

@@ -1,0 +1,608 @@
+"""The syntax of `regex` patterns: text to tree, as far as an engine must understand a pattern to stream it exactly.
+
+A tree keeps the source of whatever matches exactly one character and never looks into it: classes mean what `regex` says. What a
+tree does know is what an engine must treat apart: assertions, repeats, groups, references. Constructs that cannot be streamed are
+refused here, with the reason; whether a pattern is valid at all is left to `regex.compile`.
+
+The module `regex` has a parser of its own, but a private one, which moves between versions.
+Source of the syntax: the documentation of `regex` 2026.11.15, and its behaviour where that is silent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import regex
+
+UNBOUNDED = 1 << 30
+"""A width with no upper bound."""
+
+
+class Refused(ValueError):
+    """A construct that cannot be streamed exactly, or is not understood.
+
+    Attributes:
+        construct: the part of the pattern, as written.
+        position: where it stands, in characters from the pattern's beginning.
+        reason: why it is refused, or what would be right.
+    """
+
+    def __init__(self, construct: str, position: int, reason: str) -> None:
+        super().__init__(f"{construct} at position {position}: {reason}")
+        self.construct = construct
+        self.position = position
+        self.reason = reason
+
+
+# ------------------------------------------------------------------ the tree
+
+
+@dataclass(frozen=True, slots=True)
+class Char:
+    """Anything that matches exactly one character: a literal, an escape, a class, a dot."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    r"""An atom of a varying number of characters: `\X`, `\R`, `\L<name>`."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    r"""A zero-width test: `^ $ \A \Z \b \B \m \M`. `$` is told apart under `(?m)`: `$m`."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """Inline flags that hold from here to the end of the group: `(?i)`."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    r"""What a group has matched, once more: `\1`, `(?P=name)`."""
+
+    group: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A group's pattern, once more: `(?1)`, `(?&name)`. The group may come later."""
+
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """One after the other."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The first that leads to a match."""
+
+    branches: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A numbered group."""
+
+    body: Node
+    group: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group that captures nothing, by its opening: `(?:`, `(?i-s:`, `(?>`. A branch reset is `(?:`, its numbers are resolved."""
+
+    opening: str
+    body: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A lookaround, by its opening: `(?=`, `(?!`, `(?<=`, `(?<!`."""
+
+    opening: str
+    body: Node
+
+    @property
+    def behind(self) -> bool:
+        """Whether it looks to the left."""
+        return "<" in self.opening
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """`(?(1)yes|no)`, `(?(?=ahead)yes|no)`, or `(?(DEFINE)…)`, whose test is None."""
+
+    test: int | Look | None
+    body: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Something, several times. `mode` is "" (greedy), "?" (lazy) or "+" (possessive)."""
+
+    body: Node
+    least: int
+    most: int
+    source: str
+    mode: str
+
+
+Node: TypeAlias = (
+    Char | Several | Edge | Flags | Reference | Call | Sequence | Choice | Capture | Group | Look | Conditional | Repeat
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A whole pattern.
+
+    Attributes:
+        root: its tree.
+        names: the number of each named group.
+        version1: whether it has the set operations and scopes of `(?V1)`.
+        flags: the letters of the flags given beside the pattern, without the verbose one, which parsing has used up.
+    """
+
+    root: Node
+    names: dict[str, int]
+    version1: bool
+    flags: str
+
+    def number(self, ref: str) -> int:
+        """The number of a group named by number or name; 0 if there is none."""
+        return int(ref) if ref.isdecimal() else self.names.get(ref, 0)
+
+
+# ------------------------------------------------------------------ parsing
+
+_REFUSED_FLAGS = {
+    regex.BESTMATCH: "BESTMATCH needs all of the text before it can say which match is best",
+    regex.ENHANCEMATCH: "ENHANCEMATCH is for fuzzy matching, which needs all of the text",
+    regex.FULLCASE: "full case-folding can match several characters with one, and is not decided at the end of what has arrived",
+    regex.LOCALE: "LOCALE is for bytes",
+    regex.POSIX: "POSIX matching wants the longest match, and so needs all of the text",
+    regex.REVERSE: "REVERSE searches from the end of the text",
+    regex.WORD: "WORD uses Unicode's default boundaries, which look ahead without bound",
+}
+_REFUSED_LETTERS = {
+    letter: _REFUSED_FLAGS[flag]
+    for letter, flag in {
+        "b": regex.BESTMATCH,
+        "e": regex.ENHANCEMATCH,
+        "f": regex.FULLCASE,
+        "L": regex.LOCALE,
+        "p": regex.POSIX,
+        "r": regex.REVERSE,
+        "w": regex.WORD,
+    }.items()
+}
+_KEPT_FLAGS = {regex.ASCII: "a", regex.IGNORECASE: "i", regex.MULTILINE: "m", regex.DOTALL: "s"}
+
+_QUANTIFIER = regex.compile(r"([*+?]|\{(?:\d+(?:,\d*)?|,\d*)\})([?+]?)")
+_BRACES = regex.compile(r"\{[^{}]*\}")
+_FLAG_GROUP = regex.compile(r"\(\?((?:[a-zA-UW-Z]|V[01])*)(?:-([a-zA-Z]+))?([:)])")
+_VERSION1 = regex.compile(r"\(\?[a-zA-Z]*V1")
+_NAMED_GROUP = regex.compile(r"\(\?P?<([^\W\d]\w*)>")
+_CALL = regex.compile(r"\(\?(?:R|&(?P<name>\w+)|P>(?P<name>\w+)|(?P<number>[+-]?\d+))\)")
+_REFERENCE = regex.compile(r"\(\?P=(\w+)\)")
+_TEST = regex.compile(r"\(\?\((?:(?P<number>\d+)|(?P<name>\w+))\)")
+_LONG_ESCAPE = regex.compile(
+    r"\\(?:[pP](?:\{[^}]*\}|.)|N\{[^}]*\}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|0[0-7]{0,2}|[0-7]{3})"
+)
+_GROUP_ESCAPE = regex.compile(r"\\(?:g<(?P<ref>\w+)>|(?P<ref>[1-9]\d?))")
+_LIST_ESCAPE = regex.compile(r"\\L<\w+>")
+_EDGES = {"b": r"\b", "B": r"\B", "m": r"\m", "M": r"\M", "A": "^", "Z": r"\Z", "z": r"\Z"}
+
+
+def parse(pattern: str, flags: int = 0) -> Tree:
+    r"""The tree of a pattern.
+
+    Args:
+        pattern: in the syntax of `regex`.
+        flags: of `regex.compile`.
+
+    Raises:
+        Refused: it has a construct that cannot be streamed exactly.
+
+    Example:
+        >>> parse(r"a\b").root
+        Sequence(items=(Char(source='a'), Edge(kind='\\b')))
+    """
+    return _Parser(pattern, flags).tree()
+
+
+class _Parser:
+    def __init__(self, pattern: str, flags: int) -> None:
+        for flag, reason in _REFUSED_FLAGS.items():
+            if flags & flag:
+                raise Refused(flag.name or "flag", 0, reason)
+        self.pattern = pattern
+        self.flags = flags
+        self.at = 0
+        self.multiline = bool(flags & regex.MULTILINE)
+        self.verbose = bool(flags & regex.VERBOSE)
+        self.ignore_case = bool(flags & regex.IGNORECASE)
+        self.version1 = bool(flags & regex.VERSION1) or _VERSION1.search(pattern) is not None
+        self.groups = 0
+        self.names: dict[str, int] = {}
+        self.open: list[int] = []  # the groups around the present place
+        self.calls: list[tuple[int, str, str, int]] = []  # (the group around, what it calls, as written, where)
+
+    def tree(self) -> Tree:
+        root = self.alternatives()
+        if self.at < len(self.pattern):
+            raise self.refused(")", "it closes no group")
+        if self.version1 and self.ignore_case:
+            raise Refused("(?V1) with IGNORECASE", 0, _REFUSED_FLAGS[regex.FULLCASE])
+        letters = "".join(letter for flag, letter in _KEPT_FLAGS.items() if self.flags & flag)
+        return self.check_calls(Tree(root, self.names, self.version1, letters))
+
+    def refused(self, construct: str, reason: str, at: int | None = None) -> Refused:
+        return Refused(construct, self.at if at is None else at, reason)
+
+    def peek(self, text: str) -> bool:
+        return self.pattern.startswith(text, self.at)
+
+    # -------------------------------------------------------------- structure
+
+    def alternatives(self) -> Node:
+        """Branches up to the closing parenthesis or the end."""
+        branches = [self.sequence()]
+        while self.peek("|"):
+            self.at += 1
+            branches.append(self.sequence())
+        return branches[0] if len(branches) == 1 else Choice(tuple(branches))
+
+    def sequence(self) -> Node:
+        items: list[Node] = []
+        while self.at < len(self.pattern) and self.pattern[self.at] not in "|)":
+            if self.skip_blank():
+                continue
+            if items and (quantified := self.quantifier(items[-1])):
+                items[-1] = quantified
+                continue
+            if (item := self.item()) is not None:
+                items.append(item)
+        return Sequence(tuple(items))
+
+    def skip_blank(self) -> bool:
+        """Skip a comment, and in a verbose pattern white space."""
+        start = self.at
+        if self.peek("(?#"):
+            end = self.pattern.find(")", self.at)
+            self.at = len(self.pattern) if end < 0 else end + 1
+        elif self.verbose and self.pattern[self.at].isspace():
+            self.at += 1
+        elif self.verbose and self.peek("#"):
+            end = self.pattern.find("\n", self.at)
+            self.at = len(self.pattern) if end < 0 else end
+        return self.at > start
+
+    def quantifier(self, body: Node) -> Repeat | None:
+        found = _QUANTIFIER.match(self.pattern, self.at)
+        if found is None:
+            braces = _BRACES.match(self.pattern, self.at)
+            if braces is not None and _is_fuzzy(braces.group()):
+                raise self.refused(braces.group(), "fuzzy matching needs all of the text; a literal brace is written \\{")
+            return None
+        self.at = found.end()
+        source, mode = found.groups()
+        if source[0] == "{":
+            least, comma, most = source[1:-1].partition(",")
+            lower = int(least or 0)
+            upper = int(most) if most else UNBOUNDED if comma else lower
+        else:
+            lower, upper = {"*": (0, UNBOUNDED), "+": (1, UNBOUNDED), "?": (0, 1)}[source]
+        return Repeat(body, lower, upper, source, mode)
+
+    def item(self) -> Node | None:
+        character = self.pattern[self.at]
+        if character == "(":
+            return self.group()
+        if character == "[":
+            return self.char_class()
+        if character == "\\":
+            return self.escape()
+        self.at += 1
+        if character == "^":
+            return Edge("^m" if self.multiline else "^")
+        if character == "$":
+            return Edge("$m" if self.multiline else "$")
+        return Char(character)
+
+    def char_class(self) -> Char:
+        """A set, taken over as it is written: only where it ends matters here."""
+        start = self.at
+        self._skip_set()
+        return Char(self.pattern[start : self.at])
+
+    def _skip_set(self) -> None:
+        pattern = self.pattern
+        self.at += 1
+        if self.peek("^"):
+            self.at += 1
+        if self.peek("]"):
+            self.at += 1
+        while self.at < len(pattern) and pattern[self.at] != "]":
+            if self.peek("\\"):
+                self.at += 2
+            elif self.peek("[:") and (end := pattern.find(":]", self.at)) > 0:
+                self.at = end + 2
+            elif self.version1 and self.peek("["):
+                self._skip_set()
+            else:
+                self.at += 1
+        self.at += 1
+
+    def escape(self) -> Node:
+        pattern, start = self.pattern, self.at
+        for kind in (_LONG_ESCAPE, _LIST_ESCAPE, _GROUP_ESCAPE):
+            if found := kind.match(pattern, start):
+                self.at = found.end()
+                if kind is _LONG_ESCAPE:
+                    return Char(found.group())
+                return Several(found.group()) if kind is _LIST_ESCAPE else Reference(self.number(found["ref"], start))
+        letter = pattern[start + 1 : start + 2]
+        self.at += 2
+        if letter in _EDGES and letter:
+            return Edge(_EDGES[letter])
+        if letter in ("X", "R"):
+            return Several(f"\\{letter}")
+        if letter == "G":
+            raise self.refused("\\G", "it stands where the search began, which in a stream depends on the chunks", start)
+        if letter == "K":
+            raise self.refused("\\K", "it gives back decided text; use a lookbehind", start)
+        return Char(f"\\{letter}")
+
+    # -------------------------------------------------------------- groups
+
+    def group(self) -> Node | None:
+        pattern, start = self.pattern, self.at
+        if self.peek("(*"):
+            raise self.refused("(*", "backtracking verbs are not decided at the end of what has arrived")
+        if found := _REFERENCE.match(pattern, start):
+            self.at = found.end()
+            return Reference(self.number(found[1], start))
+        if found := _CALL.match(pattern, start):
+            return self.call(found)
+        if found := _NAMED_GROUP.match(pattern, start):
+            if found[1] not in self.names:
+                self.groups += 1
+                self.names[found[1]] = self.groups
+            return self.capture(found.end(), self.names[found[1]])
+        if self.peek("(?("):
+            return self.conditional()
+        for opening in ("(?<=", "(?<!", "(?=", "(?!"):
+            if self.peek(opening):
+                return self.look(opening)
+        if self.peek("(?>"):
+            return Group("(?>", self.enclosed(start + 3))
+        if self.peek("(?|"):
+            return Group("(?:", self.branch_reset(start + 3))
+        if found := _FLAG_GROUP.match(pattern, start):
+            return self.flag_group(found)
+        if self.peek("(?"):
+            raise self.refused(pattern[start : start + 4], "this extension is not known here, so it cannot be streamed exactly")
+        self.groups += 1
+        return self.capture(start + 1, self.groups)
+
+    def enclosed(self, at: int) -> Node:
+        """What stands from `at` to the parenthesis that closes this group; flags set within end with it."""
+        saved = self.multiline, self.verbose
+        self.at = at
+        body = self.alternatives()
+        self.at += 1  # the closing parenthesis; if it is missing, `regex.compile` says so
+        self.multiline, self.verbose = saved
+        return body
+
+    def capture(self, at: int, group: int) -> Capture:
+        self.open.append(group)
+        body = self.enclosed(at)
+        self.open.pop()
+        return Capture(body, group)
+
+    def look(self, opening: str) -> Look:
+        return Look(opening, self.enclosed(self.at + len(opening)))
+
+    def branch_reset(self, at: int) -> Node:
+        """`(?|(a)|(b))`: the groups of each branch are numbered from the same."""
+        saved = self.multiline, self.verbose
+        self.at = at
+        first = last = self.groups
+        branches: list[Node] = []
+        while True:
+            self.groups = first
+            branches.append(self.sequence())
+            last = max(last, self.groups)
+            if not self.peek("|"):
+                break
+            self.at += 1
+        self.groups = last
+        self.at += 1
+        self.multiline, self.verbose = saved
+        return Choice(tuple(branches))
+
+    def conditional(self) -> Conditional:
+        start = self.at
+        if self.peek("(?(DEFINE)"):
+            return Conditional(None, self.enclosed(start + len("(?(DEFINE)")))
+        if found := _TEST.match(self.pattern, start):
+            group = self.number(found["number"] or found["name"], start)
+            return Conditional(group, self.enclosed(found.end()))
+        self.at = start + 2
+        for opening in ("(?<=", "(?<!", "(?=", "(?!"):
+            if self.peek(opening):
+                test = self.look(opening)
+                return Conditional(test, self.enclosed(self.at))
+        raise self.refused("(?(", "this condition is not known here, so it cannot be streamed exactly", start)
+
+    def flag_group(self, found: regex.Match[str]) -> Node | None:
+        on, off, end = found[1], found[2] or "", found[3]
+        for letter in on.replace("V0", "").replace("V1", ""):
+            if letter in _REFUSED_LETTERS:
+                raise self.refused(f"(?{letter})", _REFUSED_LETTERS[letter])
+        saved = self.multiline, self.verbose
+        self.ignore_case = self.ignore_case or "i" in on
+        self.multiline = (self.multiline or "m" in on) and "m" not in off
+        self.verbose = (self.verbose or "x" in on) and "x" not in off
+        kept = "".join(letter for letter in on if letter in "aimsu")
+        dropped = "".join(letter for letter in off if letter in "aimsu")
+        source = f"(?{kept}-{dropped}" if dropped else f"(?{kept}"
+        if end == ":":
+            self.at = found.end()
+            body = self.alternatives()
+            self.at += 1
+            self.multiline, self.verbose = saved
+            return Group(f"{source}:", body)
+        self.at = found.end()
+        return Flags(f"{source})") if kept or dropped else None
+
+    # -------------------------------------------------------------- references
+
+    def number(self, ref: str, at: int) -> int:
+        """The number of a group named by number or name."""
+        if ref.isdecimal():
+            return int(ref)
+        if ref not in self.names:
+            raise self.refused(ref, "no group before it has this name", at)
+        return self.names[ref]
+
+    def call(self, found: regex.Match[str]) -> Call:
+        start = self.at
+        self.at = found.end()
+        ref = found["name"] or found["number"]
+        if ref is None or ref == "0":
+            raise self.refused(found.group(), "recursion can nest without bound", start)
+        if ref[0] in "+-":
+            raise self.refused(found.group(), "relative calls are not known here; name the group", start)
+        self.calls += [(around, ref, found.group(), start) for around in (self.open or [0])]
+        return Call(ref)
+
+    def check_calls(self, tree: Tree) -> Tree:
+        """A group that calls itself, or another that calls it, nests without bound."""
+        called: dict[int, set[int]] = {}
+        for around, ref, _, _ in self.calls:
+            called.setdefault(around, set()).add(tree.number(ref))
+        for _, ref, source, at in self.calls:
+            reached: set[int] = set()
+            todo = {tree.number(ref)}
+            while todo:
+                todo = {inner for group in todo for inner in called.get(group, ())} - reached
+                reached |= todo
+            if tree.number(ref) in reached:
+                raise Refused(source, at, "recursion can nest without bound")
+        return tree
+
+
+def _is_fuzzy(braces: str) -> bool:
+    """Whether `regex` takes these braces, behind an atom, for a fuzzy constraint or for what they are: `regex` itself decides."""
+    try:
+        compiled = regex.compile(f"(?:a){braces}")
+    except regex.error:
+        return False
+    return any(compiled.fullmatch(probe) for probe in ("", "b", "ab")) or not compiled.fullmatch(f"a{braces}")
+
+
+# ------------------------------------------------------------------ widths
+
+
+def width(node: Node) -> tuple[int, int]:
+    """The least and the most characters that a node can match; `UNBOUNDED` if there is no most.
+
+    Example:
+        >>> width(parse("ab?|c{2,}").root) == (1, UNBOUNDED)
+        True
+    """
+    match node:
+        case Char():
+            return 1, 1
+        case Edge() | Flags() | Look():
+            return 0, 0
+        case Several(source="\\R"):
+            return 1, 2
+        case Several() | Reference() | Call():
+            return 0, UNBOUNDED
+        case Sequence(items):
+            widths = [width(item) for item in items]
+            return sum(least for least, _ in widths), min(UNBOUNDED, sum(most for _, most in widths))
+        case Choice(branches):
+            widths = [width(branch) for branch in branches]
+            return min(least for least, _ in widths), max(most for _, most in widths)
+        case Capture(body) | Group(_, body):
+            return width(body)
+        case Conditional(_, body):
+            return 0, width(body)[1]
+        case Repeat(body, least, most):
+            low, high = width(body)
+            return low * least, min(UNBOUNDED, high * most)
+
+
+def children(node: Node) -> tuple[Node, ...]:
+    """The nodes directly inside a node."""
+    match node:
+        case Sequence(items):
+            return items
+        case Choice(branches):
+            return branches
+        case Capture(body) | Group(_, body) | Look(_, body) | Repeat(body):
+            return (body,)
+        case Conditional(test, body):
+            return (test, body) if isinstance(test, Look) else (body,)
+        case _:
+            return ()
+
+
+def lookbehind(node: Node) -> int:
+    r"""How many characters to the left of a match must stay readable.
+
+    Raises:
+        Refused: there is no bound.
+
+    Example:
+        >>> lookbehind(parse(r"(?<=ab|c)d").root), lookbehind(parse(r"\bd").root), lookbehind(parse(r"(?<=a+)d").root)
+        (2, 1, 1)
+    """
+    if isinstance(node, Edge):
+        return 1
+    inner = max((lookbehind(child) for child in children(node)), default=0)
+    if isinstance(node, Look) and node.behind:
+        reach = _reach(node.body) + inner
+        if reach >= UNBOUNDED:
+            raise Refused(node.opening, 0, "how far this lookbehind looks back has no bound")
+        return reach
+    return inner
+
+
+def _reach(node: Node) -> int:
+    """How far to the left a lookbehind's body must be able to see. A repeat at its far left need not be seen beyond its least
+    count: if more repetitions fit there, the nearest ones fit too. That does not hold for what captures."""
+    match node:
+        case Choice(branches):
+            return max(_reach(branch) for branch in branches)
+        case Group(opening, body) if opening != "(?>":
+            return _reach(body)
+        case Sequence(items) if items:
+            return min(UNBOUNDED, _reach(items[0]) + sum(width(item)[1] for item in items[1:]))
+        case Repeat(body, least, _, _, "" | "?") if not _captures(body):
+            return min(UNBOUNDED, width(body)[1] * least)
+        case _:
+            return width(node)[1]
+
+
+def _captures(node: Node) -> bool:
+    return isinstance(node, Capture) or any(_captures(child) for child in children(node))

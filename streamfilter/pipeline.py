@@ -1,0 +1,346 @@
+"""Stages: immutable recipes that are declared once, joined with `|`, and started for any number of streams.
+
+A stage is a frozen pydantic dataclass: one definition is the validation, the repr, the equality and the pickle. It holds no state
+of any stream; `machine()` starts one. This module knows how stages compose and how a text stage is lifted, and nothing of what any
+of them does to text.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, overload
+
+from pydantic import Field, SerializeAsAny
+
+from streamfilter.context import Context
+from streamfilter.declaration import Declared, declared, show
+from streamfilter.items import Event
+from streamfilter.machine import Chain, Lift, Machine, TextMachine
+from streamfilter.stream import (
+    AfterStop,
+    Function,
+    PlainSource,
+    Segment,
+    Stream,
+    SyncStream,
+    check_items,
+    open_stream,
+)
+
+C = TypeVar("C")
+In = TypeVar("In", contravariant=True)
+Out = TypeVar("Out", covariant=True)
+Next = TypeVar("Next")
+S = TypeVar("S", bound=str | Event)
+Self = TypeVar("Self", bound="Stage[Any, Any]")
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, Field))
+def stage(cls: type[C]) -> type[C]:
+    """Declare a stage: makes the class a frozen, validated dataclass.
+
+    Raises:
+        TypeError: the class is no subclass of `TextStage` or `Stage`.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> @sf.stage
+        ... class Shout(sf.TextStage):
+        ...     '''Upper-case all text.'''
+        ...     def start(self, context=None): return sf.mapping(str.upper)
+        >>> Shout().apply("quiet"), Shout()
+        ('QUIET', Shout())
+    """
+    if not issubclass(cls, Declared):
+        raise TypeError(f"{cls.__name__} is no stage: derive it from TextStage or Stage")
+    return declared(cls)
+
+
+@stage
+class Stage(Declared, Generic[In, Out]):
+    r"""A recipe: what is done to the items of a stream. Joined with `|`, called with a source.
+
+    Subclass `TextStage` for stages that work on text, this class for those that work on items, and give `machine`.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> pipeline = sf.Redact(r"\d+", to="#") | sf.StopAt("END")
+        >>> pipeline.apply("a1b22 END of it")
+        'a#b# '
+    """
+
+    def machine(self, context: Context | None = None) -> Machine:
+        """Start: the mutable state of this stage for one stream."""
+        raise NotImplementedError(f"{type(self).__name__}.machine is missing: give a Machine there")
+
+    @property
+    def stages(self) -> tuple[Stage[Any, Any], ...]:
+        """The stages of a pipeline; of any other stage, itself."""
+        return (self,)
+
+    def on(self: Self, *kinds: str) -> Self:
+        """The same stage applied to these kinds of channel: `.on("answer", "reasoning")`.
+
+        Raises:
+            TypeError: it is no text stage, or no pipeline that has one.
+
+        Example:
+            >>> import streamfilter as sf
+            >>> sf.MapText(str.upper).on("answer", "reasoning")
+            MapText(str.upper, channels=('answer', 'reasoning'))
+        """
+        raise TypeError(f"{type(self).__name__} works on items, not on text: .on(...) is for text stages")
+
+    def explain(self) -> str:
+        """In words, for people: each stage, and which channels it applies to.
+
+        Example:
+            >>> import streamfilter as sf
+            >>> print(sf.Redact("a").explain())
+            Redact(Rule('redacted', 'a')): every text channel; holds a match that is still open, at most 1000 characters, ...
+        """
+        return "\n".join(f"{part!r}: {part.explanation()}" for part in self.stages) or "an empty pipeline: passes everything"
+
+    def explanation(self) -> str:
+        """In words: which items this stage applies to, and what it may hold."""
+        return "every item"
+
+    # ------------------------------------------------------------------ use
+
+    @overload
+    def __call__(
+        self: Stage[str, str],
+        source: AsyncIterable[S],
+        *,
+        context: Context | None = ...,
+        after_stop: AfterStop = ...,
+    ) -> Stream[S]: ...
+    @overload
+    def __call__(self, source: AsyncIterable[In], *, context: Context | None = ..., after_stop: AfterStop = ...) -> Stream[Out]: ...
+    def __call__(
+        self, source: AsyncIterable[Any], *, context: Context | None = None, after_stop: AfterStop = "close"
+    ) -> Stream[Any]:
+        """Wrap an async iterable.
+
+        Args:
+            source: what is read: any async iterable of items.
+            context: what the stream is started with.
+            after_stop: whether a stream that a stage ended closes the source at once, or reads it to its end for its usage.
+
+        Raises:
+            TypeError: the source is no async iterable; the message says what would be right.
+            ValueError: `after_stop` is not a policy.
+        """
+        return open_stream(self._segments(), source, context, after_stop)
+
+    @overload
+    def iter(
+        self: Stage[str, str], items: Iterable[S], *, context: Context | None = ..., after_stop: AfterStop = ...
+    ) -> SyncStream[S]: ...
+    @overload
+    def iter(self, items: Iterable[In], *, context: Context | None = ..., after_stop: AfterStop = ...) -> SyncStream[Out]: ...
+    def iter(self, items: Iterable[Any], *, context: Context | None = None, after_stop: AfterStop = "close") -> SyncStream[Any]:
+        r"""Wrap a plain iterable: the same machines, for plain code.
+
+        Raises:
+            TypeError: `items` is no plain iterable, or a stage must wait; the message says what would be right.
+
+        Example:
+            >>> import streamfilter as sf
+            >>> list(sf.Redact(r"\+[\d ]+\d", to="[phone]").iter(["call +1 55", "5 010 2030 now"]))
+            ['call ', '[phone]', ' now']
+        """
+        check_items(items)
+        self._check_plain("iter")
+        return SyncStream(open_stream(self._segments(), PlainSource(items), context, after_stop))
+
+    def apply(self, text: str, *, context: Context | None = None) -> str:
+        r"""The whole of a text at once.
+
+        Raises:
+            TypeError: `text` is no str, or a stage must wait (use `aapply`).
+
+        Example:
+            >>> import streamfilter as sf
+            >>> sf.Redact(r"\d+", to="#").apply("a1b22")
+            'a#b#'
+        """
+        _check_text(text)
+        self._check_plain("apply", "aapply")
+        with cast("Stage[str, str]", self).iter((text,), context=context) as stream:
+            return "".join(item for item in stream if isinstance(item, str))
+
+    async def aapply(self, text: str, *, context: Context | None = None) -> str:
+        """The whole of a text at once, through stages that wait.
+
+        Raises:
+            TypeError: `text` is no str.
+        """
+        _check_text(text)
+        source = open_stream(self._segments(), PlainSource((text,)), context, "close")
+        async with source as stream:
+            return "".join([item async for item in stream if isinstance(item, str)])
+
+    # ------------------------------------------------------------------ composition
+
+    @overload
+    def __or__(self, other: Stage[Out, Next]) -> Pipeline[In, Next]: ...
+    @overload
+    def __or__(self, other: Callable[[AsyncIterator[Out]], AsyncIterator[Next]]) -> Pipeline[In, Next]: ...
+    def __or__(self, other: Any) -> Pipeline[Any, Any]:
+        return Pipeline(*self.stages, *as_stage(other).stages)
+
+    def __ror__(self, other: Callable[[AsyncIterator[Any]], AsyncIterator[In]]) -> Pipeline[Any, Out]:
+        return Pipeline(*as_stage(other).stages, *self.stages)
+
+    def _segments(self) -> list[Segment]:
+        return [Segment(type(self).__name__, self.machine)]
+
+    def _check_plain(self, method: str, instead: str = "async for") -> None:
+        for part in self.stages:
+            if isinstance(part, Wait):
+                raise TypeError(f"{part!r} must wait, which {method}() cannot: use {instead}")
+
+
+@stage
+class TextStage(Stage[str, str]):
+    """A stage that works on one run of text and never sees channels, events or origins.
+
+    Args:
+        channels: the kinds of channel it applies to; other text passes. None is every kind but tool arguments, which are JSON.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> class _Masker(sf.TextMachine):
+        ...     def feed(self, text):
+        ...         self.hold.replace(len(text), "x" * len(text))
+        >>> @sf.stage
+        ... class Mask(sf.TextStage):
+        ...     '''Show only how much text there is.'''
+        ...     def start(self, context=None): return _Masker()
+        >>> Mask().apply("secret")
+        'xxxxxx'
+    """
+
+    channels: tuple[str, ...] | None = dataclasses.field(default=("answer",), kw_only=True)
+
+    def start(self, context: Context | None = None) -> TextMachine:
+        """The text machine of one run of one channel."""
+        raise NotImplementedError(f"{type(self).__name__}.start is missing: give a TextMachine there")
+
+    def machine(self, context: Context | None = None) -> Machine:
+        return self._lift(context)
+
+    def _lift(self, context: Context | None, choices: int = 1) -> Machine:
+        given = context or Context()
+        return Lift(lambda: self.start(given), type(self).__name__, kinds=self.channels, choices=choices)
+
+    def on(self: Self, *kinds: str) -> Self:
+        if not kinds:
+            raise ValueError("on() needs at least one kind of channel, such as 'answer' or 'reasoning'")
+        return cast("Self", dataclasses.replace(cast("Any", self), channels=kinds))
+
+    def explanation(self) -> str:
+        where = "every text channel" if self.channels is None else ", ".join(self.channels)
+        return f"{where}; {self.holds()}"
+
+    def holds(self) -> str:
+        """In words: what this stage may hold back."""
+        return "holds what its machine decides"
+
+
+@stage
+class Wait(Stage[Any, Any]):
+    """A stage that is an async generator function: whatever takes an async iterator and gives one. `|` makes it of a function.
+
+    Args:
+        fn: called once per stream, with the stream so far.
+    """
+
+    fn: Function
+
+    def machine(self, context: Context | None = None) -> Machine:
+        raise TypeError(f"{self!r} must wait, so it has no machine: use it in a stream, `async for` over stage(source)")
+
+    def _segments(self) -> list[Segment]:
+        return [Segment(repr(self), function=self.fn), Segment(repr(self))]
+
+    def __repr__(self) -> str:
+        return show(self.fn)
+
+
+@stage
+class Pipeline(Stage[In, Out]):
+    """Stages in a row, itself a stage. An empty one changes nothing.
+
+    Args:
+        stages: what the items go through, in order. Pipelines among them are taken apart.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> sf.MapText(str.upper) | (sf.Redact("A") | sf.StopAt("END"))
+        Pipeline(MapText(str.upper), Redact(Rule('redacted', 'A')), StopAt('END'))
+    """
+
+    _variadic: ClassVar[str] = "parts"
+    parts: tuple[Annotated[Any, SerializeAsAny()], ...] = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(self, *parts: Any) -> None: ...
+
+    def compile(self) -> None:
+        flat = tuple(inner for part in self.parts for inner in as_stage(part).stages)
+        object.__setattr__(self, "parts", flat)
+
+    @property
+    def stages(self) -> tuple[Stage[Any, Any], ...]:
+        return self.parts
+
+    def machine(self, context: Context | None = None) -> Machine:
+        machines = [part.machine(context) for part in self.parts]
+        return machines[0] if len(machines) == 1 else Chain(machines) if machines else Machine()
+
+    def on(self: Self, *kinds: str) -> Self:
+        pipeline = cast("Pipeline[Any, Any]", self)
+        if not any(isinstance(part, TextStage) for part in pipeline.parts):
+            raise TypeError("this pipeline has no text stage for .on(...) to apply to")
+        return cast("Self", Pipeline(*(part.on(*kinds) if isinstance(part, TextStage) else part for part in pipeline.parts)))
+
+    def _segments(self) -> list[Segment]:
+        segments: list[Segment] = []
+        row: list[Stage[Any, Any]] = []
+        for part in [*self.parts, None]:
+            if part is not None and not isinstance(part, Wait):
+                row.append(part)
+                continue
+            if row or part is None:
+                joined: Pipeline[Any, Any] = Pipeline(*row)
+                segments.append(Segment(" | ".join(type(each).__name__ for each in row) or "pipeline", joined.machine))
+                row = []
+            if part is not None:
+                segments.append(Segment(repr(part), function=part.fn))
+        return segments
+
+
+def as_stage(part: object) -> Stage[Any, Any]:
+    """A stage as it is, and an async generator function as a stage.
+
+    Raises:
+        TypeError: it is neither; the message says what would be right.
+    """
+    if isinstance(part, Stage):
+        return part
+    if isinstance(part, type) and issubclass(part, Stage):
+        raise TypeError(f"{part.__name__} is a class of stages, not a stage: write {part.__name__}(...)")
+    if hasattr(part, "__aiter__") or hasattr(part, "__iter__"):
+        raise TypeError(f"a source ({type(part).__qualname__}) is not joined with `|`: call the stage with it, stage(source)")
+    if callable(part):
+        return Wait(cast("Function", part))
+    raise TypeError(f"{type(part).__qualname__} is not a stage: give a Stage or an async generator function")
+
+
+def _check_text(text: object) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"text is {type(text).__qualname__}: a str is needed")
