@@ -145,14 +145,22 @@ class Hold:
         if self._pieces is not None or item is not text:
             self._append_piece(item, len(text))
 
-    def _append_piece(self, item: str | TextDelta, chars: int) -> None:
-        end = self.base + len(self.buf)
+    def note(self, delta: TextDelta) -> None:
+        """A delta without text has come: what is inserted from now on is a delta too."""
         if self._pieces is None:
-            self._pieces = deque()
-            self.simple = False
-            if len(self) > chars:
-                self._pieces.append((end - chars, None))
-        self._pieces.append((end, item if isinstance(item, TextDelta) else None))
+            self._pieces = self._begin_pieces(0)
+        self._last = delta
+
+    def _append_piece(self, item: str | TextDelta, chars: int) -> None:
+        if self._pieces is None:
+            self._pieces = self._begin_pieces(chars)
+        self._pieces.append((self.base + len(self.buf), item if isinstance(item, TextDelta) else None))
+
+    def _begin_pieces(self, chars: int) -> deque[tuple[int, TextDelta | None]]:
+        """The pieces of a run that has seen plain text so far, but for the last so many characters."""
+        self.simple = False
+        plain = self.base + len(self.buf) - chars
+        return deque([(plain, None)] if plain > self.offset else [])
 
     def pin(self, event: Event) -> None:
         """Put an event behind the text that is held now."""

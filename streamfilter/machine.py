@@ -160,6 +160,8 @@ class _Held(_Run):
         text: str = item if type(item) is str else item.text  # type: ignore[union-attr]  # exactly a str, or a delta
         if not text:
             # A piece without text says nothing to the machine; where nothing is held it keeps its place by passing.
+            if item is not text:
+                hold.note(item)  # type: ignore[arg-type]  # not a str, so a delta
             return () if len(hold) else (item,)
         out: list[Item] = []
         hold.out = out

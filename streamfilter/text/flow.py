@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from streamfilter.context import Context
-from streamfilter.items import Channel, End, Event, Item
+from streamfilter.items import Channel, End, Event, Item, Usage
 from streamfilter.machine import Machine, TextMachine, mapping
 from streamfilter.pipeline import Stage, TextStage, stage
 
@@ -48,7 +48,7 @@ class MapText(TextStage):
 
 @stage
 class Drop(Stage[str, str]):
-    """Drop every item of some kinds of channel: text, and the events pinned there.
+    """Drop every item of some kinds of channel: text, and the events pinned there except usage.
 
     Args:
         kinds: kinds of channel: `"reasoning"`, `"refusal"`, `"tool_arguments"` (with the calls themselves), `"answer"`.
@@ -82,7 +82,8 @@ class _Dropper(Machine):
     def feed(self, item: Item) -> Sequence[Item]:
         if isinstance(item, Event):
             scope = item.scope
-            return () if isinstance(scope, Channel) and scope.kind in self._kinds and not item.boundary else (item,)
+            dropped = isinstance(scope, Channel) and scope.kind in self._kinds
+            return () if dropped and not item.boundary and not isinstance(item, Usage) else (item,)
         return () if self._plain else (item,)
 
 

@@ -1,0 +1,36 @@
+"""For tests of one's own stages: sources that follow a script, strategies that cut, and the laws every stage obeys.
+
+`check_stage(stage, means=fn)` runs all laws that apply. The strategies need the extra `testing` (Hypothesis).
+"""
+
+from streamfilter.testing.laws import (
+    LawBroken,
+    batch,
+    check_stage,
+    done,
+    ending,
+    grouping,
+    independence,
+    place,
+    prefix,
+    promptness,
+    released,
+)
+from streamfilter.testing.sources import Mark, ScriptedSource, cut
+
+__all__ = [
+    "LawBroken",
+    "Mark",
+    "ScriptedSource",
+    "batch",
+    "check_stage",
+    "cut",
+    "done",
+    "ending",
+    "grouping",
+    "independence",
+    "place",
+    "prefix",
+    "promptness",
+    "released",
+]

@@ -1,0 +1,92 @@
+"""Every public stage obeys every law. A stage that is missing from the table fails."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import regex
+
+import streamfilter as sf
+from streamfilter.matching import Rule, replace_all
+from streamfilter.testing import check_stage
+from streamfilter.testing.laws import AnyStage
+
+WORD_A = Rule("x", r"\ba\b")
+BS = Rule("y", r"b+(?= )")
+EVEN = Rule("even", r"\d+", check=lambda text: int(text) % 2 == 0)
+
+
+def _redacted(*rules: Rule, to: str = "[{rule}]") -> Callable[[str], str]:
+    return lambda text: replace_all(rules, text, lambda match: to.format(rule=match.rule.name))
+
+
+def _until(*stops: str, include: bool = False) -> Callable[[str], str]:
+    def means(text: str) -> str:
+        found = [(at, len(stop)) for stop in stops if (at := text.find(stop)) >= 0]
+        return text[: min(found)[0] + include * min(found)[1]] if found else text
+
+    return means
+
+
+def _before(pattern: str, message: str = "") -> Callable[[str], str]:
+    def means(text: str) -> str:
+        match = regex.search(pattern, text)
+        return text[: match.start()] + message if match else text
+
+    return means
+
+
+def _upper(match: Any) -> str:
+    return str(match.group()).upper()
+
+
+def _place(match: Any) -> str:
+    return str(match.start())
+
+
+LAWFUL: list[tuple[AnyStage, Callable[[str], str]]] = [
+    (sf.MapText(str.upper), str.upper),
+    (sf.MapText(lambda text: text.replace("a", "")), lambda text: text.replace("a", "")),
+    (sf.Redact("ab"), lambda text: regex.sub("ab", "[redacted]", text)),
+    (sf.Redact("a+b?", to=""), lambda text: regex.sub("a+b?", "", text)),
+    (
+        sf.Redact(Rule("x", r"\ba\b"), Rule("y", r"b+(?= )"), to="<{rule}>"),
+        _redacted(Rule("x", r"\ba\b"), Rule("y", r"b+(?= )"), to="<{rule}>"),
+    ),
+    (sf.Redact(EVEN, Rule("ab", "ab")), _redacted(EVEN, Rule("ab", "ab"))),
+    (
+        sf.Redact("ab|a b", to=lambda match: match.group().upper()),
+        lambda text: regex.sub("ab|a b", lambda match: match.group().upper(), text),
+    ),
+    (sf.Replace("a*", "-"), lambda text: regex.sub("a*", "-", text)),
+    (sf.Replace(r"(a)(b)?", r"<\2\1>", 2), lambda text: regex.sub(r"(a)(b)?", r"<\2\1>", text, 2)),
+    (sf.Replace(r"^b|b$", "#"), lambda text: regex.sub(r"^b|b$", "#", text)),
+    (sf.Replace(r"a+", _place), lambda text: regex.sub("a+", _place, text)),
+    (sf.StopAt("ab", "b b"), _until("ab", "b b")),
+    (sf.StopAt("a", "ab", include=True), _until("a", "ab", include=True)),
+    (sf.Block("ab+ ", action="stop", message="!"), _before("ab+ ", "!")),
+    (sf.Drop("reasoning"), str),
+    (sf.Drop("answer"), lambda _: ""),
+    (sf.Tap(id), str),
+    (sf.Pipeline(), str),
+    (
+        sf.Redact("ab", to="b") | sf.Replace("bb", "c") | sf.StopAt("c "),
+        lambda text: _until("c ")(text.replace("ab", "b").replace("bb", "c")),
+    ),
+]
+
+
+@pytest.mark.parametrize(("stage", "means"), LAWFUL, ids=[repr(stage) for stage, _ in LAWFUL])
+def test_every_stage_obeys_every_law(stage: AnyStage, means: Callable[[str], str]) -> None:
+    """Batch, prefix, place, ending, done, grouping and independence hold for texts and cuts that Hypothesis finds."""
+    check_stage(stage, means, alphabet="ab \n12")
+
+
+def test_every_public_stage_is_in_the_table() -> None:
+    """A stage that is exported and not checked is found."""
+    public = {each for each in vars(sf).values() if inspect.isclass(each) and issubclass(each, sf.Stage)}
+    checked = {type(part) for stage, _ in LAWFUL for part in (stage, *stage.stages)}
+    assert public - checked == {sf.Stage, sf.TextStage}
