@@ -25,6 +25,7 @@ from streamfilter.items import (
 from streamfilter.machine import Machine, TextMachine, mapping
 from streamfilter.matching import Match, Rule
 from streamfilter.pipeline import Pipeline, Stage, TextStage, stage
+from streamfilter.providers.text import text_of
 from streamfilter.stream import Stream, SyncStream
 from streamfilter.text import Block, Drop, MapText, Redact, Replace, StopAt, Tap
 
@@ -65,4 +66,5 @@ __all__ = [
     "Usage",
     "mapping",
     "stage",
+    "text_of",
 ]

@@ -1,0 +1,182 @@
+"""OpenAI's chat completion streams, and those of the services that speak the same format.
+
+`wrap(pipeline)` is what applications use: chunks in, filtered chunks of the same type out. `Decode` and `Encode` are its halves.
+SDK objects, dicts and the raw bytes of an event stream are read alike; no SDK is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from streamfilter.context import Context
+from streamfilter.items import End, Item, Usage
+from streamfilter.machine import Machine
+from streamfilter.pipeline import Stage, as_stage, stage
+from streamfilter.providers.openai.chat.reading import Decoding, Origin, Reader
+from streamfilter.providers.openai.chat.writing import Writer, new_head
+
+__all__ = ["Decode", "Encode", "Wrap", "wrap"]
+
+Chunk = TypeVar("Chunk")
+
+
+@stage
+class Decode(Stage[Any, Item]):
+    """Chat completion chunks to items: text by channel, tool calls, finish reasons, usage, errors.
+
+    The channels of choice n are `Channel("answer", (0, n, "content"))`, `"refusal"`, `"reasoning"` (by the spelling of its field)
+    and `"tool_arguments"`. All that is none of these stays in its place as `Raw`.
+
+    Raises:
+        TypeError: an item is no chunk, no dict and no bytes.
+        MalformedInput: bytes are no event stream of chunks; all before that is given first.
+
+    Example:
+        >>> chunk = {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]}
+        >>> for item in Decode().iter([chunk]):
+        ...     print(item)
+        TextDelta('Hi', Channel(kind='answer', key=(0, 0, 'content')))
+        Finish(scope=(0, 0), boundary=False, reason='stop')
+    """
+
+    def machine(self, context: Context | None = None) -> Machine:
+        return Decoding("openai.chat.Decode")
+
+
+@stage
+class Encode(Stage[Any, Any]):
+    """Items to chat completion chunks.
+
+    Args:
+        model: the model's name, for items that come from no chunk.
+        as_bytes: whether to give the frames of an event stream, `[DONE]` included; else dicts, or chunks of the class that came.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> [chunk["choices"] for chunk in Encode().iter(["Hi"])]
+        [[{'index': 0, 'delta': {'content': 'Hi', 'role': 'assistant'}, 'finish_reason': None}],
+         [{'index': 0, 'delta': {}, 'finish_reason': 'stop'}]]
+    """
+
+    model: str = ""
+    as_bytes: bool = False
+
+    if TYPE_CHECKING:
+
+        def __init__(self, model: str = ..., as_bytes: bool = ...) -> None: ...
+
+    def machine(self, context: Context | None = None) -> Machine:
+        return _Encoding(Writer(as_bytes=self.as_bytes, head=new_head(self.model)))
+
+
+class _Encoding(Machine):
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def feed(self, item: Item) -> Sequence[Any]:
+        out = self._writer.write((item,))
+        self.ended = bool(out) and isinstance(out[-1], End)
+        return out
+
+    def finish(self) -> Sequence[Any]:
+        ending = [] if self.ended else self._writer.write((End("end"),))[:-1]
+        return [*ending, *self._writer.finish()]
+
+    def drain(self, item: Item) -> Sequence[Any]:
+        return self._writer.write((item,)) if isinstance(item, Usage) else ()
+
+
+@stage
+class Wrap(Stage[Any, Any]):
+    """A text pipeline around a stream of chunks. See `wrap`.
+
+    Args:
+        pipeline: what the text goes through.
+    """
+
+    pipeline: Any
+
+    def compile(self) -> None:
+        object.__setattr__(self, "pipeline", as_stage(self.pipeline))
+        self.pipeline.machine()  # refuses a pipeline that must wait
+
+    def machine(self, context: Context | None = None) -> Machine:
+        return _Wrapping(self.pipeline.machine(context))
+
+    def explanation(self) -> str:
+        return f"the text of chat completion chunks, through\n{self.pipeline.explain()}"
+
+
+def wrap(pipeline: Stage[str, str]) -> Stage[Chunk, Chunk]:
+    r"""A stage over chat completion chunks: chunks in, filtered chunks of the same type out.
+
+    All that is not text passes untouched, in the order of its channel. Text leaves on the chunk that brought it; held text leaves
+    before the chunk with the finish reason; a stopped choice gets its finish reason at once, a stopped stream its legal ending.
+    Where the text changed, log probabilities and other fields that repeat it are dropped.
+
+    Args:
+        pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+
+    Raises:
+        TypeError: the pipeline is no stage, or must wait.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> chunk = {"id": "1", "choices": [{"index": 0, "delta": {"content": "pin 1234"}, "finish_reason": "stop"}]}
+        >>> list(wrap(sf.Redact(r"\d{4}", to="####")).iter([chunk]))
+        [{'id': '1', 'choices': [{'index': 0, 'delta': {'content': 'pin ####'}, 'finish_reason': 'stop'}]}]
+    """
+    return Wrap(pipeline)
+
+
+class _Wrapping(Machine):
+    def __init__(self, inner: Machine) -> None:
+        self._inner = inner
+        self._reader = Reader("openai.chat.wrap")
+        self._writer = Writer()
+
+    def feed(self, item: Any) -> Sequence[Any]:
+        return self._through(self._reader.read(item))
+
+    def finish(self) -> Sequence[Any]:
+        out: list[Any] = []
+        if not self.ended:
+            out += self._through(self._reader.finish())
+        stopped = self.ended
+        out += self._written(self._inner.finish())
+        return [*out, *self._writer.finish()] if stopped else out
+
+    def drain(self, item: Any) -> Sequence[Any]:
+        out: list[Any] = []
+        for origin in self._reader.read(item):
+            if isinstance(origin, Origin):
+                usage = [each for each in origin.items if isinstance(each, Usage)]
+                out += self._written([each for item in usage for each in self._inner.drain(item)])
+        return out
+
+    @property
+    def held(self) -> int:
+        return self._inner.held
+
+    def _through(self, origins: Iterator[Origin | End]) -> Sequence[Any]:
+        """Each chunk through the pipeline, and what comes of it written as one."""
+        out: list[Any] = []
+        for origin in origins:
+            items: list[Item] = []
+            if isinstance(origin, Origin):
+                self._writer.note(origin)
+            for each in origin.items if isinstance(origin, Origin) else (origin,):
+                items += self._inner.feed(each)
+                if items and isinstance(items[-1], End):
+                    break
+            out += self._written(items)
+            if self.ended:
+                break
+        return out
+
+    def _written(self, items: Sequence[Item]) -> list[Any]:
+        self._writer.as_bytes = self._reader.as_bytes
+        out = self._writer.write(items)
+        self.ended = self.ended or (bool(out) and isinstance(out[-1], End))
+        return out

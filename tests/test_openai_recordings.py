@@ -1,0 +1,150 @@
+"""Real chat completion streams, cut at random bytes, through the library and through the real client."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletionChunk
+from recordings import body, chunks, shared
+
+import streamfilter as sf
+from streamfilter.providers.openai import chat
+
+RECORDINGS = shared("openai.chat")
+if not RECORDINGS:
+    pytest.skip("the shared recordings are not beside this checkout", allow_module_level=True)
+
+recorded = pytest.mark.parametrize("entry", RECORDINGS, ids=[entry["file"] for entry in RECORDINGS])
+COMMON = r"\b(?:the|a|is|and)\b"  # what every text has, to be redacted
+
+
+def pieces(raw: bytes, seed: int, most: int = 60) -> Iterator[bytes]:
+    """The bytes cut at random places."""
+    rng = random.Random(seed)
+    at = 0
+    while at < len(raw):
+        size = rng.randint(1, most)
+        yield raw[at : at + size]
+        at += size
+
+
+def content(payloads: list[dict[str, Any]]) -> dict[tuple[int, str], str]:
+    """All text by choice and field, joined without our help."""
+    joined: dict[tuple[int, str], str] = {}
+    for payload in payloads:
+        for choice in payload.get("choices") or ():
+            for name, value in (choice.get("delta") or {}).items():
+                for kind, text in texts(name, value):
+                    joined[choice["index"], kind] = joined.get((choice["index"], kind), "") + text
+    return joined
+
+
+def texts(name: str, value: Any) -> list[tuple[str, str]]:
+    """The text in one field of a delta: a string, or Mistral's list of parts."""
+    if name not in ("content", "reasoning", "reasoning_content", "refusal"):
+        return []
+    if isinstance(value, list):
+        found = [(name, part["text"]) for part in value if part["type"] == "text"]
+        return found + [("thinking", inner["text"]) for part in value if part["type"] == "thinking" for inner in part["thinking"]]
+    return [(name, value)] if isinstance(value, str) else []
+
+
+@recorded
+def test_text_of_has_the_characters_that_the_index_counts(entry: dict[str, Any]) -> None:
+    """The answer's text is as long as the index says, whatever the cuts."""
+    for cuts in ([body(entry)], list(pieces(body(entry), 1)), list(pieces(body(entry), 2, 5))):
+        assert len("".join(sf.text_of(cuts))) == entry["text_chars"]
+
+
+@recorded
+def test_reasoning_has_the_characters_that_the_index_counts(entry: dict[str, Any]) -> None:
+    """Reasoning is told from the answer in every spelling. (The index does not count it where only `reasoning_details` has it.)"""
+    items = list(chat.Decode().iter(pieces(body(entry), 3)))
+    reasoning = [item for item in items if isinstance(item, sf.TextDelta) and item.channel.kind == "reasoning"]
+    counted = [item.text for item in reasoning if item.channel.key[2] != "reasoning_details"]
+    if "content_parts" in entry["features"]:  # there the index has counted the JSON of the parts
+        assert "".join(counted) == content(chunks(body(entry)))[0, "thinking"]
+    else:
+        assert len("".join(counted)) == entry["reasoning_chars"]
+    assert sum(isinstance(item, sf.ToolCall) for item in items) >= entry["tool_calls"] > -1
+    assert [item.reason for item in items if isinstance(item, sf.Finish)][:1] == (entry["finish"] or [])[:1]
+
+
+@recorded
+def test_an_empty_pipeline_reproduces_every_byte(entry: dict[str, Any]) -> None:
+    """`wrap` of nothing is the identity on bytes, comments and line ends included, whatever the cuts."""
+    raw = body(entry)
+    for seed in range(3):
+        assert b"".join(chat.wrap(sf.Pipeline()).iter(pieces(raw, seed))) == raw
+
+
+@recorded
+def test_an_empty_pipeline_reproduces_every_chunk(entry: dict[str, Any]) -> None:
+    """`wrap` of nothing gives the very chunks that came: dicts and SDK objects."""
+    dicts = chunks(body(entry))
+    assert list(chat.wrap(sf.Pipeline()).iter(dicts)) == dicts
+    objects = [ChatCompletionChunk.model_construct(**payload) for payload in dicts]
+    assert all(one is other for one, other in zip(chat.wrap(sf.Pipeline()).iter(objects), objects, strict=True))
+
+
+@recorded
+def test_each_choice_is_filtered_as_its_whole_text(entry: dict[str, Any]) -> None:
+    """Every text of every choice comes out as the batch operation gives it, in bytes and in dicts; usage and reasons are kept."""
+    dicts = chunks(body(entry))
+    stage = chat.wrap(sf.Redact(COMMON, to="█"))
+    want = {key: sf.Redact(COMMON, to="█").apply(text) for key, text in content(dicts).items()}
+    want = {key: text for key, text in want.items() if text}
+    for out in (list(stage.iter(dicts)), chunks(b"".join(stage.iter(pieces(body(entry), 5))))):
+        assert {key: text for key, text in content(out).items() if text} == want
+        assert [chunk["usage"] for chunk in out if chunk.get("usage")] == [chunk["usage"] for chunk in dicts if chunk.get("usage")]
+        assert reasons(out) == reasons(dicts)
+        assert calls(out) == calls(dicts)
+
+
+def reasons(payloads: list[dict[str, Any]]) -> list[tuple[int, str]]:
+    return [(c["index"], c["finish_reason"]) for p in payloads for c in p.get("choices") or () if c.get("finish_reason")]
+
+
+def calls(payloads: list[dict[str, Any]]) -> list[Any]:
+    deltas = [c.get("delta") or {} for p in payloads for c in p.get("choices") or ()]
+    return [call for delta in deltas for call in delta.get("tool_calls") or ()]
+
+
+def client_over(raw: bytes, seed: int) -> AsyncOpenAI:
+    """The real client, its transport giving these bytes through `wrap`, cut at random."""
+
+    async def served() -> AsyncIterator[bytes]:
+        async def source() -> AsyncIterator[bytes]:
+            for piece in pieces(raw, seed):
+                yield piece
+
+        async with chat.wrap(sf.Redact(COMMON, to="█"))(source()) as stream:
+            async for piece in stream:
+                yield piece
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=served())
+
+    return AsyncOpenAI(
+        api_key="none", base_url="http://test/v1", http_client=httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    )
+
+
+@recorded
+def test_the_real_client_accumulates_the_redacted_text(entry: dict[str, Any]) -> None:
+    """The `openai` client, fed a redacted stream, reads the redacted text of each choice."""
+
+    async def read() -> dict[tuple[int, str], str]:
+        async with client_over(body(entry), 7) as client:
+            stream = await client.chat.completions.create(model="m", messages=[], stream=True)
+            return content([chunk.model_dump(warnings=False) async for chunk in stream])
+
+    got = {key: text for key, text in asyncio.run(read()).items() if text}
+    want = {key: sf.Redact(COMMON, to="█").apply(text) for key, text in content(chunks(body(entry))).items()}
+    assert got == {key: text for key, text in want.items() if text}
