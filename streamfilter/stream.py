@@ -142,8 +142,7 @@ class Stream(Generic[T_co]):
         self._stop_reading()
         self._settled = True
         self._ready = ()
-        self._machine = Machine()  # with the machine, the text it holds
-        self._feed = self._machine.feed
+        self._let_go()
         await self._close()
 
     async def __aenter__(self) -> Stream[T_co]:
@@ -179,6 +178,11 @@ class Stream(Generic[T_co]):
         self._read_all = True
         self._step = None
 
+    def _let_go(self) -> None:
+        """Drop the machine, and with it the text it holds."""
+        self._machine = Machine()
+        self._feed = self._machine.feed
+
     def _give(self, items: Sequence[T_co]) -> None:
         self._ready = items
         self._next = 0
@@ -210,6 +214,7 @@ class Stream(Generic[T_co]):
                     self._give(items)
                 return await self.__anext__()
             await self._close()
+            self._let_go()
         except StopAsyncIteration:
             raise
         except BaseException as error:

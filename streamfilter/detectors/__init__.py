@@ -6,9 +6,11 @@ and redacting something harmless that looks like one, they choose the latter, un
 
 from __future__ import annotations
 
+import difflib
+
 from streamfilter.matching import Rule
 
-__all__ = ["API_KEY", "CREDIT_CARD", "EMAIL", "PHONE", "luhn"]
+__all__ = ["API_KEY", "CREDIT_CARD", "EMAIL", "NAMES", "PHONE", "by_name", "luhn"]
 
 EMAIL = Rule(
     "email",
@@ -58,3 +60,27 @@ API_KEY = Rule(
 )
 """A key of a well-known service, by its prefix: OpenAI and Anthropic (`sk-`), AWS, Google, GitHub, Slack, Stripe, Hugging Face.
 Source: the services' own documentation of their key formats. Keys without a prefix are not found."""
+
+_RULES = {rule.name: rule for rule in (EMAIL, PHONE, CREDIT_CARD, API_KEY)}
+
+NAMES = tuple(_RULES)
+"""The names of all rules, for files and the command line."""
+
+
+def by_name(name: str) -> Rule:
+    """The rule of this name, for files and the command line.
+
+    Raises:
+        ValueError: there is none; the message names the one that comes closest.
+
+    Example:
+        >>> by_name("emial")
+        Traceback (most recent call last):
+        ...
+        ValueError: unknown rule 'emial': did you mean 'email'? (email, phone, credit_card, api_key)
+    """
+    if name in _RULES:
+        return _RULES[name]
+    close = difflib.get_close_matches(name, NAMES, 1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise ValueError(f"unknown rule {name!r}: {hint}({', '.join(NAMES)})")

@@ -61,15 +61,16 @@ class Writer:
         """The chunks for what came out of one source chunk. An `End` stays the last."""
         out: list[Any] = []
         for origin, group in groupby(items, key=_origin_of):
-            for item in (grouped := list(group)):
-                if isinstance(item, End):
-                    return [*out, *self._end(item), item]
+            grouped = list(group)
+            for item in grouped:
                 self._mark(item)
             if origin is not None:
                 out += self._rewrite(origin, grouped)
-            else:
-                for item in grouped:
-                    out += self._make(item)
+                continue
+            for item in grouped:
+                if isinstance(item, End):
+                    return [*out, *self._end(item), item]
+                out += self._make(item)
         return out
 
     def finish(self) -> list[Any]:

@@ -1,0 +1,129 @@
+"""The commands and their options. What they do is in `running` and `demo`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import IO, Any
+
+import click
+
+import streamfilter as sf
+from streamfilter import detectors
+from streamfilter.cli import demo as demonstration
+from streamfilter.cli.running import Format, filter_file
+
+INTERRUPTED = 130
+"""The exit code of what a keyboard interrupt ended, as shells count it (128 + SIGINT)."""
+
+
+def run_app(args: Sequence[str] | None = None) -> int:
+    """Run a command; give its exit code. What is wrong is said in one line."""
+    try:
+        app.main(list(args) if args is not None else None, prog_name="streamfilter", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        return 2
+    except click.ClickException as error:
+        click.echo(f"streamfilter: {error.format_message()}", err=True)
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has left, which is no fault. Nothing may be flushed into the pipe on the way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except sf.StreamFilterError as error:
+        click.echo(f"streamfilter: {error}", err=True)
+        return 1
+    return 0
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="streamfilter")
+def app() -> None:
+    """Filter, reshape and guard the text of language models while it is still arriving.
+
+    Exit codes: 0 all went well, 1 the input is bad, 2 the command is, 130 interrupted.
+    """
+
+
+@app.command()
+@click.option("--fast", is_flag=True, help="Do not wait between chunks.")
+def demo(fast: bool) -> None:
+    """Watch a recorded chat completion being redacted.
+
+    Shows what has arrived, what is held because it may still become a match, and what was released; then what was found, the most
+    that was held, and what it cost.
+    """
+    demonstration.show(fast=fast)
+
+
+def _named(ctx: click.Context, param: click.Parameter, value: str | None) -> list[sf.Rule]:
+    """The catalogue rules of some names, separated by commas."""
+    try:
+        return [detectors.by_name(name.strip()) for name in value.split(",")] if value is not None else []
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+def _patterned(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[sf.Rule]:
+    """The rules of some patterns."""
+    try:
+        return [sf.Rule("redacted", value) for value in values]
+    except ValueError as error:
+        raise click.BadParameter(str(error).removeprefix("Rule: "), ctx, param) from None
+
+
+@app.command()
+@click.option(
+    "--redact",
+    "rules",
+    metavar="NAMES",
+    callback=_named,
+    help=f"Rules to redact, separated by commas: {', '.join(detectors.NAMES)}.",
+)
+@click.option(
+    "--pattern",
+    "patterns",
+    metavar="REGEX",
+    callback=_patterned,
+    multiple=True,
+    help="A regular expression to redact as well. May be repeated.",
+)
+@click.option("--to", default="[{rule}]", show_default=True, help="What stands in for a match; {rule} is the name of its rule.")
+@click.option(
+    "--stop-at", "stops", multiple=True, metavar="TEXT", help="End the stream at this text; \\n is a newline. May be repeated."
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([each.value for each in Format]),
+    default=Format.AUTO.value,
+    show_default=True,
+    help="What the input is: plain text, or the event stream (SSE) of a chat completion. By default its first line tells.",
+)
+@click.argument("file", type=click.File("rb", lazy=False), default="-")
+def run(
+    rules: list[sf.Rule] | None, patterns: tuple[sf.Rule, ...], to: str, stops: tuple[str, ...], form: str, file: IO[bytes]
+) -> None:
+    r"""Filter FILE, or standard input, to standard output while it arrives.
+
+    Each piece is written as soon as it is released. An event stream comes out as an event stream.
+
+    \b
+      curl -N … | streamfilter run --redact email,api_key
+      streamfilter run --redact phone --stop-at '\\nUser:' answer.txt
+    """
+    guards = [*rules, *patterns]
+    if not guards and not stops:
+        raise click.UsageError("nothing to do: give --redact, --pattern or --stop-at")
+    try:
+        stages: list[Any] = [sf.Redact(*guards, to=to)] if guards else []
+        stages += [sf.StopAt(*(text.replace("\\n", "\n") for text in stops))] if stops else []
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    with contextlib.closing(file):
+        filter_file(sf.Pipeline(*stages), file, sys.stdout.buffer, Format(form))
