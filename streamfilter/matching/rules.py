@@ -98,7 +98,8 @@ def as_rule(given: object) -> object:
         return Rule("redacted", given)
     if isinstance(given, regex.Pattern):
         lists = tuple((name, tuple(sorted(words))) for name, words in given.named_lists.items())
-        return Rule("redacted", given.pattern, flags=given.flags & ~regex.UNICODE & ~regex.VERSION0, lists=lists)
+        implied = regex.UNICODE | regex.VERSION0 | (regex.FULLCASE if given.flags & regex.VERSION1 else 0)
+        return Rule("redacted", given.pattern, flags=given.flags & ~implied, lists=lists)
     if isinstance(given, re.Pattern):
         if not isinstance(given.pattern, str):
             raise ValueError("the pattern is for bytes: a pattern for str is needed")

@@ -122,7 +122,9 @@ class TailEngine:
             pos, advance = start + 1, False
 
     def _search(self, bank: _Patterns, buf: str, pos: int, advance: bool) -> tuple[int, Found | None]:
-        match = (bank.stream_advancing if advance else bank.stream).search(buf, pos, partial=True)
+        pattern = bank.stream_advancing if advance else bank.stream
+        # A search that begins at the very end shows groups of attempts it made before it, if the pattern begins with any character.
+        match = pattern.search(buf, pos, partial=True) if pos < len(buf) else pattern.match(buf, pos, partial=True)
         if match is None:
             return len(buf), None
         start = min(match.start(), len(buf))  # one past the end when every attempt has failed
@@ -289,7 +291,7 @@ class _Printer:
             case Sequence(items):
                 return "".join(
                     self.repeat(item, after) if isinstance(item, Repeat) else self.show(item)
-                    for item, after in zip(items, [*items[1:], None], strict=True)
+                    for item, after in zip(items, [*items[1:], None], strict=False)
                 )
             case Choice(branches):
                 return "|".join(map(self.show, branches))
