@@ -7,7 +7,6 @@ compiled from them is kept beside and left out of all that.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -32,19 +31,23 @@ def declared(cls: type[C]) -> type[C]:
         ...
         ValueError: Size: chars: Input should be a valid integer, unable to parse string as an integer
     """
-    config = ConfigDict(extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
-    made = dataclass(frozen=True, repr=False, config=config)(cls)
-    validate = made.__init__
+    # The schema is built with the first value: importing a stage should cost little.
+    config = ConfigDict(extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True, defer_build=True)
+    return cast("type[C]", dataclass(frozen=True, repr=False, config=config)(cls))
 
-    @functools.wraps(validate)
-    def init(self: Any, *args: Any, **kwargs: Any) -> None:
-        try:
-            validate(self, *args, **kwargs)
-        except ValidationError as error:
-            raise ValueError(f"{cls.__name__}: {_problem(made, error)}") from None
 
-    made.__init__ = init  # type: ignore[method-assign]  # pydantic's own message spans lines, and names a web site
-    return cast("type[C]", made)
+class _Checked(type):
+    """The class of declared classes: refuses in one line, where pydantic's own message spans several and names a web site."""
+
+    if not TYPE_CHECKING:  # a type checker takes this for the signature of every class
+
+        def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+            if "__pydantic_fields__" not in cls.__dict__:
+                raise TypeError(f"class {cls.__name__} is not declared: write @sf.stage above it")
+            try:
+                return super().__call__(*args, **kwargs)
+            except ValidationError as error:
+                raise ValueError(f"{cls.__name__}: {_problem(cls, error)}") from None
 
 
 def _problem(cls: type, error: ValidationError) -> str:
@@ -59,7 +62,7 @@ def _problem(cls: type, error: ValidationError) -> str:
 
 
 @declared
-class Declared:
+class Declared(metaclass=_Checked):
     """The base of declared values."""
 
     _variadic: ClassVar[str] = ""
@@ -74,13 +77,6 @@ class Declared:
 
     def __post_init__(self) -> None:
         self.compile()
-
-    if not TYPE_CHECKING:  # a type checker takes __new__ for the signature of the class
-
-        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            if "__pydantic_fields__" not in cls.__dict__:
-                raise TypeError(f"class {cls.__name__} is not declared: write @sf.stage above it")
-            return super().__new__(cls)
 
     @model_validator(mode="before")
     @classmethod

@@ -17,7 +17,7 @@ def shared(api: str) -> list[dict[str, Any]]:
 
 def body(entry: dict[str, Any]) -> bytes:
     """The recorded response body."""
-    return (SHARED / entry["file"]).read_bytes()
+    return (SHARED / str(entry["file"])).read_bytes()
 
 
 def chunks(raw: bytes) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionChunk
@@ -128,11 +128,11 @@ def client_over(raw: bytes, seed: int) -> AsyncOpenAI:
             async for piece in stream:
                 yield piece
 
-    def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=served())
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=served())
 
     return AsyncOpenAI(
-        api_key="none", base_url="http://test/v1", http_client=httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        api_key="none", base_url="http://test/v1", http_client=httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
     )
 
 

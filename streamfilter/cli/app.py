@@ -117,7 +117,7 @@ def run(
       curl -N … | streamfilter run --redact email,api_key
       streamfilter run --redact phone --stop-at '\\nUser:' answer.txt
     """
-    guards = [*rules, *patterns]
+    guards = rules + patterns
     if not guards and not stops:
         raise click.UsageError("nothing to do: give --redact, --pattern or --stop-at")
     try:

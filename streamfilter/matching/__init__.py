@@ -4,13 +4,14 @@
 stages build on. Nothing here knows what is done with a match.
 """
 
-from streamfilter.matching.rules import Match, Rule, RuleLike, find_all, replace_all
+from streamfilter.matching.rules import Given, Match, Rule, RuleLike, find_all, replace_all
 from streamfilter.matching.scan import MAX_HOLD, Overflow, Scan, compiled, explain
 from streamfilter.matching.tail import Found, TailEngine
 
 __all__ = [
     "MAX_HOLD",
     "Found",
+    "Given",
     "Match",
     "Overflow",
     "Rule",

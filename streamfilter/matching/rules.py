@@ -116,6 +116,9 @@ def as_rule(given: object) -> object:
     return given
 
 
+Given: TypeAlias = "Rule | str | regex.Pattern[str] | re.Pattern[str]"
+"""What a stage takes for a rule."""
+
 RuleLike: TypeAlias = Annotated[Rule, BeforeValidator(as_rule)]
 """A `Rule`, or a pattern (a str, or compiled by `regex` or `re`) that becomes one named "redacted"."""
 

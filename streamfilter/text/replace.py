@@ -12,7 +12,7 @@ from pydantic import Field
 
 from streamfilter.context import Context
 from streamfilter.machine import TextMachine
-from streamfilter.matching import MAX_HOLD, Found, Match, Overflow, Rule, RuleLike, Scan, compiled, explain
+from streamfilter.matching import MAX_HOLD, Found, Given, Match, Overflow, Rule, RuleLike, Scan, compiled, explain
 from streamfilter.pipeline import TextStage, stage
 
 
@@ -55,7 +55,7 @@ class Redact(TextStage):
 
         def __init__(
             self,
-            *rules: Rule | str | regex.Pattern[str],
+            *rules: Given,
             to: str | Callable[[Match], str] = ...,
             max_hold: int = ...,
             overflow: Overflow = ...,
@@ -129,7 +129,7 @@ class Replace(TextStage):
 
         def __init__(
             self,
-            pattern: Rule | str | regex.Pattern[str],
+            pattern: Given,
             to: str | Callable[[Match], str],
             count: int = ...,
             *,

@@ -12,7 +12,7 @@ from streamfilter.context import Context
 from streamfilter.errors import Blocked
 from streamfilter.items import End, Finish
 from streamfilter.machine import Machine, TextMachine
-from streamfilter.matching import MAX_HOLD, Found, Overflow, Rule, RuleLike, Scan, TailEngine, compiled, explain
+from streamfilter.matching import MAX_HOLD, Found, Given, Overflow, Rule, RuleLike, Scan, TailEngine, compiled, explain
 from streamfilter.pipeline import TextStage, stage
 
 
@@ -58,7 +58,7 @@ class Block(TextStage):
 
         def __init__(
             self,
-            *rules: Rule | str | regex.Pattern[str],
+            *rules: Given,
             action: Literal["raise", "stop"] = ...,
             message: str | None = ...,
             max_hold: int = ...,

@@ -6,7 +6,7 @@ SDK objects, dicts and the raw bytes of an event stream are read alike; no SDK i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from streamfilter.context import Context
@@ -15,6 +15,7 @@ from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, as_stage, stage
 from streamfilter.providers.openai.chat.reading import Decoding, Origin, Reader
 from streamfilter.providers.openai.chat.writing import Writer, new_head
+from streamfilter.stream import AfterStop, Stream, SyncStream
 
 __all__ = ["Decode", "Encode", "Wrap", "wrap"]
 
@@ -97,6 +98,16 @@ class Wrap(Stage[Any, Any]):
 
     pipeline: Any
 
+    if TYPE_CHECKING:  # the type of the chunks is the source's: dicts, bytes or SDK objects
+
+        def __call__(
+            self, source: AsyncIterable[Chunk], *, context: Context | None = ..., after_stop: AfterStop = ...
+        ) -> Stream[Chunk]: ...
+
+        def iter(
+            self, items: Iterable[Chunk], *, context: Context | None = ..., after_stop: AfterStop = ...
+        ) -> SyncStream[Chunk]: ...
+
     def compile(self) -> None:
         object.__setattr__(self, "pipeline", as_stage(self.pipeline))
         self.pipeline.machine()  # refuses a pipeline that must wait
@@ -108,7 +119,7 @@ class Wrap(Stage[Any, Any]):
         return f"the text of chat completion chunks, through\n{self.pipeline.explain()}"
 
 
-def wrap(pipeline: Stage[str, str]) -> Stage[Chunk, Chunk]:
+def wrap(pipeline: Stage[str, str]) -> Wrap:
     r"""A stage over chat completion chunks: chunks in, filtered chunks of the same type out.
 
     All that is not text passes untouched, in the order of its channel. Text leaves on the chunk that brought it; held text leaves

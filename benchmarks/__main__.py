@@ -1,0 +1,36 @@
+"""Print every figure, its bound, and whether it is met. Exit code 1 if one is not."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from benchmarks import kernel, matching, startup
+from benchmarks.figures import Figure
+
+GROUPS = {"kernel": kernel, "matching": matching, "startup": startup}
+
+
+async def main(names: list[str]) -> int:
+    """Run the named groups, or all."""
+    unknown = [name for name in names if name not in GROUPS]
+    if unknown:
+        print(f"unknown: {', '.join(unknown)}; there are {', '.join(GROUPS)}", file=sys.stderr)
+        return 2
+    missed = 0
+    print("| figure | value | bound | |\n|---|---|---|---|")
+    for name in names or GROUPS:
+        for figure in await GROUPS[name].figures():
+            missed += not figure.met
+            print(_row(figure), flush=True)
+    return 1 if missed else 0
+
+
+def _row(figure: Figure) -> str:
+    bound = "–" if figure.bound is None else f"{figure.bound:g}"
+    verdict = "" if figure.bound is None else "met" if figure.met else "**missed**"
+    note = f" ({figure.note})" if figure.note else ""
+    return f"| {figure.name}{note} | {figure.value:.4g} | {bound} | {verdict} |"
+
+
+sys.exit(asyncio.run(main(sys.argv[1:])))
