@@ -98,7 +98,11 @@ class _Run:
     """What a channel's text meets in a `Lift`: at first this, which lets it pass untouched."""
 
     __slots__ = ()
-    hold: Hold | None = None
+
+    @property
+    def buffer(self) -> Hold | None:
+        """Its hold buffer, if it has one."""
+        return None
 
     def feed(self, item: str | TextDelta) -> Sequence[Item]:
         return (item,)
@@ -146,13 +150,16 @@ class _Held(_Run):
     """A run whose machine decides through its hold."""
 
     __slots__ = ("channel", "hold", "lift", "machine")
-    hold: Hold
 
     def __init__(self, lift: Lift, machine: TextMachine, channel: Channel, offset: int) -> None:
         self.lift = lift
         self.machine = machine
         self.channel = channel
         self.hold = machine.hold = Hold(channel, context=machine.context, offset=offset)
+
+    @property
+    def buffer(self) -> Hold:
+        return self.hold
 
     def feed(self, item: str | TextDelta) -> Sequence[Item]:
         machine = self.machine
@@ -248,7 +255,7 @@ class Lift(Machine):
 
     @property
     def held(self) -> int:
-        return sum(len(run.hold) for run in self._runs.values() if run.hold is not None)
+        return sum(len(run.buffer) for run in self._runs.values() if run.buffer is not None)
 
     # ------------------------------------------------------------------ runs
 
@@ -280,8 +287,8 @@ class Lift(Machine):
             out += run.settle()
             if self.ended:
                 break
-            if run.hold is not None:
-                self._offsets[channel] = run.hold.offset
+            if run.buffer is not None:
+                self._offsets[channel] = run.buffer.offset
             del self._runs[channel]  # the next text in it begins another
             if channel == PLAIN:
                 self._plain = None
@@ -306,7 +313,7 @@ class Lift(Machine):
             return _swallow(event)
         if isinstance(scope, Channel) and not event.boundary:
             run = self._runs.get(scope)
-            hold = None if run is None else run.hold
+            hold = None if run is None else run.buffer
             if hold is None or not len(hold):
                 return (event,)
             hold.pin(event)
@@ -339,8 +346,8 @@ class Lift(Machine):
         for channel in self._runs:
             if channel.choice == choice:
                 other = self._runs[channel]
-                if other is not run and other.hold is not None:
-                    survivors += [event for event in other.hold.drop() if isinstance(event, Usage)]
+                if other is not run and other.buffer is not None:
+                    survivors += [event for event in other.buffer.drop() if isinstance(event, Usage)]
                 self._runs[channel] = _MUTED
         if PLAIN.choice == choice:
             self._plain = _MUTED

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, overload
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field
 
 from streamfilter.context import Context
 from streamfilter.declaration import Declared, declared, show
@@ -284,7 +284,7 @@ class Pipeline(Stage[In, Out]):
     """
 
     _variadic: ClassVar[str] = "parts"
-    parts: tuple[Annotated[Any, SerializeAsAny()], ...] = ()
+    parts: tuple[Any, ...] = ()
 
     if TYPE_CHECKING:
 

@@ -302,7 +302,8 @@ def open_stream(
                 inner=segment is not segments[-1],
             )
             source, below = stream, []
-    return stream
+    assert isinstance(source, Stream)
+    return source
 
 
 class SyncStream(Generic[T_co]):

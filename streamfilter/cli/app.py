@@ -106,9 +106,7 @@ def _patterned(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
     help="What the input is: plain text, or the event stream (SSE) of a chat completion. By default its first line tells.",
 )
 @click.argument("file", type=click.File("rb", lazy=False), default="-")
-def run(
-    rules: list[sf.Rule] | None, patterns: tuple[sf.Rule, ...], to: str, stops: tuple[str, ...], form: str, file: IO[bytes]
-) -> None:
+def run(rules: list[sf.Rule], patterns: list[sf.Rule], to: str, stops: tuple[str, ...], form: str, file: IO[bytes]) -> None:
     r"""Filter FILE, or standard input, to standard output while it arrives.
 
     Each piece is written as soon as it is released. An event stream comes out as an event stream.

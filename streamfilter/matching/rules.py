@@ -46,28 +46,17 @@ class Rule(Declared):
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def compile(self) -> None:
-        try:
+        try:  # first, because some of what is refused makes `regex.compile` run out of memory
             tree = parse(self.pattern, self.flags)
+            reach = lookbehind(tree.root)
         except Refused as refused:
-            problem = f"pattern cannot be streamed exactly: {refused}"
-        else:
-            problem = ""
+            raise ValueError(f"pattern cannot be streamed exactly: {refused}") from None
         try:
-            # What is refused is not compiled: some of it makes `regex` run out of memory.
-            compiled = problem or regex.compile(self.pattern, self.flags, **named_lists(self))
+            compiled = regex.compile(self.pattern, self.flags, **named_lists(self))
         except (regex.error, KeyError) as error:
             raise ValueError(f"pattern is not valid: {error}") from None
-        if not problem:
-            try:
-                reach = lookbehind(tree.root)
-                if reach > MAX_LOOKBEHIND_CHARS:
-                    problem = (
-                        f"pattern cannot be streamed: it looks back {reach} characters, at most {MAX_LOOKBEHIND_CHARS} can be kept"
-                    )
-            except Refused as refused:
-                problem = f"pattern cannot be streamed exactly: {refused}"
-        if problem:
-            raise ValueError(problem)
+        if reach > MAX_LOOKBEHIND_CHARS:
+            raise ValueError(f"pattern looks back {reach} characters: at most {MAX_LOOKBEHIND_CHARS} can be kept")
         object.__setattr__(self, "_tree", tree)
         object.__setattr__(self, "_reach", max(1, reach))
         object.__setattr__(self, "_compiled", compiled)

@@ -245,8 +245,6 @@ class _Parser:
 
     def tree(self) -> Tree:
         root = self.alternatives()
-        if self.at < len(self.pattern):
-            raise self.refused(")", "it closes no group")
         if self.version1 and self.ignore_case:
             raise Refused("(?V1) with IGNORECASE", 0, _REFUSED_FLAGS[regex.FULLCASE])
         letters = "".join(letter for flag, letter in _KEPT_FLAGS.items() if self.flags & flag)

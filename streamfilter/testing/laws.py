@@ -294,7 +294,12 @@ def check_stage(stage: AnyStage, means: TextMeaning, *, alphabet: str = "ab \n",
 
     texts = st.text(alphabet, max_size=max_chars)
 
-    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much),
+    )
     @given(text=texts, other=texts, places=st.lists(st.integers(0, max_chars), max_size=4), at=st.integers(0, max_chars))
     def laws(text: str, other: str, places: list[int], at: int) -> None:
         pieces = cut(text, *places)
