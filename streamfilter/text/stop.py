@@ -150,7 +150,7 @@ class StopAt(TextStage):
 
 class _Stopper(Scan):
     def __init__(self, stage: StopAt, engine: TailEngine, context: Context) -> None:
-        super().__init__(engine, max_hold=max(map(len, stage.stops)))
+        super().__init__(engine, max_hold=max(MAX_HOLD, *map(len, stage.stops)))  # a string never fills it
         self._include = stage.include
         self._found = context.found
 
