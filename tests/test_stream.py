@@ -1,0 +1,642 @@
+"""The driver: the three endings, closing, refusals, functions as stages, plain use; under asyncio and trio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import pickle
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+import trio
+
+import streamfilter as sf
+from streamfilter.testing import ScriptedSource
+
+Main = Callable[[], Awaitable[Any]]
+
+
+async def _asyncio_pause() -> None:
+    await asyncio.sleep(0)
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Each test that runs a stream runs under both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def run(backend: str) -> Callable[[Main], Any]:
+    """Runs an async function under the backend."""
+    if backend == "trio":
+        return trio.run
+
+    def under_asyncio(main: Main) -> Any:
+        async def whole() -> Any:
+            return await main()
+
+        return asyncio.run(whole(), debug=True)
+
+    return under_asyncio
+
+
+@pytest.fixture
+def pause(backend: str) -> Callable[[], Awaitable[object]]:
+    """Suspends once."""
+    return trio.lowlevel.checkpoint if backend == "trio" else _asyncio_pause
+
+
+async def collected(stream: AsyncIterator[Any], into: list[Any]) -> None:
+    async for item in stream:
+        into.append(item)  # noqa: PERF401  # what was given before an exception counts
+
+
+# ------------------------------------------------------------------ the three endings
+
+
+def test_a_source_that_runs_out_settles_what_is_held_and_is_closed_once(run: Any, pause: Any) -> None:
+    """Held text leaves at the end; the stream then stays at its end."""
+    source = ScriptedSource(["xa", "b", "a"], pause=pause)
+
+    async def main() -> None:
+        stream = sf.Redact("abc", to="#")(source)
+        got: list[str] = []
+        await collected(stream, got)
+        assert "".join(got) == "xaba"
+        with pytest.raises(StopAsyncIteration):
+            await stream.__anext__()
+        assert source.closed == 1
+
+    run(main)
+
+
+def test_an_error_of_the_source_reaches_the_consumer_as_it_is_and_held_text_dies(run: Any, pause: Any) -> None:
+    """The same exception object, no wrapping; nothing held is delivered; the source is closed once."""
+    fault = OSError("connection reset")
+    source = ScriptedSource(["xa", "b"], error=fault, pause=pause)
+    got: list[str] = []
+
+    async def main() -> None:
+        async with sf.Redact("abc", to="#")(source) as stream:
+            await collected(stream, got)
+
+    with pytest.raises(OSError, match="connection reset") as caught:
+        run(main)
+    assert caught.value is fault
+    assert caught.value.__cause__ is None
+    assert (got, source.closed) == (["x"], 1)
+
+
+def test_an_exception_of_the_consumer_closes_the_source(run: Any, pause: Any) -> None:
+    """Leaving the `async with` by an exception is an ending."""
+    source = ScriptedSource(["a", "b"], pause=pause)
+
+    async def main() -> None:
+        async with sf.MapText(str.upper)(source) as stream:
+            async for _ in stream:
+                raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        run(main)
+    assert source.closed == 1
+
+
+def test_leaving_early_closes_before_the_first_item_too(run: Any) -> None:
+    """Not a single item need have been read, and closing twice does nothing more."""
+    source = ScriptedSource(["a"])
+
+    async def main() -> None:
+        async with sf.MapText(str.upper)(source) as stream:
+            pass
+        await stream.aclose()
+        assert [item async for item in stream] == []
+
+    run(main)
+    assert (source.closed, source.given) == (1, 0)
+
+
+def test_a_cancel_closes_the_source_and_goes_on() -> None:
+    """Under asyncio: the task is cancelled while the source is awaited."""
+    source = ScriptedSource(["a", "secret"], pause=lambda: asyncio.sleep(0))
+    blocked = asyncio.Event
+
+    class Stuck(ScriptedSource[str]):
+        async def __anext__(self) -> str:
+            if self.given:
+                await blocked().wait()
+            return await super().__anext__()
+
+    source = Stuck(["a", "b"])
+
+    async def consume() -> None:
+        async for _ in sf.Redact("ab")(source):
+            pass
+
+    async def main() -> None:
+        task = asyncio.create_task(consume())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert source.closed == 1
+
+
+def test_a_cancel_closes_the_source_under_trio() -> None:
+    """A cancel scope that ends closes the source exactly once."""
+
+    class Stuck(ScriptedSource[str]):
+        async def __anext__(self) -> str:
+            if self.given:
+                await trio.sleep_forever()
+            return await super().__anext__()
+
+    source = Stuck(["a", "b"])
+
+    async def main() -> None:
+        with trio.CancelScope() as scope:
+            async for _ in sf.MapText(str.upper)(source):
+                scope.cancel()
+
+    trio.run(main)
+    assert source.closed == 1
+
+
+def test_an_error_while_closing_never_replaces_the_one_under_way(run: Any) -> None:
+    """It is raised where it is the only one."""
+
+    async def failing() -> None:
+        source = ScriptedSource(["a"], error=OSError("first"), close_error=RuntimeError("second"))
+        async for _ in sf.MapText(str.upper)(source):
+            pass
+
+    async def refused() -> None:
+        source = ScriptedSource(["bad"], close_error=RuntimeError("second"))
+        async for _ in sf.Block("bad")(source):
+            pass
+
+    async def consumer() -> None:
+        source = ScriptedSource(["a"], close_error=RuntimeError("second"))
+        async with sf.MapText(str.upper)(source):
+            raise KeyError("first")
+
+    async def only() -> None:
+        source = ScriptedSource(["a"], close_error=RuntimeError("second"))
+        async with sf.MapText(str.upper)(source):
+            pass
+
+    for main, kind in ((failing, OSError), (refused, sf.Blocked), (consumer, KeyError), (only, RuntimeError)):
+        with pytest.raises(kind):
+            run(main)
+
+
+def test_closing_prefers_aclose_and_takes_what_there_is(run: Any) -> None:
+    """`aclose`, else `close`, async or plain; the iterator too, if it is another object; nothing at all is fine."""
+    log: list[str] = []
+
+    class Base:
+        def __aiter__(self) -> Any:
+            return self
+
+        async def __anext__(self) -> str:
+            raise StopAsyncIteration
+
+    class Both(Base):
+        async def aclose(self) -> None:
+            log.append("aclose")
+
+        def close(self) -> None:
+            log.append("wrong")
+
+    class Plain(Base):
+        def close(self) -> None:
+            log.append("plain")
+
+    class Async(Base):
+        async def close(self) -> None:
+            log.append("async")
+
+    class Other(Plain):
+        async def __aiter__(self) -> AsyncIterator[str]:
+            try:
+                yield "a"
+            finally:
+                log.append("iterator")
+
+    async def main() -> None:
+        for source in (Both(), Plain(), Async(), Base()):
+            assert [item async for item in sf.MapText(str.upper)(source)] == []
+        async with sf.MapText(str.upper)(Other()) as stream:
+            assert await anext(stream) == "A"
+
+    run(main)
+    assert log == ["aclose", "plain", "async", "iterator", "plain"]
+
+
+def test_a_started_stream_that_is_dropped_warns() -> None:
+    """Python cannot see a `break`; the warning says what to write."""
+
+    async def main() -> None:
+        async for _ in sf.MapText(str.upper)(ScriptedSource(["a", "b"])):
+            break
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        asyncio.run(main())
+        gc.collect()
+    assert [each.category for each in caught] == [ResourceWarning]
+    assert "async with stage(source)" in str(caught[0].message)
+
+
+# ------------------------------------------------------------------ refusals and stops
+
+
+def test_a_refusal_delivers_what_was_decided_then_closes_then_raises(run: Any) -> None:
+    """The consumer has all text before the violation when it gets the exception."""
+    source = ScriptedSource(["ok b", "ad x", "never"])
+    got: list[str] = []
+
+    async def main() -> None:
+        await collected(sf.Block("bad")(source), got)
+
+    with pytest.raises(sf.Blocked):
+        run(main)
+    assert ("".join(got), source.closed, source.given) == ("ok ", 1, 2)
+
+
+def test_an_exception_of_a_function_is_a_refusal_as_it_is(run: Any) -> None:
+    """From `MapText`, a callable of `Replace`, `Tap`, a check, an observer: unwrapped, and what came before is delivered."""
+    fault = ZeroDivisionError("mine")
+
+    def boom(value: Any) -> Any:
+        if "b" in str(getattr(value, "group", lambda: value)()):
+            raise fault
+        return value if isinstance(value, str) else "#"
+
+    def observer(_: sf.Finding) -> None:
+        raise fault
+
+    stages: list[Any] = [
+        sf.MapText(boom),
+        sf.Replace("b", boom),
+        sf.Redact("b", to=boom),
+        sf.Tap(boom),
+        sf.Redact(sf.Rule("r", "b", check=boom)),
+        sf.Redact("b"),
+    ]
+    for stage in stages:
+        source = ScriptedSource(["a", "b", "c"])
+        got: list[str] = []
+
+        async def main(stage: Any = stage, source: Any = source, got: list[str] = got) -> None:
+            await collected(stage(source, context=sf.Context(observe=[observer])), got)
+
+        with pytest.raises(ZeroDivisionError) as caught:
+            run(main)
+        assert caught.value is fault
+        assert (got, source.closed) == (["a"], 1)
+
+
+def test_a_stop_closes_the_source_at_once_or_drains_it(run: Any) -> None:
+    """`close` loses a later usage chunk, `drain` reads to the end and keeps it, and runs no checks on the way."""
+    answer = sf.Channel("answer", (0, 0))
+    usage = sf.Usage({"total": 3}, scope=None)
+    items = [sf.TextDelta("aEND", answer), sf.TextDelta("xx", answer), usage]
+    seen: list[str] = []
+
+    def check(text: str) -> bool:
+        seen.append(text)
+        return True
+
+    stage = sf.Redact(sf.Rule("x", "x|a", check=check)) | sf.StopAt("END") | sf.Redact("zz")
+
+    async def main(policy: Any) -> tuple[list[Any], ScriptedSource[Any]]:
+        source = ScriptedSource(items)
+        async with stage(source, after_stop=policy) as stream:
+            return [item async for item in stream], source
+
+    stopped = [sf.TextDelta("[x]", answer), sf.Finish("stop", scope=(0, 0))]
+    got, source = run(lambda: main("close"))
+    assert (got, source.given, source.closed) == (stopped, 1, 1)
+    got, source = run(lambda: main("drain"))
+    assert (got, source.given, source.closed) == ([*stopped, usage], 3, 1)
+    assert seen == ["a", "a"]
+    with pytest.raises(ValueError, match="after_stop='later': 'close' or 'drain' is needed"):
+        stage(ScriptedSource(items), after_stop="later")  # type: ignore[call-overload]
+
+
+def test_a_refusal_is_raised_after_draining(run: Any) -> None:
+    """The error comes at the very end."""
+    source = ScriptedSource(["bad", "x"])
+
+    async def main() -> None:
+        async for _ in sf.Block("bad")(source, after_stop="drain"):
+            pass
+
+    with pytest.raises(sf.Blocked):
+        run(main)
+    assert source.given == 2
+
+
+# ------------------------------------------------------------------ async generator functions as stages
+
+
+async def twice(source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """A stage that is a function."""
+    async for item in source:
+        yield item
+        yield item
+
+
+async def first(source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """A stage that ends early."""
+    async for item in source:
+        yield item
+        return
+
+
+def test_a_function_is_a_stage_anywhere(run: Any, pause: Any) -> None:
+    """At either end or between machines, and beside other functions."""
+    upper = sf.MapText(str.upper)
+    cases: list[tuple[Any, list[str]]] = [
+        (upper | twice, ["A", "A", "B", "B"]),
+        (twice | upper, ["A", "A", "B", "B"]),
+        (upper | twice | sf.Redact("BB", to="#"), ["A", "A", "#"]),
+        (twice | upper | twice, ["A"] * 4 + ["B"] * 4),
+        (upper | twice | twice, ["A"] * 4 + ["B"] * 4),
+        (upper | first | upper, ["A"]),
+    ]
+    for stage, want in cases:
+        source = ScriptedSource(["a", "b"], pause=pause)
+
+        async def main(stage: Any = stage, source: Any = source) -> list[str]:
+            async with stage(source) as stream:
+                return [item async for item in stream]
+
+        assert run(main) == want
+        assert source.closed == 1
+    assert repr(upper | twice) == "Pipeline(MapText(str.upper), twice)"
+    assert pickle.loads(pickle.dumps(upper | twice)) == upper | twice
+
+
+def test_every_segment_of_a_mixed_pipeline_is_closed(run: Any) -> None:
+    """The function's generator first, then what is beneath it, each once."""
+    log: list[str] = []
+
+    async def watched(source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        try:
+            async for item in source:
+                yield item
+        finally:
+            log.append("function")
+
+    class Source(ScriptedSource[str]):
+        async def aclose(self) -> None:
+            log.append("source")
+
+    async def main() -> None:
+        async with (sf.MapText(str.upper) | watched | sf.MapText(str.lower))(Source(["a", "b"])) as stream:
+            assert await anext(stream) == "a"
+
+    run(main)
+    assert log == ["function", "source"]
+
+
+def test_a_refusal_beneath_a_function_is_raised_on_top_of_it(run: Any) -> None:
+    """The function sees its source end; what is above settles; then the refusal is raised."""
+    got: list[str] = []
+
+    async def main() -> None:
+        await collected((sf.Block("bad") | twice | sf.Redact("aab", to="#"))(ScriptedSource(["a", "bad"])), got)
+
+    with pytest.raises(sf.Blocked):
+        run(main)
+    assert "".join(got) == "aa"
+
+
+def test_an_error_in_a_function_is_an_error_of_the_source(run: Any) -> None:
+    """It goes on as it is, and everything is closed."""
+
+    async def broken(source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for item in source:
+            yield item
+            raise ZeroDivisionError("mine")
+
+    source = ScriptedSource(["ab", "b"])
+
+    async def main() -> None:
+        async for _ in (sf.MapText(str.upper) | broken | sf.Redact("ABB"))(source):
+            pass
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        run(main)
+    assert source.closed == 1
+
+
+def test_a_stage_that_must_wait_says_so_in_plain_code() -> None:
+    """`iter` and `apply` name it and what to use instead; `aapply` works."""
+    stage = sf.MapText(str.upper) | twice
+    with pytest.raises(TypeError, match=r"twice must wait, which iter\(\) cannot: use async for"):
+        stage.iter(["a"])
+    with pytest.raises(TypeError, match=r"twice must wait, which apply\(\) cannot: use aapply"):
+        stage.apply("a")
+    assert asyncio.run(stage.aapply("a")) == "AA"
+
+
+# ------------------------------------------------------------------ plain code
+
+
+def test_plain_code_goes_through_the_same_machines() -> None:
+    """`iter` is an iterator and a context manager, closes its generator, and has the report."""
+    log: list[str] = []
+
+    def source() -> Iterator[str]:
+        try:
+            yield from ["xa", "b", "c"]
+        finally:
+            log.append("closed")
+
+    with sf.Redact("ab", to="#").iter(source()) as stream:
+        assert next(stream) == "x"
+        assert stream.held == 1
+        assert list(stream) == ["#", "c"]
+        assert stream.report.counts == {"redacted": 1}
+    with sf.Redact("ab").iter(source()) as stream:
+        next(stream)
+    assert log == ["closed", "closed"]
+    assert list(stream) == []
+
+
+def test_plain_code_works_inside_a_running_loop() -> None:
+    """`apply` in a coroutine does not touch the loop."""
+
+    async def main() -> str:
+        return sf.Redact("a", to="#").apply("ab")
+
+    assert asyncio.run(main()) == "#b"
+
+
+def test_the_callers_context_variables_are_seen() -> None:
+    """In callbacks, as in any code that the caller runs."""
+    variable = contextvars.ContextVar("variable", default="unset")
+    seen: list[str] = []
+
+    async def main() -> None:
+        variable.set("set")
+        async for _ in sf.Tap(lambda _: seen.append(variable.get()))(ScriptedSource(["a"])):
+            pass
+
+    asyncio.run(main())
+    assert seen == ["set"]
+
+
+def test_observers_hear_of_each_finding_with_the_tags() -> None:
+    """As it happens, and in each stream's own report; a context serves many streams."""
+    heard: list[sf.Finding] = []
+    context = sf.Context(tags={"tenant": "acme"}, observe=[heard.append])
+    stage = sf.Redact("a")
+    for _ in range(2):
+        with stage.iter(["xa"], context=context) as stream:
+            list(stream)
+        assert stream.report.counts == {"redacted": 1}
+    assert [(found.rule, found.start, found.end, found.tags) for found in heard] == [("redacted", 1, 2, {"tenant": "acme"})] * 2
+    assert context.report.counts == {}
+
+
+# ------------------------------------------------------------------ errors that help
+
+
+class Manager:
+    """An SDK's stream manager that was not entered."""
+
+    async def __aenter__(self) -> None: ...
+
+
+async def _coroutine() -> None: ...
+
+
+def test_what_is_no_source_is_refused_with_what_would_be_right() -> None:
+    """Each message says what it got and what to write."""
+    stage: Any = sf.MapText(str.upper)
+    coroutine = _coroutine()
+    cases: list[tuple[Any, str]] = [
+        ("text", r"source is str, .* stage\.apply\(text\)"),
+        (b"text", r"source is bytes"),
+        (coroutine, "await it first"),
+        (Manager(), "async with manager as source"),
+        (["a"], r"stage\.iter\(items\)"),
+        (twice, "call it first, or join it"),
+        (3, "int, not an async iterable"),
+    ]
+    for source, message in cases:
+        with pytest.raises(TypeError, match=message):
+            stage(source)
+    coroutine.close()
+    for items, message in (("text", r"stage\.apply"), (ScriptedSource(["a"]), "async for"), (3, "give an iterable")):
+        with pytest.raises(TypeError, match=message):
+            stage.iter(items)
+    not_stages: list[tuple[Any, str]] = [
+        (["a"], r"stage\(source\)"),
+        (3, "int is not a stage"),
+        (sf.Redact, r"write Redact\(\.\.\.\)"),
+    ]
+    for wrong, message in not_stages:
+        with pytest.raises(TypeError, match=message):
+            wrong | stage
+        with pytest.raises(TypeError, match=message):
+            stage | wrong
+    with pytest.raises(TypeError, match="text is int"):
+        stage.apply(3)
+    pipelines: list[sf.Pipeline[Any, Any]] = [sf.Pipeline(), sf.Pipeline(sf.Tap(id))]
+    for pipeline in pipelines:
+        with pytest.raises(TypeError, match="no text stage"):
+            pipeline.on("answer")
+    with pytest.raises(TypeError, match="works on items, not on text"):
+        sf.Tap(id).on("answer")
+    with pytest.raises(ValueError, match="at least one kind"):
+        sf.MapText(str.upper).on()
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (None, "Redact was fed NoneType where text is expected: skip empty pieces"),
+        (b"bytes", r"Redact was fed bytes .* sf\.text_of\(source\)"),
+        (3, r"Redact was fed int .* providers\.openai\.chat\.wrap"),
+        ({"choices": []}, "Redact was fed dict"),
+    ],
+)
+def test_a_source_of_something_else_than_text_is_a_type_error(item: Any, message: str) -> None:
+    """It names the stage, the type and the remedy; the source is closed; what came before was delivered."""
+    source = ScriptedSource(["a", item])
+    got: list[str] = []
+
+    async def main() -> None:
+        await collected(sf.Redact("bb")(source), got)
+
+    with pytest.raises(TypeError, match=message):
+        asyncio.run(main())
+    assert (got, source.closed) == (["a"], 1)
+
+
+BAD: list[tuple[Callable[[], Any], str]] = [
+    (sf.Redact, "Redact: rules: Field required"),
+    (lambda: sf.Redact(3), "Redact: rules.0: a Rule or a pattern is needed, not int"),  # type: ignore[arg-type]
+    (lambda: sf.Redact("a", to="[{name}]"), r"Redact: to has a field \{name\}: only \{rule\} is known"),
+    (lambda: sf.Redact("a", to="{"), "Redact: Single '{'"),
+    (lambda: sf.Redact("a", max_hold=0), "Redact: max_hold: .* greater than or equal to 1"),
+    (lambda: sf.Redact("a", overflow="keep"), "Redact: overflow: .* 'redact', 'release' or 'raise'"),  # type: ignore[arg-type]
+    (lambda: sf.Redact("a", rules=("b",)), "Redact: rules are given twice"),  # type: ignore[call-arg]
+    (lambda: sf.Redact("a", colour=1), "Redact: colour: Unexpected keyword"),  # type: ignore[call-arg]
+    (lambda: sf.Replace("(a)", r"\2"), "Replace: to is not a valid template"),
+    (lambda: sf.Replace("(?P<n>a)", r"\g<m>"), "Replace: to is not a valid template"),
+    (lambda: sf.Replace("a", "b", -1), "Replace: count: .* greater than or equal to 0"),
+    (lambda: sf.Block("a", message="no"), r"Block: message is only shown with action='stop'"),
+    (sf.StopAt, "StopAt: stops: Field required"),
+    (lambda: sf.StopAt("a", ""), "StopAt: stops.1: .* at least 1 character"),
+    (lambda: sf.StopAt("a", choices=0), "StopAt: choices: "),
+    (lambda: sf.MapText(3), "MapText: fn: .* callable"),  # type: ignore[arg-type]
+    (sf.Drop, "Drop: kinds: Field required"),
+    (lambda: sf.Rule("", "a"), "Rule: name: "),
+]
+
+
+@pytest.mark.parametrize(("build", "message"), BAD)
+def test_bad_arguments_fail_when_the_stage_is_built(build: Callable[[], Any], message: str) -> None:
+    """In one line that names the argument and what would be right."""
+    with pytest.raises(ValueError, match=message) as caught:
+        build()
+    assert "\n" not in str(caught.value)
+
+
+def test_what_functions_give_must_be_text() -> None:
+    """A callable that gives something else is named."""
+    with pytest.raises(TypeError, match="to gave NoneType for a match of redacted: a str is needed"):
+        sf.Redact("a", to=lambda _: None).apply("a")  # type: ignore[arg-type, return-value]
+    with pytest.raises(TypeError, match="the function of MapText gave int"):
+        sf.MapText(len).apply("a")  # type: ignore[arg-type]
+
+
+def test_stages_are_values() -> None:
+    """Equal, hashable, picklable, with a repr one could write; empty pipelines included."""
+    stage = sf.Redact("a", to="#") | sf.Replace("b", "c", 1) | sf.StopAt("x", include=True) | sf.Drop("reasoning")
+    same = sf.Redact("a", to="#") | (sf.Replace("b", "c", 1) | sf.StopAt("x", include=True)) | sf.Drop("reasoning")
+    assert stage == same
+    assert hash(stage) == hash(same)
+    assert pickle.loads(pickle.dumps(stage)) == stage
+    assert pickle.loads(pickle.dumps(stage)).apply("abxb") == "#cx"
+    rule = "Rule('redacted', 'b')"
+    assert (
+        repr(sf.Replace("b", "c", 1) | sf.StopAt("x", include=True))
+        == f"Pipeline(Replace({rule}, 'c', count=1), StopAt('x', include=True))"
+    )
+    assert sf.Pipeline().apply("a") == "a"
+    assert sf.Pipeline().explain() == "an empty pipeline: passes everything"
+    with pytest.raises(AttributeError):
+        stage.parts = ()  # type: ignore[misc]
