@@ -103,7 +103,7 @@ def test_a_hold_refuses_to_release_what_it_does_not_have() -> None:
     """The error says how much there is, never what."""
     hold = Hold()
     hold.append("secret", "secret")
-    wrong: list[Callable[[], None]] = [lambda: hold.keep(7), lambda: hold.keep(-1), lambda: hold.replace(7, "")]
+    wrong: list[Callable[[], None]] = [
         lambda: hold.keep(7),
         lambda: hold.keep(-1),
         lambda: hold.replace(7, ""),
