@@ -8,11 +8,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from streamfilter.items import Channel
 
 MAX_FINDINGS = 10_000
 """Findings that a report keeps one by one; beyond it they are only counted, so that a report on an endless stream stays bounded."""
+
+
+AfterStop: TypeAlias = Literal["close", "drain"]
+"""What happens to the source once a stage has ended the stream. `"close"`: it is closed at once, which saves tokens and loses a
+usage chunk that would have come later. `"drain"`: it is read to its end, and only usage still passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +73,13 @@ class Context:
     tags: Mapping[str, object] = field(default_factory=dict)
     observe: Sequence[Callable[[Finding], object]] = ()
     report: Report = field(default_factory=Report, init=False, compare=False)
+    after_stop: AfterStop = field(default="close", init=False, compare=False)
 
-    def started(self) -> Context:
+    def started(self, after_stop: AfterStop) -> Context:
         """The same context with an empty report: what one stream gets."""
-        return dataclasses.replace(self)
+        started = dataclasses.replace(self)
+        object.__setattr__(started, "after_stop", after_stop)
+        return started
 
     def found(self, rule: str, action: str, channel: Channel, start: int, end: int | None) -> None:
         """Report a finding. Offsets count the characters of the channel's text as it reached the stage."""

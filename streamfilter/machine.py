@@ -372,34 +372,50 @@ class Lift(Machine):
 class Chain(Machine):
     """Machines in a row, as one: each is fed what the one before it gives.
 
+    Args:
+        machines: in order.
+        drains: whether usage passes that comes after one of them has ended the stream.
+
     Example:
         >>> Chain([Lift(lambda: mapping(str.upper), "Shout"), Machine()]).feed("a")
         ('A',)
     """
 
-    def __init__(self, machines: Sequence[Machine]) -> None:
+    def __init__(self, machines: Sequence[Machine], *, drains: bool = False) -> None:
         self.machines = tuple(machines)
-        first, *rest = machines
-        self._feed_first = first.feed
-        self._feed_rest = tuple(machine.feed for machine in rest)
+        self._drains = drains
+        self._feed_first = machines[0].feed
+        self._rest = tuple((machine, machine.feed) for machine in machines[1:])
 
     def feed(self, item: Item) -> Sequence[Item]:
         items = self._feed_first(item)
-        for feed in self._feed_rest:
+        for machine, feed in self._rest:
             if len(items) == 1:
                 items = feed(items[0])
             elif items:
-                items = [out for item in items for out in feed(item)]
+                items = self._feed_all(machine, items)
             else:
                 break
         return items
+
+    def _feed_all(self, machine: Machine, items: Sequence[Item]) -> list[Item]:
+        """Feed one machine several items. If it ends the stream at one of them, the others have come too late."""
+        out: list[Item] = []
+        for n, item in enumerate(items, 1):
+            out += machine.feed(item)
+            if out and type(out[-1]) is End:
+                end = out.pop()
+                if self._drains:
+                    out += [passed for late in items[n:] for passed in machine.drain(late)]
+                return [*out, end]
+        return out
 
     def finish(self) -> Sequence[Item]:
         # If a machine ended the stream, what those before it still hold dies.
         first = next((i for i, machine in enumerate(self.machines) if machine.ended), 0)
         items: list[Item] = []
         for machine in self.machines[first:]:
-            items = [out for item in items for out in machine.feed(item)]
+            items = self._feed_all(machine, items)
             items += machine.finish()
         return items
 

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, datacla
 
 from pydantic import Field
 
-from streamfilter.context import Context
+from streamfilter.context import AfterStop, Context
 from streamfilter.declaration import Declared, declared, show
 from streamfilter.items import Event
 from streamfilter.machine import Chain, Lift, Machine, TextMachine
 from streamfilter.stream import (
-    AfterStop,
     Function,
     PlainSource,
     Segment,
@@ -300,7 +299,9 @@ class Pipeline(Stage[In, Out]):
 
     def machine(self, context: Context | None = None) -> Machine:
         machines = [part.machine(context) for part in self.parts]
-        return machines[0] if len(machines) == 1 else Chain(machines) if machines else Machine()
+        if len(machines) < 2:
+            return machines[0] if machines else Machine()
+        return Chain(machines, drains=context is not None and context.after_stop == "drain")
 
     def on(self: Self, *kinds: str) -> Self:
         pipeline = cast("Pipeline[Any, Any]", self)

@@ -14,18 +14,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
-from streamfilter.context import Context, Report
+from streamfilter.context import AfterStop, Context, Report
 from streamfilter.items import End
 from streamfilter.machine import Machine
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-AfterStop: TypeAlias = Literal["close", "drain"]
-"""What happens to the source once a stage has ended the stream. `"close"`: it is closed at once, which saves tokens and loses a
-usage chunk that would have come later. `"drain"`: it is read to its end, and only usage still passes."""
 
 Function: TypeAlias = Callable[[AsyncIterator[Any]], AsyncIterator[Any]]
 """An async generator function, or anything else that takes an async iterator and gives one."""
@@ -65,7 +61,6 @@ class Stream(Generic[T_co]):
         *,
         name: str,
         context: Context,
-        after_stop: AfterStop,
         below: Sequence[object],
         outcome: _Outcome,
         inner: bool,
@@ -76,7 +71,7 @@ class Stream(Generic[T_co]):
         self._source = source
         self._name = name
         self._below = below  # closed after the source: what stands beneath async generator functions
-        self._after_stop = after_stop
+        self._after_stop = context.after_stop
         self._inner = inner  # beneath an async generator function: its errors are raised by the stream on top
         self._outcome = outcome
         self._iterator: AsyncIterator[Any] | None = None
@@ -281,7 +276,7 @@ def open_stream(
     if after_stop not in ("close", "drain"):
         raise ValueError(f"after_stop={after_stop!r}: 'close' or 'drain' is needed")
     check_source(source)
-    context = (context or Context()).started()
+    context = (context or Context()).started(after_stop)
     outcome = _Outcome()
     below: list[object] = []
     for segment in segments:
@@ -296,7 +291,6 @@ def open_stream(
                 source,
                 name=segment.name,
                 context=context,
-                after_stop=after_stop,
                 below=below,
                 outcome=outcome,
                 inner=segment is not segments[-1],

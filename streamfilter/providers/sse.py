@@ -8,6 +8,7 @@ Source: WHATWG HTML, section 9.2.6, "Interpreting an event stream".
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from streamfilter.errors import MalformedInput
@@ -48,7 +49,7 @@ class Decoder:
 
     Example:
         >>> decoder = Decoder()
-        >>> decoder.feed(b": hi\n\nda"), [frame.data for frame in decoder.feed(b"ta: 1\r\n\r\n")]
+        >>> list(decoder.feed(b": hi\n\nda")), [frame.data for frame in decoder.feed(b"ta: 1\r\n\r\n")]
         ([Frame(data=None, event='', id=None, raw=b': hi\n\n', offset=0)], ['1'])
     """
 
@@ -61,8 +62,8 @@ class Decoder:
         self._after_cr = False  # a line feed now would belong to the line end before it
         self._lines: list[tuple[int, bytes]] = []
 
-    def feed(self, piece: bytes) -> list[Frame]:
-        """The frames that are complete with these bytes."""
+    def feed(self, piece: bytes) -> Iterator[Frame]:
+        """The frames that are complete with these bytes; to be read to the end. Those before a malformed one come first."""
         buf = self._buf
         if self._after_cr and piece:
             self._after_cr = False
@@ -71,7 +72,6 @@ class Decoder:
                 self._line = self._seen = len(buf)
                 piece = piece[1:]
         buf += piece
-        frames: list[Frame] = []
         while found := _LINE_END.search(buf, self._seen):
             line = bytes(buf[self._line : found.start()])
             end = found.end()
@@ -80,19 +80,18 @@ class Decoder:
                 self._lines.append((self._offset + self._line, line))
                 self._line = self._seen = end
             else:
-                frames.append(self._frame(end))
+                yield self._frame(end)
         self._seen = len(buf)
         if len(buf) > self.max_frame_bytes:
             raise MalformedInput(f"an event is larger than {self.max_frame_bytes} bytes", self._offset)
-        return frames
 
-    def finish(self) -> list[Frame]:
+    def finish(self) -> Iterator[Frame]:
         """What was left without an empty line at its end. The standard discards it; here it still counts, if it is whole."""
         if not self._buf:
-            return []
+            return
         if last := bytes(self._buf[self._line :]):
             self._lines.append((self._offset + self._line, last))
-        return [self._frame(len(self._buf))]
+        yield self._frame(len(self._buf))
 
     def _frame(self, end: int) -> Frame:
         raw = bytes(self._buf[:end])

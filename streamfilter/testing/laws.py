@@ -80,8 +80,8 @@ def place(stage: AnyStage, text: str, at: int, places: Iterable[int], expected: 
     places = list(places)
     left, right = text[:at], text[at:]
     machine = stage.machine()
-    before: list[Item] = [*cut(left, *places), Mark(name=at)]
-    early = [out for piece in before for out in machine.feed(piece)]
+    script: list[Item] = [*cut(left, *places), Mark(name=at)]
+    early = [out for piece in script for out in machine.feed(piece)]
     if machine.held and any(isinstance(item, Mark) for item in early):
         raise LawBroken(f"place: {stage!r} let an event at {at} of {text!r} overtake {machine.held} held characters")
     plain = _text(itertools.chain(*released(stage, [text])))

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from streamfilter.context import Context
+from streamfilter.context import AfterStop, Context
 from streamfilter.items import End, Item, Usage
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, as_stage, stage
 from streamfilter.providers.openai.chat.reading import Decoding, Origin, Reader
 from streamfilter.providers.openai.chat.writing import Writer, new_head
-from streamfilter.stream import AfterStop, Stream, SyncStream
+from streamfilter.stream import Stream, SyncStream
 
 __all__ = ["Decode", "Encode", "Wrap", "wrap"]
 
@@ -113,7 +113,7 @@ class Wrap(Stage[Any, Any]):
         self.pipeline.machine()  # refuses a pipeline that must wait
 
     def machine(self, context: Context | None = None) -> Machine:
-        return _Wrapping(self.pipeline.machine(context))
+        return _Wrapping(self.pipeline.machine(context), drains=context is not None and context.after_stop == "drain")
 
     def explanation(self) -> str:
         return f"the text of chat completion chunks, through\n{self.pipeline.explain()}"
@@ -142,8 +142,9 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
 
 
 class _Wrapping(Machine):
-    def __init__(self, inner: Machine) -> None:
+    def __init__(self, inner: Machine, *, drains: bool) -> None:
         self._inner = inner
+        self._drains = drains
         self._reader = Reader("openai.chat.wrap")
         self._writer = Writer()
 
@@ -159,12 +160,11 @@ class _Wrapping(Machine):
         return [*out, *self._writer.finish()] if stopped else out
 
     def drain(self, item: Any) -> Sequence[Any]:
-        out: list[Any] = []
-        for origin in self._reader.read(item):
-            if isinstance(origin, Origin):
-                usage = [each for each in origin.items if isinstance(each, Usage)]
-                out += self._written([each for item in usage for each in self._inner.drain(item)])
-        return out
+        return [made for origin in self._reader.read(item) for made in self._drained(origin)]
+
+    def _drained(self, origin: Origin | End) -> list[Any]:
+        items = origin.items if isinstance(origin, Origin) else []
+        return self._written([out for each in items for out in self._inner.drain(each)])
 
     @property
     def held(self) -> int:
@@ -174,16 +174,25 @@ class _Wrapping(Machine):
         """Each chunk through the pipeline, and what comes of it written as one."""
         out: list[Any] = []
         for origin in origins:
-            items: list[Item] = []
             if isinstance(origin, Origin):
                 self._writer.note(origin)
-            for each in origin.items if isinstance(origin, Origin) else (origin,):
-                items += self._inner.feed(each)
-                if items and isinstance(items[-1], End):
-                    break
-            out += self._written(items)
+            out += self._written(self._fed(origin.items if isinstance(origin, Origin) else [origin]))
             if self.ended:
-                break
+                end = out.pop()
+                if self._drains:
+                    out += [made for late in origins for made in self._drained(late)]
+                return [*out, end]
+        return out
+
+    def _fed(self, items: Sequence[Item]) -> list[Item]:
+        """What comes of one chunk's items. If the stream ends at one of them, usage on the same chunk still counts."""
+        out: list[Item] = []
+        for n, item in enumerate(items, 1):
+            out += self._inner.feed(item)
+            if out and isinstance(out[-1], End):
+                end = out.pop()
+                out += [passed for late in items[n:] for passed in self._inner.drain(late)]
+                return [*out, end]
         return out
 
     def _written(self, items: Sequence[Item]) -> list[Any]:

@@ -102,7 +102,7 @@ class Reader:
         if isinstance(item, bytes | bytearray | memoryview):
             self.as_bytes = True
             self._sse = self._sse or sse.Decoder()
-            yield from self._frames(self._sse.feed, bytes(item))
+            yield from self._frames(self._sse.feed(bytes(item)))
         elif isinstance(item, Mapping) or hasattr(item, "choices"):
             yield self._origin(item, None)
         else:
@@ -114,25 +114,19 @@ class Reader:
     def finish(self) -> Iterator[Origin | End]:
         """The chunks that were left in bytes when the source ended."""
         if self._sse is not None:
-            yield from self._frames(lambda _: self._sse.finish() if self._sse else [], b"")
+            yield from self._frames(self._sse.finish())
 
-    def _frames(self, decode: Any, piece: bytes) -> Iterator[Origin | End]:
+    def _frames(self, frames: Iterator[sse.Frame]) -> Iterator[Origin | End]:
         try:
-            frames: list[sse.Frame] = decode(piece)
+            for frame in frames:
+                if frame.data is None:
+                    yield self._raw(frame, None)
+                elif frame.data == "[DONE]":
+                    yield self._raw(frame, ())
+                else:
+                    yield self._origin(_parsed(frame), frame)
         except MalformedInput as error:
             yield End("error", error)
-            return
-        for frame in frames:
-            if frame.data is None:
-                yield self._raw(frame, None)
-            elif frame.data == "[DONE]":
-                yield self._raw(frame, ())
-            else:
-                try:
-                    yield self._origin(_parsed(frame), frame)
-                except MalformedInput as error:
-                    yield End("error", error)
-                    return
 
     def _raw(self, frame: sse.Frame, scope: Scope) -> Origin:
         origin = Origin(None, frame)

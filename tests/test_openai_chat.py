@@ -1,0 +1,445 @@
+"""Chat completion chunks, case by case: what the recordings do not have, and how a stream that was changed still is a legal one."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletionChunk
+
+import streamfilter as sf
+from streamfilter.providers.openai import chat
+from streamfilter.testing import ScriptedSource
+
+GUARD = sf.Redact("secret", to="[x]")
+
+
+def chunk(*choices: dict[str, Any], **rest: Any) -> dict[str, Any]:
+    """A chunk with these choices."""
+    return {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": list(choices), **rest}
+
+
+def part(content: Any = None, index: Any = 0, finish: Any = None, **delta: Any) -> dict[str, Any]:
+    """A choice with this content."""
+    return {"index": index, "delta": delta if content is None else {"content": content, **delta}, "finish_reason": finish}
+
+
+def deltas(chunks: list[Any]) -> list[tuple[int, dict[str, Any], Any]]:
+    """(choice, delta, finish reason) of all chunks."""
+    return [(c["index"], c["delta"], c["finish_reason"]) for each in chunks for c in each["choices"]]
+
+
+def through(pipeline: Any, *chunks: Any, **options: Any) -> list[Any]:
+    """What comes out of `wrap`, with what went in left unchanged."""
+    before = copy.deepcopy(chunks)
+    out = list(chat.wrap(pipeline).iter(chunks, **options))
+    assert list(chunks) == list(before), "the source's own chunks were changed"
+    return out
+
+
+def framed(*chunks: Any, done: bool = True) -> bytes:
+    """The bytes of an event stream of these chunks."""
+    return b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in chunks) + (b"data: [DONE]\n\n" if done else b"")
+
+
+# ------------------------------------------------------------------ where text leaves
+
+
+def test_held_text_leaves_before_the_chunk_with_the_finish_reason() -> None:
+    """On the chunk that brought it; the finish chunk itself is untouched."""
+    first, last = chunk(part("no secr")), chunk(part(finish="stop"))
+    assert through(GUARD, first, last) == [chunk(part("no ")), chunk(part("secr")), last]
+
+
+def test_text_and_finish_reason_on_one_chunk() -> None:
+    """The finish goes on the last part, once."""
+    out = through(GUARD, chunk(part("se")), chunk(part("cret ok se", finish="length")))
+    assert deltas(out) == [(0, {"content": "[x]"}, None), (0, {"content": " ok se"}, "length")]
+
+
+def test_a_chunk_left_with_nothing_is_dropped_and_the_role_goes_on_the_first_that_is_sent() -> None:
+    """The role is sent once, on whichever chunk of its choice leaves first."""
+    out = through(
+        sf.Redact("secret", to=""),
+        chunk(part("sec", role="assistant")),
+        chunk(part("ret")),
+        chunk(part("ok", role="assistant")),
+        chunk(part("!")),
+    )
+    assert deltas(out) == [(0, {"content": "ok", "role": "assistant"}, None), (0, {"content": "!"}, None)]
+    out = through(sf.Redact("secret", to=""), chunk(part("secret", role="assistant")), chunk(part("ok")))
+    assert deltas(out) == [(0, {"content": "ok", "role": "assistant"}, None)]
+
+
+def test_a_chunk_that_only_has_a_role_is_sent_as_it_came() -> None:
+    """Empty and null content and refusals count as nothing."""
+    chunks = [
+        chunk(part("", role="assistant", refusal=None)),
+        chunk(part("hi")),
+        chunk(part("")),
+        chunk(part(None)),
+        chunk(part(finish="stop")),
+    ]
+    assert through(GUARD, *chunks) == chunks
+
+
+def test_usage_on_any_chunk_is_kept_once() -> None:
+    """With text, with a finish, alone; on the last part of its chunk; a secret around it is still found."""
+    out = through(GUARD, chunk(part("a se"), usage={"n": 1}), chunk(usage={"n": 2}), chunk(part("cret"), usage={"n": 3}))
+    assert [each.get("usage") for each in out if each.get("usage")] == [{"n": 1}, {"n": 2}, {"n": 3}]
+    assert "".join(delta.get("content", "") for _, delta, _ in deltas(out)) == "a [x]"
+    assert "se" not in json.dumps(out[1:]).replace("usage", "").replace("service", "").replace("choices", "")
+
+
+def test_an_empty_choices_chunk_does_not_cut_a_secret() -> None:
+    """It is pinned behind the text before it."""
+    filler = chunk(prompt_filter_results=[])
+    out = through(GUARD, filler, chunk(part("sec")), filler, chunk(part("ret")), filler)
+    assert out == [filler, chunk(part("[x]")), filler, filler]
+
+
+def test_several_choices_on_one_chunk() -> None:
+    """Each is its own stream; a choice that is held does not hold the other."""
+    both = chunk(part("a sec", 0), part("b", 1))
+    out = through(GUARD, both, chunk(part("ret", 0), part("c", 1)))
+    assert deltas(out) == [
+        (0, {"content": "a "}, None),
+        (1, {"content": "b"}, None),
+        (0, {"content": "[x]"}, None),
+        (1, {"content": "c"}, None),
+    ]
+
+
+def test_refusal_and_both_spellings_of_reasoning_are_kept_apart() -> None:
+    """Guards apply to all of them, each by itself."""
+    halves = [
+        {"content": "sec", "refusal": "sec", "reasoning": "sec", "reasoning_content": "sec"},
+        {"content": "ret", "refusal": "ret"},
+    ]
+    out = through(GUARD, chunk(part(**halves[0])), chunk(part(**halves[1])), chunk(part(reasoning="ret", reasoning_content="ret")))
+    joined: dict[str, str] = {}
+    for _, delta, _ in deltas(out):
+        for name, value in delta.items():
+            joined[name] = joined.get(name, "") + value
+    assert joined == {"content": "[x]", "refusal": "[x]", "reasoning": "[x]", "reasoning_content": "[x]"}
+
+
+def test_dropping_reasoning_leaves_the_answer() -> None:
+    """`Drop` on chunks."""
+    out = through(sf.Drop("reasoning"), chunk(part(reasoning_content="hm", role="assistant")), chunk(part("hi")))
+    assert deltas(out) == [(0, {"content": "hi", "role": "assistant"}, None)]
+
+
+# ------------------------------------------------------------------ what repeats the text
+
+
+def test_log_probabilities_are_dropped_where_the_text_changed() -> None:
+    """And kept where it did not; other fields that say the text again likewise."""
+    said = {"logprobs": {"content": [{"token": "secret"}]}, "text": "secret", "message": {"content": "secret"}, "token_ids": [1]}
+    out = through(
+        GUARD,
+        chunk({**part("secret", token_id=3), **said}),
+        chunk({**part("fine "), "logprobs": {"content": [{"token": "fine "}]}}),
+    )
+    assert "secret" not in json.dumps(out)
+    assert set(out[0]["choices"][0]) <= {"index", "delta", "finish_reason"}
+    assert out[1]["choices"][0]["logprobs"] == {"content": [{"token": "fine "}]}
+
+
+def test_a_held_part_takes_nothing_that_repeats_it_along() -> None:
+    """What leaves before its text must not say it."""
+    out = through(GUARD, chunk({**part("a secr"), "text": "a secr", "logprobs": {"content": [{"token": "a secr"}]}}))
+    assert "secr" not in json.dumps(out[0])
+
+
+def test_reasoning_details_repeat_reasoning_or_are_it() -> None:
+    """Beside `reasoning` they are dropped where it changed; alone they are the text."""
+    details = [{"type": "reasoning.text", "text": "secret"}]
+    out = through(GUARD, chunk(part(reasoning="secret", reasoning_details=details)))
+    assert deltas(out) == [(0, {"reasoning": "[x]"}, None)]
+    out = through(GUARD, chunk(part("", reasoning_details=details)))
+    assert deltas(out)[0][1]["reasoning_details"] == [{"type": "reasoning.text", "text": "[x]"}]
+
+
+def test_content_as_a_list_of_parts_keeps_its_shape() -> None:
+    """Mistral's text and thinking."""
+    thinking = [{"type": "thinking", "thinking": [{"type": "text", "text": "a secret"}]}, {"type": "text", "text": "my secret"}]
+    out = through(GUARD, chunk(part(thinking)))
+    want = [{"type": "thinking", "thinking": [{"type": "text", "text": "a [x]"}]}, {"type": "text", "text": "my [x]"}]
+    assert deltas(out) == [(0, {"content": want}, None)]
+
+
+# ------------------------------------------------------------------ tool calls
+
+
+def call(index: int | None = 0, id: str | None = None, name: str | None = None, arguments: str | None = None) -> dict[str, Any]:  # noqa: A002
+    """A fragment of a tool call."""
+    fragment: dict[str, Any] = {"function": {"name": name, "arguments": arguments}, "id": id, "type": "function"}
+    return fragment if index is None else {"index": index, **fragment}
+
+
+def test_tool_calls_pass_untouched_and_do_not_cut_a_secret() -> None:
+    """Content around a call is joined by clients; the call itself waits for nothing."""
+    begin, go_on = chunk(part(tool_calls=[call(0, "t1", "f", "")])), chunk(part(tool_calls=[call(0, None, None, '{"secret": 1}')]))
+    out = through(GUARD, chunk(part("sec")), begin, go_on, chunk(part("ret")), chunk(part(finish="tool_calls")))
+    assert out == [begin, go_on, chunk(part("[x]")), chunk(part(finish="tool_calls"))]
+
+
+def test_tool_call_fragments_without_id_or_index() -> None:
+    """By index where there is one, else by id, else the call before."""
+    fragments = [
+        call(None, "t1", "f", "{"),
+        call(None, None, None, "1}"),
+        call(None, "t2", "g", "{"),
+        call(None, "t1", None, "!"),
+        call(7, "t7", "h", ""),
+    ]
+    items = list(chat.Decode().iter([chunk(part(tool_calls=[fragment])) for fragment in fragments]))
+    assert [item.channel.key[-1] for item in items if isinstance(item, sf.TextDelta)] == [0, 0, 1, 0]
+    assert [(item.id, item.name) for item in items if isinstance(item, sf.ToolCall)] == [
+        ("t1", "f"),
+        ("t2", "g"),
+        ("t1", None),
+        ("t7", "h"),
+    ]
+
+
+def test_tool_arguments_are_filtered_where_that_is_asked_for() -> None:
+    """By `.on("tool_arguments")`, as text; the fragment keeps its place and its fields."""
+    out = through(GUARD.on("tool_arguments"), chunk(part("secret", tool_calls=[call(0, "t1", "f", "a secret")])))
+    assert deltas(out) == [(0, {"content": "secret", "tool_calls": [call(0, "t1", "f", "a [x]")]}, None)]
+    legacy = chunk(part(function_call={"name": "f", "arguments": "secret"}))
+    assert deltas(through(GUARD.on("tool_arguments"), legacy))[0][1] == {"function_call": {"name": "f", "arguments": "[x]"}}
+
+
+def test_a_call_and_content_on_one_chunk() -> None:
+    """The call leaves at once, the held text when it may."""
+    out = through(GUARD, chunk(part("sec", tool_calls=[call(0, "t1", "f", "{}")])), chunk(part("!")))
+    assert deltas(out) == [
+        (0, {"tool_calls": [call(0, "t1", "f", "{}")]}, None),
+        (0, {"content": "sec"}, None),
+        (0, {"content": "!"}, None),
+    ]
+
+
+# ------------------------------------------------------------------ stopping
+
+
+def test_a_stopped_stream_ends_legally() -> None:
+    """The finish reason follows the text at once; bytes end with one [DONE]; a second choice goes on."""
+    chunks = [chunk(part("ok END", role="assistant")), chunk(part("more")), chunk(part(finish="length"))]
+    out = through(sf.StopAt("END"), *chunks)
+    assert deltas(out) == [(0, {"content": "ok ", "role": "assistant"}, None), (0, {}, "stop")]
+    raw = b"".join(chat.wrap(sf.StopAt("END")).iter([framed(*chunks)]))
+    assert raw.count(b"[DONE]") == 1
+    assert raw.endswith(b"data: [DONE]\n\n")
+    out = through(
+        sf.StopAt("END"), chunk(part("x", 1)), *chunks, chunk(part("y", 1)), chunk(part(None, 1, "stop")), chunk(part("z", 2))
+    )
+    assert deltas(out)[-3:] == [(0, {}, "stop"), (1, {"content": "y"}, None), (1, {}, "stop")]
+
+
+def test_a_block_that_stops_ends_every_choice_with_its_reason() -> None:
+    """The message is the last text; the reason is the provider's word for blocked content."""
+    out = through(sf.Block("bad", action="stop", message="(gone)"), chunk(part("x", 1)), chunk(part("a bad")))
+    want = [(1, {"content": "x"}, None), (0, {"content": "a (gone)"}, None), (1, {}, "content_filter"), (0, {}, "content_filter")]
+    assert deltas(out) == want
+    with pytest.raises(sf.Blocked):
+        through(sf.Block("bad"), chunk(part("a bad")))
+
+
+def test_draining_keeps_a_later_usage_chunk() -> None:
+    """Between the legal ending and [DONE]."""
+    chunks = [chunk(part("aEND")), chunk(part("b")), chunk(part(finish="stop")), chunk(usage={"n": 1})]
+    out = through(sf.StopAt("END"), *chunks, after_stop="drain")
+    assert deltas(out) == [(0, {"content": "a"}, None), (0, {}, "stop")]
+    assert out[-1] == chunk(usage={"n": 1})
+    raw = b"".join(chat.wrap(sf.StopAt("END")).iter([framed(*chunks)], after_stop="drain"))
+    assert raw.count(b"[DONE]") == 1
+    assert raw.index(b'"n"') < raw.index(b"[DONE]")
+
+
+def test_a_stream_that_ends_without_a_finish_settles_all_the_same() -> None:
+    """On a text-only copy of the last chunk."""
+    assert deltas(through(GUARD, chunk(part("a secr"), usage={"n": 1}))) == [
+        (0, {"content": "a "}, None),
+        (0, {"content": "secr"}, None),
+    ]
+
+
+# ------------------------------------------------------------------ SDK objects and the real client
+
+
+def test_sdk_objects_come_out_as_objects_of_their_class() -> None:
+    """Changed ones too, and the ones made anew; unknown fields are kept; the source's are not changed."""
+    chunks = [
+        ChatCompletionChunk.model_validate(chunk(part("a secret", role="assistant", reasoning_content="secret"), provider="p")),
+        ChatCompletionChunk.model_validate(chunk(part("!END"))),
+    ]
+    before = [each.model_dump() for each in chunks]
+    out: list[ChatCompletionChunk] = list(chat.wrap(GUARD | sf.StopAt("END")).iter(chunks))
+    assert [each.model_dump() for each in chunks] == before
+    assert all(type(each) is ChatCompletionChunk and type(each.choices[0]) is type(chunks[0].choices[0]) for each in out)
+    assert [(each.choices[0].delta.content, each.choices[0].finish_reason) for each in out] == [
+        ("a [x]", None),
+        ("!", None),
+        (None, "stop"),
+    ]
+    assert out[0].choices[0].delta.role == "assistant"
+    assert (out[0].choices[0].delta.model_extra, out[0].model_extra) == ({"reasoning_content": "[x]"}, {"provider": "p"})
+
+
+def test_the_real_client_reads_a_stopped_stream() -> None:
+    """It ends by itself, with its finish reason."""
+
+    async def served() -> AsyncIterator[bytes]:
+        source = ScriptedSource([framed(chunk(part("a secretEND")), chunk(part("b")))])
+        async with chat.wrap(GUARD | sf.StopAt("END"))(source) as stream:
+            async for piece in stream:
+                yield piece
+
+    async def main() -> list[Any]:
+        answer = httpx2.MockTransport(
+            lambda _: httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=served())
+        )
+        http = httpx2.AsyncClient(transport=answer)
+        async with AsyncOpenAI(api_key="none", base_url="http://test/v1", http_client=http) as client:
+            stream = await client.chat.completions.create(model="m", messages=[], stream=True)
+            return [each.choices[0] async for each in stream]
+
+    choices = asyncio.run(main())
+    assert [(each.delta.content, each.finish_reason) for each in choices] == [("a [x]", None), (None, "stop")]
+
+
+def test_an_sdk_stream_is_closed_by_its_close() -> None:
+    """The SDK's streams have `close` only."""
+    closed: list[int] = []
+
+    class Stream:
+        async def __aiter__(self) -> AsyncIterator[Any]:
+            for text in ("a", "b"):
+                yield ChatCompletionChunk.model_validate(chunk(part(text)))
+
+        async def close(self) -> None:
+            closed.append(1)
+
+    async def main() -> None:
+        async with sf.MapText(str.upper)(sf.text_of(Stream())) as stream:
+            assert await anext(stream) == "A"
+
+    asyncio.run(main())
+    assert closed == [1]
+
+
+# ------------------------------------------------------------------ the two halves
+
+
+def test_encode_gives_chunks_for_items_from_anywhere() -> None:
+    """Text, reasoning, tool calls, finish reasons, usage; a legal stream, as dicts and as bytes."""
+    arguments = sf.Channel("tool_arguments", (0, 0, 1))
+    items = [
+        "Hi",
+        sf.TextDelta("hm", sf.Channel("reasoning")),
+        sf.ToolCall("t1", "f", arguments, scope=arguments),
+        sf.TextDelta("{}", arguments),
+        sf.Usage({"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}),
+        sf.Raw("nothing of ours"),
+    ]
+    out = list(chat.Encode("m").iter(items))
+    assert deltas(out) == [
+        (0, {"content": "Hi", "role": "assistant"}, None),
+        (0, {"reasoning_content": "hm"}, None),
+        (0, {"tool_calls": [{"index": 1, "id": "t1", "type": "function", "function": {"name": "f", "arguments": ""}}]}, None),
+        (0, {"tool_calls": [{"index": 1, "function": {"arguments": "{}"}}]}, None),
+        (0, {}, "stop"),
+    ]
+    assert [each["usage"] for each in out if "usage" in each] == [{"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}]
+    for each in out:
+        ChatCompletionChunk.model_validate(each)
+    frames: list[Any] = list(chat.Encode("m", as_bytes=True).iter(["Hi"]))
+    assert frames[-1] == b"data: [DONE]\n\n"
+    assert "".join(sf.text_of(frames)) == "Hi"
+
+
+def test_decode_then_encode_is_a_stream_again() -> None:
+    """The halves of `wrap`, joined by hand."""
+    chunks = [chunk(part("a secret", role="assistant")), chunk(part(finish="stop"))]
+    out = list((chat.Decode() | GUARD | chat.Encode()).iter(chunks))
+    assert deltas(out) == [(0, {"content": "a ", "role": "assistant"}, None), (0, {"content": "[x]"}, None), (0, {}, "stop")]
+
+
+# ------------------------------------------------------------------ faults
+
+
+def outcome(stage: Any, *pieces: Any) -> tuple[list[Any], BaseException]:
+    """What was given, and what was raised then."""
+    got: list[Any] = []
+    stream = stage.iter(pieces)
+    with pytest.raises((sf.StreamFilterError, TypeError)) as caught:
+        while True:
+            got.append(next(stream))
+    return got, caught.value
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        (b"data: {not json\n\n", "not JSON"),
+        (b'data: ["list"]\n\n', "not a JSON object"),
+        (b'data: {"type": "ping"}\n\n', "no chunk of a chat completion"),
+        (b"<html>oops</html>\n\n", "neither a field nor a comment"),
+        (b"garbage\n\n", "neither a field nor a comment"),
+        (b'data: {"choices": [', "not JSON"),
+    ],
+)
+def test_broken_input_is_malformed_after_everything_before_it(bad: bytes, problem: str) -> None:
+    """With its offset; text held before it leaves first; in bytes and as text."""
+    good = framed(chunk(part("a secr")), done=False)
+    for pieces in ([good + bad], [bytes([byte]) for byte in good + bad]):
+        got, error = outcome(chat.wrap(GUARD), *pieces)
+        assert isinstance(error, sf.MalformedInput)
+        assert problem in str(error)
+        assert error.offset == len(good)
+        assert "".join(sf.text_of(got)) == "a secr"
+        got, error = outcome(sf.Pipeline(chat.Decode(), GUARD), *pieces)
+        assert "".join(item.text for item in got if isinstance(item, sf.TextDelta)) == "a secr"
+
+
+def test_an_error_of_the_provider_comes_behind_the_text_before_it() -> None:
+    """As the provider's own frame through `wrap`; as an exception where only text is read."""
+    failure = {"error": {"message": "overloaded", "code": 503}}
+    raw = framed(chunk(part("a secr")), failure, done=False)
+    out = b"".join(chat.wrap(GUARD).iter([raw]))
+    assert out.endswith(framed(failure, done=False))
+    assert out.index(b'"secr"') < out.index(b"overloaded")
+    stream = GUARD.iter(sf.text_of([raw]))
+    with pytest.raises(sf.ProviderError, match="reported an error") as caught:
+        list(stream)
+    assert caught.value.payload == failure["error"]
+    assert "overloaded" not in str(caught.value)
+
+
+def test_what_is_no_chunk_is_a_type_error() -> None:
+    """It names the stage, the type and what it reads."""
+    for item in ("text", None, 3):
+        with pytest.raises(TypeError, match=r"openai\.chat\.wrap was fed .*: it reads chat completion chunks"):
+            through(GUARD, item)
+    with pytest.raises(TypeError, match="it has no choices"):
+        through(GUARD, {"type": "message_start"})
+    with pytest.raises(TypeError, match="int is not a stage"):
+        chat.wrap(3)  # type: ignore[arg-type]
+
+    async def waits(source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for item in source:
+            yield item
+
+    with pytest.raises(TypeError, match="must wait"):
+        chat.wrap(GUARD | waits)
+    with pytest.raises(TypeError, match="not an async iterable"):
+        sf.text_of(3)  # type: ignore[call-overload]

@@ -1,0 +1,108 @@
+"""The event stream format, at every cut."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import streamfilter as sf
+from streamfilter.providers.sse import Decoder, Frame, encode
+
+LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
+LINES = st.sampled_from(
+    [
+        "data: a",
+        "data:b",
+        "data",
+        "data:  c",
+        ": comment",
+        ":",
+        "event: e",
+        "id: 1",
+        "id",
+        "retry: 10",
+        "other: x",
+        "data: é🎉",
+        "id: a\0b",
+    ]
+)
+
+
+def reference(text: str) -> list[tuple[str, str]]:
+    """Events (type, data) of a whole stream, as the standard words it, line by line."""
+    events: list[tuple[str, str]] = []
+    data: list[str] = []
+    kind = ""
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        if not line:
+            if data:
+                events.append((kind, "\n".join(data)))
+            data, kind = [], ""
+            continue
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            data.append(value)
+        elif name == "event":
+            kind = value
+    return events
+
+
+def decoded(pieces: list[bytes], *, last: bool = True) -> list[Frame]:
+    decoder = Decoder()
+    return [frame for piece in pieces for frame in decoder.feed(piece)] + (list(decoder.finish()) if last else [])
+
+
+@given(
+    st.lists(st.tuples(LINES, LINE_ENDS, st.booleans()), max_size=8),
+    LINE_ENDS,
+    st.lists(st.integers(0, 120), max_size=6),
+    st.booleans(),
+)
+def test_frames_are_those_of_the_standard_at_every_cut(
+    lines: list[tuple[str, str, bool]], end: str, cuts: list[int], bom: bool
+) -> None:
+    """Events are as the standard says, whatever the line ends and the cuts; the raw bytes add up to the input."""
+    text = "".join(line + ending + (ending if blank else "") for line, ending, blank in lines) + end + end
+    raw = (b"\xef\xbb\xbf" if bom else b"") + text.encode()
+    places = [0, *sorted(min(place, len(raw)) for place in cuts), len(raw)]
+    for pieces in ([raw], [bytes([byte]) for byte in raw], [raw[a:b] for a, b in itertools.pairwise(places)]):
+        frames = decoded(pieces)
+        assert [(frame.event, frame.data) for frame in frames if frame.data is not None] == reference(text)
+        assert b"".join(frame.raw for frame in frames) == raw
+        assert [frame.offset for frame in frames] == [sum(len(each.raw) for each in frames[:n]) for n in range(len(frames))]
+
+
+def test_an_event_is_given_with_its_empty_line() -> None:
+    """Not a byte later, also after a lone carriage return."""
+    for end in (b"\n", b"\r", b"\r\n"):
+        assert [frame.data for frame in decoded([b"data: a" + end + end], last=False)] == ["a"]
+    assert [frame.id for frame in decoded([b"id: 7\ndata: a\n\nid\ndata: b\n\nid: x\0\ndata: c\n\n"])] == ["7", "", None]
+
+
+def test_what_is_no_event_stream_is_malformed_with_its_offset() -> None:
+    """The line that is wrong, not the chunk."""
+    for line in (b"<html>", b'{"error": 1}', b"no field at all", b"garbage"):
+        with pytest.raises(sf.MalformedInput, match="neither a field nor a comment") as caught:
+            decoded([b": ok\n\ndata: a\n" + line + b"\n\n"])
+        assert caught.value.offset == 14
+
+
+def test_a_frame_has_a_limit() -> None:
+    """Whether its lines end or not."""
+    for piece in (b"data: aaaaaaaaaa", b"data: a\n"):
+        decoder = Decoder(max_frame_bytes=50)
+        with pytest.raises(sf.MalformedInput, match="larger than 50 bytes"):
+            for _ in range(10):
+                list(decoder.feed(piece))
+
+
+@given(st.text(max_size=20), st.sampled_from(["", "delta"]))
+def test_what_is_encoded_is_decoded(data: str, event: str) -> None:
+    """Line ends within the data become those of the format."""
+    data = data.encode(errors="replace").decode()
+    (frame,) = decoded([encode(data, event=event)])
+    assert (frame.data, frame.event) == (data.replace("\r\n", "\n").replace("\r", "\n"), event)
