@@ -385,17 +385,20 @@ class Chain(Machine):
         self.machines = tuple(machines)
         self._drains = drains
         self._feed_first = machines[0].feed
-        self._rest = tuple((machine, machine.feed) for machine in machines[1:])
+        self._feed_rest = tuple(machine.feed for machine in machines[1:])
 
     def feed(self, item: Item) -> Sequence[Item]:
         items = self._feed_first(item)
-        for machine, feed in self._rest:
-            if len(items) == 1:
-                items = feed(items[0])
-            elif items:
-                items = self._feed_all(machine, items)
-            else:
-                break
+        for feed in self._feed_rest:
+            if len(items) != 1:
+                return self._feed_on(items, self._feed_rest.index(feed) + 1) if items else items
+            items = feed(items[0])
+        return items
+
+    def _feed_on(self, items: Sequence[Item], first: int) -> Sequence[Item]:
+        """Feed several items to the machines from one on."""
+        for machine in self.machines[first:]:
+            items = self._feed_all(machine, items)
         return items
 
     def _feed_all(self, machine: Machine, items: Sequence[Item]) -> list[Item]:
