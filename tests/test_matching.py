@@ -16,7 +16,8 @@ from patterns import CASES, PATTERNS_WITH_FLAGS, REFUSED, all_cases
 
 import streamfilter as sf
 from streamfilter.matching import Rule, find_all, replace_all
-from streamfilter.matching.syntax import Refused, parse, width
+from streamfilter.matching.syntax import parse
+from streamfilter.matching.tree import Refused, width
 from streamfilter.testing import cut, promptness
 from streamfilter.testing.strategies import chunkings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 import click
@@ -31,10 +31,6 @@ def run_app(args: Sequence[str] | None = None) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has left, which is no fault. Nothing may be flushed into the pipe on the way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except sf.StreamFilterError as error:
         click.echo(f"streamfilter: {error}", err=True)
         return 1
@@ -123,5 +119,14 @@ def run(rules: list[sf.Rule], patterns: list[sf.Rule], to: str, stops: tuple[str
         stages += [sf.StopAt(*(text.replace("\\n", "\n") for text in stops))] if stops else []
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    with contextlib.closing(file):
+    with contextlib.closing(file), _quiet_if_the_reader_leaves():
         filter_file(sf.Pipeline(*stages), file, sys.stdout.buffer, Format(form))
+
+
+@contextlib.contextmanager
+def _quiet_if_the_reader_leaves() -> Iterator[None]:
+    """A reader that closes the pipe is no fault. Nothing may be flushed into it on the way out."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -64,14 +64,15 @@ class Replay:
         watch()
 
     def _source(self) -> Iterator[str]:
-        for text in sf.text_of([recording()]):
-            if self.chunks:
-                self._watch()
-            time.sleep(self._seconds)
-            self.most_held = max(self.most_held, self.stream.held)
-            self.chunks += 1
-            self.arrived += text
-            yield text
+        with sf.text_of([recording()]) as texts:
+            for text in texts:
+                if self.chunks:
+                    self._watch()
+                time.sleep(self._seconds)
+                self.most_held = max(self.most_held, self.stream.held)
+                self.chunks += 1
+                self.arrived += text
+                yield text
 
 
 def show(*, fast: bool, console: Console | None = None) -> None:

@@ -22,7 +22,7 @@ taken for an address, whether it exists or not."""
 
 PHONE = Rule(
     "phone",
-    r"(?<![\w+.-])(?:\+[1-9](?:[ .\-/]?\(?\d\)?){6,14}|\(?\d{3}\)?[ .-]?\d{3}[.-]\d{4})(?![\w-])",
+    r"(?<![\w+.-])(?:\+[1-9](?:[ .\-/()]{0,2}\d){6,14}|(?:\(\d{3}\)|\d{3})[ .-]?\d{3}[.-]\d{4})(?![\w-])",
 )
 """A telephone number: international with its plus sign (7 to 15 digits, ITU-T E.164), grouped in any usual way; or North American
 with area code and a separator before the last four digits. National numbers of other countries are not found: without a prefix

@@ -10,7 +10,8 @@ import regex
 from pydantic import BeforeValidator, Field
 
 from streamfilter.declaration import Declared, declared
-from streamfilter.matching.syntax import Refused, Tree, lookbehind, parse
+from streamfilter.matching.syntax import parse
+from streamfilter.matching.tree import Refused, Tree, lookbehind
 
 MAX_LOOKBEHIND_CHARS = 10_000
 """How far back a rule may look: every stream keeps so much released text readable."""

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import regex
 
 from streamfilter.matching.rules import Match, Rule, advancing
-from streamfilter.matching.syntax import (
+from streamfilter.matching.tree import (
     Call,
     Capture,
     Char,

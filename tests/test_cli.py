@@ -1,0 +1,162 @@
+"""The command line, as a user's shell runs it."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from recordings import chunks
+from rich.console import Console
+
+import streamfilter as sf
+from streamfilter.cli import demo
+from streamfilter.cli.app import run_app
+from streamfilter.detectors import API_KEY, CREDIT_CARD, EMAIL, PHONE
+
+RECORDING = files("streamfilter.cli").joinpath("recordings", "redaction.sse")
+COMMAND = [sys.executable, "-m", "streamfilter"]
+
+
+def shell(*args: str, stdin: bytes = b"") -> tuple[int, bytes, str]:
+    """Exit code, standard output, standard error."""
+    done = subprocess.run([*COMMAND, *args], input=stdin, capture_output=True, timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr.decode()
+
+
+def test_text_from_a_pipe_and_from_a_file(tmp_path: Path) -> None:
+    """Filtered, stopped, and otherwise byte for byte what came, though it is not UTF-8."""
+    text = b"mail joe@example.com \xff\xfe \xc3\nUser: more"
+    want = b"mail [email] \xff\xfe \xc3"
+    assert shell("run", "--redact", "email,phone", "--stop-at", r"\nUser:", stdin=text) == (0, want, "")
+    file = tmp_path / "answer.txt"
+    file.write_bytes(text)
+    assert shell("run", "--redact", "email", "--stop-at", r"\nUser:", str(file)) == (0, want, "")
+    assert shell("run", "--pattern", r"\d+", "--to", "<{rule}>", stdin=b"a 12") == (0, b"a <redacted>", "")
+
+
+def test_an_event_stream_comes_out_as_one() -> None:
+    """Told by its first line, or named; its text is the redacted text of the whole."""
+    raw = RECORDING.read_bytes()
+    code, out, _ = shell("run", "--redact", "email,phone,credit_card,api_key", stdin=raw)
+    whole = "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks(raw) if chunk["choices"])
+    got = "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks(out) if chunk["choices"])
+    assert (code, got) == (0, sf.Redact(EMAIL, PHONE, CREDIT_CARD, API_KEY).apply(whole))
+    assert out.count(b"data: [DONE]") == 1
+    assert shell("run", "--redact", "email", "--format", "text", stdin=b"data: a@b.cc")[1] == b"data: [email]"
+    for head in (b": ping\n\n", b"event: x\ndata: [DONE]\n\n", b"\xef\xbb\xbfdata: [DONE]\n\n", b"\r\nid: 1\n\n"):
+        assert shell("run", "--redact", "email", stdin=head)[:2] == (0, head)
+    assert shell("run", "--redact", "email", stdin=b"")[:2] == (0, b"")
+
+
+def test_what_is_released_is_written_at_once() -> None:
+    """A reader of the pipe sees a piece before the next is written into it."""
+    with subprocess.Popen(
+        [*COMMAND, "run", "--redact", "email"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"hello, jo")
+        assert process.stdout.read(7) == b"hello, "
+        process.stdin.write(b"e@x.org ")
+        assert process.stdout.read(7) == b"[email]"
+        process.stdin.close()
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("run", "--redact", "email", "/no/such/file"), "No such file"),
+        (("run", "--redact", "emial"), "unknown rule 'emial': did you mean 'email'?"),
+        (("run", "--pattern", r"a\Kb"), r"cannot be streamed exactly: \K at position 1"),
+        (("run", "--colour"), "No such option"),
+        (("run",), "nothing to do: give --redact, --pattern or --stop-at"),
+        (("run", "--redact", "email", "--to", "{x}"), "only {rule} is known"),
+        (("run", "--stop-at", ""), "at least 1 character"),
+        (("walk",), "No such command"),
+    ],
+)
+def test_a_bad_command_is_one_clear_line_and_exit_code_2(args: tuple[str, ...], message: str) -> None:
+    """Nothing is written to standard output."""
+    code, out, err = shell(*args)
+    assert (code, out) == (2, b"")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_bad_input_is_one_clear_line_and_exit_code_1() -> None:
+    """What came before it was written."""
+    code, out, err = shell("run", "--redact", "email", stdin=b': hello\n\ndata: {"choices": \n\n')
+    assert (code, out) == (1, b": hello\n\n")
+    assert err == "streamfilter: the data of an event is not JSON, at offset 9\n"
+
+
+def test_help_and_version() -> None:
+    """Help names the rules; without a command there is help too."""
+    assert "email, phone, credit_card, api_key" in shell("run", "--help")[1].decode().replace("\n" + " " * 28, " ")
+    assert shell("--version")[0] == 0
+    assert "demo" in shell()[1].decode()
+
+
+def test_a_reader_that_leaves_and_an_interrupt_are_quiet() -> None:
+    """A closed pipe, Ctrl-C: no traceback."""
+    with subprocess.Popen(
+        [*COMMAND, "run", "--redact", "email"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"a b ")
+        process.stdout.read(4)
+        process.stdout.close()
+        process.stdin.write(b"c d ")
+        process.stdin.close()
+        assert (process.wait(30), process.stderr.read()) == (0, b"")
+    if os.name == "posix":
+        with subprocess.Popen(
+            [*COMMAND, "run", "--redact", "email"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdin.write(b"a b ")
+            process.stdin.flush()
+            process.stdout.read(4)
+            process.send_signal(signal.SIGINT)
+            assert (process.wait(30), process.stderr.read().strip()) == (130, b"")
+
+
+def test_the_demonstration_shows_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain lines where there is no terminal, a live view where there is; the same summary; the secrets are redacted in both."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    for terminal in (False, True):
+        out = io.StringIO()
+        demo.show(fast=not terminal, console=Console(file=out, force_terminal=terminal, width=100, height=40))
+        shown = out.getvalue()
+        assert "matches of email" in shown
+        assert "chunks until the first release" in shown
+        assert "most characters held" in shown
+        released = (
+            "".join(line.split("released ")[1] for line in shown.splitlines() if "released '" in line) if not terminal else shown
+        )
+        assert "[email]" in released
+        assert "[credit_card]" in released
+    assert run_app(["demo", "--fast"]) == 0
+
+
+def test_the_recording_has_its_secrets_cut_across_chunks() -> None:
+    """No chunk has a whole one, in the real wire format; the number that only looks like a card is not redacted."""
+    raw = RECORDING.read_bytes()
+    texts = [chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks(raw) if chunk["choices"]]
+    with sf.Redact(EMAIL, PHONE, CREDIT_CARD, API_KEY).iter(texts) as stream:
+        redacted = "".join(stream)
+    assert stream.report.counts == {"email": 2, "phone": 1, "credit_card": 1, "api_key": 1}
+    assert "4111 1111 1111 1112" in redacted
+    assert not any(sf.Redact(EMAIL, PHONE, CREDIT_CARD, API_KEY).apply(text) != text for text in texts)
