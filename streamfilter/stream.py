@@ -384,10 +384,10 @@ def check_source(source: object, what: str = "the source") -> None:
     if hasattr(source, "__aiter__"):
         return
     if isinstance(source, str | bytes):
-        hint = "for a whole text use stage.apply(text)"
+        hint = "for a whole text use stage.apply(text), for the body of a response stage.iter([body])"
     elif hasattr(source, "__await__"):
         hint = "await it first: `stage(await client.create(...))`"
-    elif hasattr(source, "__aenter__"):
+    elif hasattr(source, "__aenter__") or (hasattr(source, "__enter__") and not hasattr(source, "__iter__")):
         hint = "it is a stream manager, enter it first: `async with manager as source: stage(source)`"
     elif hasattr(source, "__iter__"):
         hint = "for a plain iterable use `for text in stage.iter(items)`"
@@ -401,7 +401,14 @@ def check_source(source: object, what: str = "the source") -> None:
 def check_items(items: object) -> None:
     """Refuse what cannot be iterated plainly, saying what would be right."""
     if isinstance(items, str | bytes):
-        raise TypeError(f"items is {type(items).__qualname__}: for a whole text use stage.apply(text)")
+        hint = "for a whole text use stage.apply(text), for the body of a response stage.iter([body])"
+        raise TypeError(f"items is {type(items).__qualname__}: {hint}")
     if not hasattr(items, "__iter__"):
-        hint = "use `async for text in stage(source)`" if hasattr(items, "__aiter__") else "give an iterable"
+        hint = "give an iterable"
+        if hasattr(items, "__aiter__"):
+            hint = "use `async for text in stage(source)`"
+        elif hasattr(items, "__await__"):
+            hint = "await it first"
+        elif hasattr(items, "__enter__"):
+            hint = "it is a stream manager, enter it first: `with manager as items: stage.iter(items)`"
         raise TypeError(f"items is {type(items).__qualname__}, not a plain iterable: {hint}")

@@ -175,6 +175,83 @@ def test_content_as_a_list_of_parts_keeps_its_shape() -> None:
     assert deltas(out) == [(0, {"content": want}, None)]
 
 
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [{**chunk(part("a secret")), "error": ""}],
+        [{**chunk(part("a secret", finish="error")), "error": {"code": 5}}],
+        [chunk(part("a sec", finish="")), chunk(part("ret", finish=""))],
+        [chunk(part("a sec")), chunk({**part(""), "logprobs": {"content": [{"token": "secret"}]}}), chunk(part("ret"))],
+        [
+            chunk({**part("a secret"), "message": {"content": "a secret"}}),
+            chunk({**part(" ok"), "message": {"content": "a secret ok"}}),
+        ],
+        [chunk(part("", reasoning=" ok", reasoning_details=[{"type": "reasoning.text", "text": "secret"}]))],
+        [chunk({**part("a"), "text": "secret"})],
+        [chunk(part(["a secret"]))],
+        [chunk(part(audio={"transcript": "a secret"}))],
+        [chunk(part(thinking="a secret")), chunk(part(reasoning_text="a secret"))],
+        [chunk(part("a sec", tool_calls=[])), chunk(part("ret"))],
+    ],
+)
+def test_nothing_leaves_beside_the_text(chunks: list[dict[str, Any]]) -> None:
+    """Errors, empty finish reasons, repeats that run ahead or sum up, texts in unusual places: none takes a secret along."""
+    out = through(GUARD, *chunks)
+    assert "secret" not in json.dumps(out)
+    assert "ret" not in json.dumps(out).replace("[x]", "")
+    raw = b"".join(chat.wrap(GUARD).iter([framed(*chunks)]))
+    assert b"secret" not in raw
+    assert list(chat.wrap(sf.Pipeline()).iter(chunks)) == chunks
+
+
+def test_signed_reasoning_is_never_edited() -> None:
+    """It passes as it is, or is dropped with its signature; one that comes later is dropped as well."""
+    signed = [{"type": "reasoning.text", "text": "a secret", "signature": "sig"}]
+    later = chunk(part(reasoning_details=[{"type": "reasoning.encrypted", "data": "abc"}]))
+    out = through(GUARD, chunk(part("", reasoning_details=signed)), chunk(part("hi")), later, chunk(part("!")))
+    assert "sig" not in json.dumps(out)
+    assert "abc" not in json.dumps(out)
+    fine = chunk(part("", reasoning_details=[{"type": "reasoning.text", "text": "fine ", "signature": "sig"}]))
+    assert through(GUARD, fine, later) == [fine, later]
+    assert "sig" not in json.dumps(through(sf.Drop("reasoning"), fine, chunk(part("a")), later))
+
+
+def test_what_is_no_text_leaves_once() -> None:
+    """Parts of a list without text, and fields of the chunk, though the text beside them leaves in two parts or not at all."""
+    reference = {"type": "reference", "ids": [1]}
+    out = through(GUARD, chunk(part([{"type": "text", "text": "hi secret sec"}, reference])), chunk(part("ret z")))
+    assert json.dumps(out).count("reference") == 1
+    out = through(sf.Redact("secret", to=""), chunk(part("secret", role="assistant")), chunk(part([reference])), chunk(part("z")))
+    assert deltas(out)[0] == (0, {"content": [reference], "role": "assistant"}, None)
+    out = through(GUARD, chunk(part("a sec"), x_groq={"id": "g"}), chunk(part("ret b")))
+    assert sum("x_groq" in each for each in out) == 1
+    out = through(GUARD, chunk(part("sec")), chunk(part("ret"), citations=["u"]), chunk(part("z")))
+    assert [each["citations"] for each in out if "citations" in each] == [["u"]]
+
+
+def test_chunks_come_out_in_the_mapping_they_came_in() -> None:
+    """A dict with attributes keeps them when its text has changed."""
+
+    class Attributes(dict[str, Any]):
+        __getattr__ = dict.__getitem__
+
+    (out,) = list(
+        chat.wrap(GUARD).iter([Attributes(chunk(Attributes({**part("a secret"), "delta": Attributes(content="secret")})))])
+    )
+    assert out.choices[0].delta.content == "[x]"
+
+
+def test_half_a_surrogate_pair_is_sent_on_escaped() -> None:
+    """As the services do that cut one in two."""
+    raw = b"".join(chat.wrap(GUARD).iter([framed(chunk(part("secret \ud83d")), chunk(part("\ude00")))]))
+    assert [each["choices"][0]["delta"]["content"] for each in chunks_of(raw)] == ["[x] \ud83d", "\ude00"]
+
+
+def chunks_of(raw: bytes) -> list[dict[str, Any]]:
+    """The payloads of an event stream."""
+    return [json.loads(line[5:]) for line in raw.decode().splitlines() if line.startswith("data:") and "[DONE]" not in line]
+
+
 # ------------------------------------------------------------------ tool calls
 
 
@@ -216,6 +293,19 @@ def test_tool_arguments_are_filtered_where_that_is_asked_for() -> None:
     assert deltas(out) == [(0, {"content": "secret", "tool_calls": [call(0, "t1", "f", "a [x]")]}, None)]
     legacy = chunk(part(function_call={"name": "f", "arguments": "secret"}))
     assert deltas(through(GUARD.on("tool_arguments"), legacy))[0][1] == {"function_call": {"name": "f", "arguments": "[x]"}}
+
+
+def test_calls_keep_their_arguments_when_their_chunk_is_rewritten() -> None:
+    """Two calls on one chunk, though they share an index or have none; a custom tool's input."""
+    for first, second in ((None, None), (0, 0), (0, 1)):
+        two = [call(first, "a", "f", "{1}"), call(second, "b", "g", "{2}")]
+        out = through(GUARD, chunk(part("sec", role="assistant")), chunk(part("ret", tool_calls=two)), chunk(part("!")))
+        assert [each for _, delta, _ in deltas(out) for each in delta.get("tool_calls", ())] == two
+    custom = {"index": 0, "custom": {"input": "abc"}}
+    out = through(GUARD, chunk(part("secret", tool_calls=[custom])))
+    assert deltas(out) == [(0, {"content": "[x]", "tool_calls": [custom]}, None)]
+    for index in (-1, 10**9):
+        assert through(GUARD, chunk(part(tool_calls=[call(index, "a", "f", "{}")])))
 
 
 def test_a_call_and_content_on_one_chunk() -> None:
@@ -271,6 +361,29 @@ def test_a_stream_that_ends_without_a_finish_settles_all_the_same() -> None:
         (0, {"content": "a "}, None),
         (0, {"content": "secr"}, None),
     ]
+
+
+def test_a_stop_that_only_the_end_decides_ends_legally_too() -> None:
+    """[DONE] is written once, and no `End` comes out, though the last event has no empty line."""
+    for pipeline in (sf.StopAt("END"), sf.Block(r"END\b", action="stop")):
+        for policy in ("close", "drain"):
+            body = framed(chunk(part("hi ")), chunk(part("bye END"), usage={"n": 1}), done=False)[:-2]
+            out = list(chat.wrap(pipeline).iter([body], after_stop=policy))
+            assert all(isinstance(each, bytes) for each in out)
+            assert out[-1] == b"data: [DONE]\n\n"
+            assert b"".join(out).count(b'finish_reason":"') == 1
+            assert b"".join(out).count(b'"n"') == 1
+
+
+def test_a_choice_that_is_stopped_before_it_was_sent_anything_has_its_role() -> None:
+    """On the chunk with its finish reason."""
+    assert deltas(through(sf.StopAt("END"), chunk(part("END x", role="assistant")))) == [(0, {"role": "assistant"}, "stop")]
+
+
+def test_usage_on_the_chunk_that_stops_is_kept() -> None:
+    """It has arrived, whatever happens to the source."""
+    out = through(sf.StopAt("END"), chunk(part("aEND", finish="stop"), usage={"n": 1}))
+    assert [each["usage"] for each in out if "usage" in each] == [{"n": 1}]
 
 
 # ------------------------------------------------------------------ SDK objects and the real client
@@ -372,6 +485,16 @@ def test_decode_then_encode_is_a_stream_again() -> None:
     chunks = [chunk(part("a secret", role="assistant")), chunk(part(finish="stop"))]
     out = list((chat.Decode() | GUARD | chat.Encode()).iter(chunks))
     assert deltas(out) == [(0, {"content": "a ", "role": "assistant"}, None), (0, {"content": "[x]"}, None), (0, {}, "stop")]
+    stopped = list((chat.Decode() | sf.StopAt("END") | chat.Encode()).iter([chunk(part("a END", role="assistant"))]))
+    assert [each["id"] for each in stopped] == ["c1", "c1"]
+    blocked: list[Any] = list(
+        (chat.Decode() | sf.Block("bad", action="stop") | chat.Encode(as_bytes=True)).iter([framed(chunk(part("a bad")))])
+    )
+    assert b"content_filter" in b"".join(blocked)
+    assert blocked[-1] == b"data: [DONE]\n\n"
+    for item in (None, b"x", 5, chunk(part("a"))):
+        with pytest.raises(TypeError, match=r"openai\.chat\.Encode was fed"):
+            list(chat.Encode().iter([item]))
 
 
 # ------------------------------------------------------------------ faults
@@ -392,7 +515,12 @@ def outcome(stage: Any, *pieces: Any) -> tuple[list[Any], BaseException]:
     [
         (b"data: {not json\n\n", "not JSON"),
         (b'data: ["list"]\n\n', "not a JSON object"),
-        (b'data: {"type": "ping"}\n\n', "no chunk of a chat completion"),
+        (b'data: {"type": "message_start", "message": {}}\n\n', "no chunk of a chat completion"),
+        (b'data: {"choices": 5}\n\n', "choices is no list of objects"),
+        (b'data: {"choices": [null]}\n\n', "choices is no list of objects"),
+        (b'data: {"choices": [{"delta": "a secret"}]}\n\n', "no object"),
+        (b'data: {"choices": [{"delta": {"tool_calls": 5}}]}\n\n', "tool_calls is no list"),
+        (b'data: {"choices": [{"message": {"content": "a secret"}}]}\n\n', "a whole completion, not a chunk"),
         (b"<html>oops</html>\n\n", "neither a field nor a comment"),
         (b"garbage\n\n", "neither a field nor a comment"),
         (b'data: {"choices": [', "not JSON"),
@@ -425,13 +553,21 @@ def test_an_error_of_the_provider_comes_behind_the_text_before_it() -> None:
     assert "overloaded" not in str(caught.value)
 
 
+def test_frames_that_are_no_chunks_pass() -> None:
+    """Pings, frames without data, `[DONE]` with a blank; an error in its other spelling is one."""
+    raw = b'event: ping\ndata: {"type": "ping"}\n\ndata:\n\ndata: [DONE] \n\n'
+    assert b"".join(chat.wrap(GUARD).iter([raw])) == raw
+    with pytest.raises(sf.ProviderError):
+        list(sf.text_of([framed({"object": "error", "message": "no"})]))
+
+
 def test_what_is_no_chunk_is_a_type_error() -> None:
     """It names the stage, the type and what it reads."""
     for item in ("text", None, 3):
         with pytest.raises(TypeError, match=r"openai\.chat\.wrap was fed .*: it reads chat completion chunks"):
             through(GUARD, item)
     with pytest.raises(TypeError, match="it has no choices"):
-        through(GUARD, {"type": "message_start"})
+        through(GUARD, {"type": "message_start", "message": {}})
     with pytest.raises(TypeError, match="int is not a stage"):
         chat.wrap(3)  # type: ignore[arg-type]
 

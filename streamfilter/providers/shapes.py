@@ -37,10 +37,12 @@ def edited(node: Any, changes: Mapping[str, Any], drop: Iterable[str] = ()) -> A
         >>> edited({"a": 1, "b": 2}, {"a": 3}, drop=["b"])
         {'a': 3}
     """
-    if isinstance(node, Mapping):
-        dropped = set(drop)
-        return {**{name: value for name, value in node.items() if name not in dropped}, **changes}
     made = copy.copy(node)
+    if isinstance(made, MutableMapping):
+        for name in drop:
+            made.pop(name, None)
+        made.update(changes)
+        return made
     extra: MutableMapping[str, Any] = getattr(made, "model_extra", None) or {}
     for name in drop:
         if name in extra:

@@ -75,6 +75,8 @@ class Decoder:
         while found := _LINE_END.search(buf, self._seen):
             line = bytes(buf[self._line : found.start()])
             end = found.end()
+            if end > self.max_frame_bytes:
+                break
             self._after_cr = found.group() == b"\r" and end == len(buf)
             if line:
                 self._lines.append((self._offset + self._line, line))

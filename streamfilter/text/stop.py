@@ -24,7 +24,8 @@ class Block(TextStage):
 
     Args:
         rules: what to look for: `Rule`s, or patterns (which become rules named "redacted").
-        action: `"raise"` raises `Blocked` to the consumer, `"stop"` ends the stream as if the model had stopped.
+        action: `"raise"` raises `Blocked` to the consumer, `"stop"` ends the stream without an error; in a provider's stream every
+            choice then finishes for the reason of filtered content.
         message: with `"stop"`, the last text of the channel.
         max_hold: characters that may be held for one match that is still open.
         overflow: what happens then: `"redact"` counts as a match, `"release"` lets it pass, `"raise"` ends the stream with

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from streamfilter.context import AfterStop, Context
-from streamfilter.items import End, Item, Usage
+from streamfilter.items import End, Event, Item, Usage
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, as_stage, stage
 from streamfilter.providers.openai.chat.reading import Decoding, Origin, Reader
@@ -76,6 +76,10 @@ class _Encoding(Machine):
         self._writer = writer
 
     def feed(self, item: Item) -> Sequence[Any]:
+        if not isinstance(item, str | Event):
+            raise TypeError(
+                f"openai.chat.Encode was fed {type(item).__qualname__}: it writes items, text and events; read chunks with Decode"
+            )
         out = self._writer.write((item,))
         self.ended = bool(out) and isinstance(out[-1], End)
         return out
@@ -113,7 +117,8 @@ class Wrap(Stage[Any, Any]):
         self.pipeline.machine()  # refuses a pipeline that must wait
 
     def machine(self, context: Context | None = None) -> Machine:
-        return _Wrapping(self.pipeline.machine(context), drains=context is not None and context.after_stop == "drain")
+        drains = context is not None and context.after_stop == "drain"
+        return _Wrapping(self.pipeline.machine(context), drains=drains, identity=not self.pipeline.stages)
 
     def explanation(self) -> str:
         return f"the text of chat completion chunks, through\n{self.pipeline.explain()}"
@@ -142,11 +147,11 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
 
 
 class _Wrapping(Machine):
-    def __init__(self, inner: Machine, *, drains: bool) -> None:
+    def __init__(self, inner: Machine, *, drains: bool, identity: bool) -> None:
         self._inner = inner
         self._drains = drains
         self._reader = Reader("openai.chat.wrap")
-        self._writer = Writer()
+        self._writer = Writer(identity=identity)
 
     def feed(self, item: Any) -> Sequence[Any]:
         return self._through(self._reader.read(item))
@@ -155,9 +160,12 @@ class _Wrapping(Machine):
         out: list[Any] = []
         if not self.ended:
             out += self._through(self._reader.finish())
-        stopped = self.ended
-        out += self._written(self._inner.finish())
-        return [*out, *self._writer.finish()] if stopped else out
+        elif self._drains:
+            out += [made for late in self._reader.finish() for made in self._drained(late)]
+        if not self.ended:
+            out += self._written(self._inner.finish())
+        end = [out.pop()] if out and isinstance(out[-1], End) else []
+        return [*out, *(self._writer.finish() if self.ended else ()), *end]
 
     def drain(self, item: Any) -> Sequence[Any]:
         return [made for origin in self._reader.read(item) for made in self._drained(origin)]

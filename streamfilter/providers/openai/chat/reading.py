@@ -1,7 +1,8 @@
 """Chunks of a chat completion to items: which text goes to which channel, and what stands beside it.
 
 Every choice has its own channels, told apart by where the text stood: `Channel("answer", (0, choice, "content"))`. What is neither
-text nor an event of the vocabulary stays on the chunk, as a `Raw` in its place. Nothing is changed here.
+text nor an event of the vocabulary stays on the chunk, as a `Raw` in its place. Nothing is changed here. What has a shape that
+could hide text from the pipeline is refused.
 Source: the API reference of OpenAI's chat completions, and the variants of the services named in the comments.
 """
 
@@ -13,52 +14,68 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from streamfilter.errors import MalformedInput
-from streamfilter.items import Channel, End, Event, Failure, Finish, Item, Raw, Scope, TextDelta, ToolCall, Usage
+from streamfilter.items import Channel, End, Failure, Finish, Item, Raw, Scope, TextDelta, ToolCall, Usage
 from streamfilter.machine import Machine
 from streamfilter.providers import sse
+from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, misquotes, texts
 from streamfilter.providers.shapes import fields, get
 
 RESPONSE = 0
 """A stream of chat completions is one response: the first part of every key."""
 
-TEXT_FIELDS = {
-    "content": "answer",
-    "refusal": "refusal",
-    "reasoning": "reasoning",  # Groq, OpenRouter
-    "reasoning_content": "reasoning",  # DeepSeek, Qwen, xAI
-}
-"""The fields of a delta that are text, and the kind of channel each is."""
-
-REPEATS = frozenset(
+HEAD = frozenset(
     {
-        "logprobs",
-        "message",  # Writer: the delta once more
-        "reasoning_details",  # OpenRouter: the reasoning once more; alone (Snowflake) it is text
-        "text",  # Together: the content once more
-        "token_id",
-        "token_ids",
+        "id",
+        "object",
+        "created",
+        "model",
+        "system_fingerprint",
+        "service_tier",
+        "provider",
+        "choices",
+        "usage",
+        "error",
+        "obfuscation",
+        "p",
     }
 )
-"""Fields beside the text that say it once more: where the text changed, or is not all there, they are dropped."""
+"""Fields of a chunk that every part of it may carry (the last two are padding); all others leave once."""
 
 STRUCTURE = frozenset({"index", "delta", "finish_reason", "role", "tool_calls", "function_call", *TEXT_FIELDS})
 """Fields of a choice or a delta that are read one by one; all others that have a value stay beside the text."""
 
-Path = tuple[str | int, ...]
-
 
 class Slot(NamedTuple):
-    """Where in a chunk a piece of text stands.
+    """Where in a delta a piece of text stands."""
 
-    Attributes:
-        choice: the position of the choice in the chunk.
-        path: from the choice's delta to the text.
-        item: the piece.
-    """
-
-    choice: int
     path: Path
     item: TextDelta
+
+
+class Fragment(NamedTuple):
+    """A fragment of a tool call: where it stands in the delta, and what was read from it."""
+
+    path: Path
+    items: tuple[Item, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Parts:
+    """What was read from one choice of a chunk.
+
+    Attributes:
+        index: the choice's.
+        slots: its text.
+        calls: its fragments of tool calls.
+        extras: what stands for its fields beside the text, if there are any.
+        misquotes: the fields that repeat text and say something else than this chunk's.
+    """
+
+    index: int
+    slots: list[Slot] = field(default_factory=list)
+    calls: list[Fragment] = field(default_factory=list)
+    extras: Raw | None = None
+    misquotes: frozenset[str] = frozenset()
 
 
 @dataclass(eq=False, slots=True)
@@ -69,22 +86,36 @@ class Origin:
         chunk: the dict or SDK object; None for a frame that is none, such as `[DONE]`.
         frame: the frame it came in, if it came as bytes.
         items: all that was read from it, in order.
-        slots: the text among it.
-        calls: the events and text of tool calls, as (choice, path to the fragment, item).
-        extras: for each choice with fields beside the text, the `Raw` that stands for them.
+        parts: by the position of the choice.
+        extras: what stands for the chunk's own fields beyond the usual, if there are any.
     """
 
     chunk: Any
     frame: sse.Frame | None = None
     items: list[Item] = field(default_factory=list)
-    slots: list[Slot] = field(default_factory=list)
-    calls: list[tuple[int, Path, Item]] = field(default_factory=list)
-    extras: dict[int, Raw] = field(default_factory=dict)
+    parts: list[Parts] = field(default_factory=list)
+    extras: Raw | None = None
 
-    @property
-    def choices(self) -> Sequence[Any]:
-        """The choices of the chunk."""
-        return get(self.chunk, "choices") or ()
+
+class _Calls:
+    """Which call the fragments of one choice belong to. Some services leave out the index, give all the same one, or leave out the
+    id of later fragments."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[object, str | None]] = []  # (index, id)
+
+    def number(self, index: object, call_id: str | None, name: object) -> int:
+        """The number of a fragment's call among the choice's."""
+        known = self._known
+        for number in range(len(known) - 1, -1, -1):
+            at, named = known[number]
+            if call_id is not None and named == call_id:
+                return number
+            if (call_id is None or named is None) and (at == index if index is not None else not name):
+                known[number] = (at, named or call_id)
+                return number
+        known.append((index, call_id))
+        return len(known) - 1
 
 
 class Reader:
@@ -94,7 +125,7 @@ class Reader:
         self._stage = stage
         self._sse: sse.Decoder | None = None
         self._last: Channel | None = None  # the channel of the last text: chunks without a choice stand behind it
-        self._calls: dict[int, list[str | None]] = {}  # the ids of the calls of each choice, in order
+        self._calls: dict[int, _Calls] = {}
         self.as_bytes = False
 
     def read(self, item: object) -> Iterator[Origin | End]:
@@ -104,7 +135,10 @@ class Reader:
             self._sse = self._sse or sse.Decoder()
             yield from self._frames(self._sse.feed(bytes(item)))
         elif isinstance(item, Mapping) or hasattr(item, "choices"):
-            yield self._origin(item, None)
+            try:
+                yield self._origin(item, None)
+            except MalformedInput as error:
+                raise TypeError(f"{self._stage}: {error.problem}") from None
         else:
             kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
             raise TypeError(
@@ -119,142 +153,114 @@ class Reader:
     def _frames(self, frames: Iterator[sse.Frame]) -> Iterator[Origin | End]:
         try:
             for frame in frames:
-                if frame.data is None:
-                    yield self._raw(frame, None)
-                elif frame.data == "[DONE]":
-                    yield self._raw(frame, ())
+                if not frame.data:
+                    yield _unread(frame, None)
+                elif frame.data.startswith("[DONE]"):
+                    yield _unread(frame, ())
                 else:
                     yield self._origin(_parsed(frame), frame)
         except MalformedInput as error:
             yield End("error", error)
 
-    def _raw(self, frame: sse.Frame, scope: Scope) -> Origin:
-        origin = Origin(None, frame)
-        origin.items.append(Raw(frame, scope=scope, origin=origin))
-        return origin
-
     # ------------------------------------------------------------------ one chunk
 
     def _origin(self, chunk: Any, frame: sse.Frame | None) -> Origin:
         origin = Origin(chunk, frame)
-        if (error := get(chunk, "error")) is not None:
-            origin.items.append(Failure(error, origin=origin))
-            return origin
-        choices = get(chunk, "choices")
-        usage = get(chunk, "usage")
-        if choices is None and usage is None:
-            problem = "an event is no chunk of a chat completion: it has no choices"
-            if frame is not None:
-                raise MalformedInput(problem, frame.offset)
-            raise TypeError(f"{self._stage}: {problem}")
+        offset = frame.offset if frame is not None else 0
+        choices, usage, error = get(chunk, "choices"), get(chunk, "usage"), get(chunk, "error")
+        if not error and get(chunk, "object") == "error":  # older vLLM
+            error = chunk
+        if choices is None and not error and usage is None and fields(chunk).keys() - {"type"}:
+            raise MalformedInput("an event is no chunk of a chat completion: it has no choices", offset)
         finishes: list[Item] = []
-        for position, choice in enumerate(choices or ()):
-            self._choice(origin, position, choice, finishes)
+        for position, choice in enumerate(_listed(choices, "choices", offset)):
+            self._choice(origin, position, choice, finishes, offset)
+        if error is not chunk and fields(chunk).keys() - HEAD:
+            origin.extras = Raw(chunk, scope=self._last, origin=origin)
+            origin.items.append(origin.extras)
         if usage is not None:
             origin.items.append(Usage(usage, scope=self._last, origin=origin))
         origin.items += finishes
+        if error:
+            origin.items.append(Failure(error, origin=origin))
         if not origin.items:
             origin.items.append(Raw(chunk, scope=self._last, origin=origin))
         return origin
 
-    def _choice(self, origin: Origin, position: int, choice: Any, finishes: list[Item]) -> None:
-        index = number_of(choice, position)
+    def _choice(self, origin: Origin, position: int, choice: Any, finishes: list[Item], offset: int) -> None:
         delta = get(choice, "delta")
-        scope = Channel("answer", (RESPONSE, index, "content"))
-        for kind, name, path, text in _texts(delta):
-            scope = Channel(kind, (RESPONSE, index, name))
+        if not _is_node(choice) or not (delta is None or _is_node(delta)):
+            raise MalformedInput("a choice or its delta is no object", offset)
+        if delta is None and (get(choice, "message") is not None or get(choice, "text") is not None):
+            raise MalformedInput("this is a whole completion, not a chunk of a stream", offset)
+        index = get(choice, "index")
+        parts = Parts(index if isinstance(index, int) else position)
+        origin.parts.append(parts)
+        before = len(origin.items)
+        scope = Channel("answer", (RESPONSE, parts.index, "content"))
+        for kind, name, path, text in texts(delta):
+            scope = Channel(kind, (RESPONSE, parts.index, name))
             piece = TextDelta(text, scope, origin)
-            origin.slots.append(Slot(position, path, piece))
+            parts.slots.append(Slot(path, piece))
             origin.items.append(piece)
             self._last = scope
-        self._tools(origin, position, index, delta)
-        beside = (fields(choice).keys() | fields(delta).keys()) - STRUCTURE - REPEATS
-        empty = not any(isinstance(item, Event) and item.origin is origin and _choice_of(item) == index for item in origin.items)
+        self._tools(origin, parts, delta, offset)
+        parts.misquotes = misquotes(choice, delta, [(slot.path, slot.item.text) for slot in parts.slots])
         finish = get(choice, "finish_reason")
-        if beside or (empty and finish is None):
-            raw = Raw(choice, scope=scope, origin=origin)
-            origin.extras[position] = raw
-            origin.items.append(raw)
+        finish = None if finish in ("", "null") else finish
+        if self._beside(choice, delta) or (len(origin.items) == before and finish is None):
+            if not parts.slots and get(delta, "reasoning_details"):
+                scope = Channel("reasoning", (RESPONSE, parts.index, "reasoning_details"))  # a signature goes where its text went
+            parts.extras = Raw(choice, scope=scope, origin=origin)
+            origin.items.append(parts.extras)
         if finish is not None:
-            finishes.append(Finish(str(finish), scope=(RESPONSE, index), origin=origin))
+            finishes.append(Finish(str(finish), scope=(RESPONSE, parts.index), origin=origin))
 
-    def _tools(self, origin: Origin, position: int, index: int, delta: Any) -> None:
+    def _beside(self, choice: Any, delta: Any) -> bool:
+        """Whether a choice has anything that is neither text, nor says it again, nor is read by itself."""
+        if (fields(choice).keys() | fields(delta).keys()) - STRUCTURE - REPEATS:
+            return True
+        return any(has_other_parts(get(delta, name)) for name in TEXT_FIELDS)
+
+    def _tools(self, origin: Origin, parts: Parts, delta: Any, offset: int) -> None:
         found: list[tuple[Path, Any, Any]] = [
-            (("tool_calls", n), fragment, get(fragment, "function")) for n, fragment in enumerate(get(delta, "tool_calls") or ())
+            (("tool_calls", n), fragment, get(fragment, "function"))
+            for n, fragment in enumerate(_listed(get(delta, "tool_calls"), "tool_calls", offset))
         ]
         if (legacy := get(delta, "function_call")) is not None:
             found.append((("function_call",), None, legacy))
         for path, fragment, function in found:
-            channel = Channel("tool_arguments", (RESPONSE, index, path[0], self._call_number(index, fragment)))
-            name, arguments = get(function, "name"), get(function, "arguments")
-            call_id = get(fragment, "id")
+            name, arguments, call_id = get(function, "name"), get(function, "arguments"), get(fragment, "id") or None
+            number = self._calls.setdefault(parts.index, _Calls()).number(get(fragment, "index"), call_id, name)
+            channel = Channel("tool_arguments", (RESPONSE, parts.index, path[0], number))
+            items: list[Item] = []
             if name or call_id:
-                self._call(origin, position, path, ToolCall(call_id or None, name or None, channel, scope=channel, origin=origin))
+                items.append(ToolCall(call_id, name or None, channel, scope=channel, origin=origin))
             if isinstance(arguments, str) and arguments:
-                self._call(origin, position, path, TextDelta(arguments, channel, origin))
-            elif arguments and not isinstance(arguments, str) and not (name or call_id):
-                self._call(origin, position, path, Raw(fragment, scope=channel, origin=origin))
-
-    def _call(self, origin: Origin, position: int, path: Path, item: Item) -> None:
-        origin.items.append(item)
-        origin.calls.append((position, path, item))
-
-    def _call_number(self, index: int, fragment: Any) -> int:
-        """Which call of a choice a fragment belongs to. Some services leave out the index, others the id of later fragments."""
-        number = get(fragment, "index")
-        call_id = get(fragment, "id") or None
-        known = self._calls.setdefault(index, [])
-        if not isinstance(number, int):
-            if call_id in known and call_id is not None:
-                number = known.index(call_id)
-            else:
-                number = len(known) if call_id is not None or not known else len(known) - 1
-        known.extend([None] * (number + 1 - len(known)))
-        known[number] = known[number] or call_id
-        return number
+                items.append(TextDelta(arguments, channel, origin))
+            if not items:  # whatever else it brings, a custom tool's input among it
+                items.append(Raw(fragment, scope=channel, origin=origin))
+            origin.items += items
+            parts.calls.append(Fragment(path, tuple(items)))
 
 
-def number_of(choice: Any, position: int) -> int:
-    """The index of a choice; its position where the service leaves it out."""
-    index = get(choice, "index")
-    return index if isinstance(index, int) else position
+def _unread(frame: sse.Frame, scope: Scope) -> Origin:
+    origin = Origin(None, frame)
+    origin.items.append(Raw(frame, scope=scope, origin=origin))
+    return origin
 
 
-def _choice_of(item: Event) -> object:
-    scope = item.scope
-    key = scope.key if isinstance(scope, Channel) else scope or ()
-    return key[1] if len(key) > 1 else None
+def _is_node(value: object) -> bool:
+    return isinstance(value, Mapping) or hasattr(value, "__dict__")
 
 
-def _texts(delta: Any) -> Iterator[tuple[str, str, Path, str]]:
-    """The pieces of text in a delta: (kind of channel, name, path, text)."""
-    reasons = False
-    for name, kind in TEXT_FIELDS.items():
-        value = get(delta, name)
-        if isinstance(value, str) and value:
-            reasons = reasons or kind == "reasoning"
-            yield kind, name, (name,), value
-        elif isinstance(value, list | tuple):
-            yield from _parts(name, value)
-    if not reasons:
-        for n, detail in enumerate(get(delta, "reasoning_details") or ()):
-            for name in ("text", "summary"):
-                if isinstance(text := get(detail, name), str) and text:
-                    yield "reasoning", "reasoning_details", ("reasoning_details", n, name), text
-
-
-def _parts(name: str, parts: Sequence[Any]) -> Iterator[tuple[str, str, Path, str]]:
-    """Content as a list of parts (Mistral): text, and thinking, which is a list itself."""
-    for n, part in enumerate(parts):
-        if isinstance(text := get(part, "text"), str) and text:
-            yield "answer", name, (name, n, "text"), text
-        thinking = get(part, "thinking")
-        if isinstance(thinking, str) and thinking:
-            yield "reasoning", "thinking", (name, n, "thinking"), thinking
-        elif isinstance(thinking, list | tuple):
-            for m, inner in enumerate(thinking):
-                if isinstance(text := get(inner, "text"), str) and text:
-                    yield "reasoning", "thinking", (name, n, "thinking", m, "text"), text
+def _listed(value: Any, what: str, offset: int) -> Sequence[Any]:
+    """A list of objects, or nothing."""
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple) or not all(map(_is_node, value)):
+        raise MalformedInput(f"{what} is no list of objects", offset)
+    return value
 
 
 def _parsed(frame: sse.Frame) -> Any:

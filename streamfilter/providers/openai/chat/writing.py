@@ -8,15 +8,17 @@ chunk of its choice that is sent, and only there.
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from streamfilter.items import Channel, End, Event, Failure, Finish, Item, Raw, TextDelta, ToolCall, Usage
 from streamfilter.providers import sse
-from streamfilter.providers.openai.chat.reading import REPEATS, STRUCTURE, TEXT_FIELDS, Origin, Path, number_of
+from streamfilter.providers.openai.chat.reading import HEAD, STRUCTURE, Origin, Parts
+from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, is_signed
 from streamfilter.providers.shapes import edited, fields, get, plain
 
 DONE = b"data: [DONE]\n\n"
@@ -24,6 +26,8 @@ DONE = b"data: [DONE]\n\n"
 
 FINISH_REASONS = {"blocked": "content_filter"}
 """The provider's word for why a stage ended the stream, where it is not our own."""
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _FIELDS = {"answer": "content", "refusal": "refusal", "reasoning": "reasoning_content"}
 """Where text of a kind goes that did not come from a chunk."""
@@ -35,27 +39,31 @@ class Writer:
     Args:
         as_bytes: whether to give frames of an event stream; else objects of the kind that came, or dicts.
         head: the fields of chunks that have no source.
+        identity: whether an untouched chunk always leaves as it came, whatever it says beside its text.
     """
 
-    def __init__(self, *, as_bytes: bool = False, head: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, as_bytes: bool = False, head: dict[str, Any] | None = None, identity: bool = False) -> None:
         self.as_bytes = as_bytes
+        self._identity = identity
         self._head = head or {}
         self._template: Any = None  # the last chunk with a choice: what is made anew looks like it
         self._roles: dict[int, Any] = {}
         self._sent: set[int] = set()  # the choices that have been sent something
         self._seen: dict[int, None] = {}  # the choices that came, in order
         self._finished: set[int] = set()
+        self._edited: set[int] = set()  # the choices whose reasoning was changed: signatures over it are void
         self._done = False
         self._failed = False
 
     def note(self, origin: Origin) -> None:
         """A chunk has arrived: remember what later ones may need of it."""
-        for position, choice in enumerate(origin.choices):
-            self._template = origin.chunk
-            index = number_of(choice, position)
-            self._seen.setdefault(index)
-            if role := get(get(choice, "delta"), "role"):
-                self._roles.setdefault(index, role)
+        for parts, choice in zip(origin.parts, get(origin.chunk, "choices") or (), strict=True):
+            delta = get(choice, "delta")
+            if delta is not None:
+                self._template = origin.chunk
+            self._seen.setdefault(parts.index)
+            if role := get(delta, "role"):
+                self._roles.setdefault(parts.index, role)
 
     def write(self, items: Iterable[Item]) -> list[Any]:
         """The chunks for what came out of one source chunk. An `End` stays the last."""
@@ -65,6 +73,7 @@ class Writer:
             for item in grouped:
                 self._mark(item)
             if origin is not None:
+                self.note(origin)
                 out += self._rewrite(origin, grouped)
                 continue
             for item in grouped:
@@ -99,95 +108,108 @@ class Writer:
 
     def _rewrite(self, origin: Origin, group: Sequence[Item]) -> list[Any]:
         untouched = len(group) == len(origin.items) and all(map(_same, group, origin.items))
-        if untouched and not any(self._lacks_role(number_of(c, n), get(c, "delta")) for n, c in enumerate(origin.choices)):
-            for position, choice in enumerate(origin.choices):
-                self._sent.add(number_of(choice, position))
+        if untouched and (self._identity or self._may_leave_whole(origin)):
+            self._sent.update(parts.index for parts in origin.parts)
             return [origin.frame.raw if self.as_bytes and origin.frame is not None else origin.chunk]
         if origin.chunk is None:
             return []
-        choices = [made for n, choice in enumerate(origin.choices) if (made := self._choice(origin, n, choice, group)) is not None]
+        present = {id(item) for item in group}
+        choices = [
+            made
+            for parts, choice in zip(origin.parts, get(origin.chunk, "choices") or (), strict=True)
+            if (made := self._choice(parts, choice, group, present)) is not None
+        ]
         usage = next((item.usage for item in group if isinstance(item, Usage)), None)
         failure = any(isinstance(item, Failure) for item in group)
+        extras = origin.extras is not None and id(origin.extras) in present
         whole = any(isinstance(item, Raw) and item.chunk is origin.chunk for item in group)
-        if not (choices or usage is not None or failure or whole):
+        if not (choices or usage is not None or failure or extras or whole):
             return []
-        drop = () if usage is not None else ("usage",)
+        drop = {"usage"} if usage is None else set()
+        drop |= set() if failure else {"error"}
+        drop |= set() if extras or whole else fields(origin.chunk).keys() - HEAD
         return [self._framed(edited(origin.chunk, {"choices": choices}, drop), origin)]
 
-    def _choice(self, origin: Origin, position: int, choice: Any, group: Sequence[Item]) -> Any:
+    def _may_leave_whole(self, origin: Origin) -> bool:
+        """Whether a chunk from which nothing was taken may leave as it came: it has its role, and says nothing beside its text."""
+        for parts, choice in zip(origin.parts, get(origin.chunk, "choices") or (), strict=True):
+            delta = get(choice, "delta")
+            lacks_role = parts.index not in self._sent and parts.index in self._roles and not get(delta, "role")
+            if lacks_role or parts.misquotes or (parts.index in self._edited and is_signed(delta)):
+                return False
+        return True
+
+    def _choice(self, parts: Parts, choice: Any, group: Sequence[Item], present: set[int]) -> Any:
         """What is left of a choice; None if nothing is."""
-        index = number_of(choice, position)
-        delta = get(choice, "delta")
+        index = parts.index
         texts: dict[Channel, str] = {}
         for item in group:
             if isinstance(item, TextDelta) and item.channel.key[1:2] == (index,):
                 texts[item.channel] = texts.get(item.channel, "") + item.text
-        slots = [slot for slot in origin.slots if slot.choice == position]
-        calls = [(path, item) for n, path, item in origin.calls if n == position and any(item is each for each in group)]
-        changed_calls = {
-            item.channel for n, _, item in origin.calls if n == position and isinstance(item, TextDelta)
-        } & texts.keys()
         finish = next((item for item in group if isinstance(item, Finish) and item.scope == (0, index)), None)
-        beside = origin.extras.get(position)
-        extras = beside is not None and any(item is beside for item in group)
-        if not (texts or calls or finish or extras):
+        extras = parts.extras is not None and id(parts.extras) in present
+        called = any(id(item) in present for fragment in parts.calls for item in fragment.items)
+        if not (texts or finish or extras or called):
             return None
-        same = all(texts.get(slot.item.channel) == _joined(slots, slot.item.channel) for slot in slots)
-
-        known = fields(delta)
-        kept: dict[str, Any] = {}
-        for slot in slots:
-            text = texts.pop(slot.item.channel, "")
-            _put(kept, delta, slot.path, text)
-        for channel in [channel for channel in texts if channel not in changed_calls]:
-            kept[_FIELDS.get(channel.kind, "content")] = texts.pop(
-                channel
-            )  # an insertion into a channel that this chunk has none of
-        self._put_calls(kept, delta, origin, position, calls, texts)
-        if self._lacks_role(index, {}) or ("role" in known and index not in self._sent):
-            kept["role"] = self._roles.get(index, known.get("role"))
+        delta = get(choice, "delta")
+        same = self._note_edits(parts, texts)
+        kept = self._calls(parts, delta, texts, present)
+        kept |= _texts_put(parts, delta, texts, extras)
+        if index not in self._sent and (role := self._roles.get(index)):
+            kept["role"] = role
         self._sent.add(index)
-        gone = [name for name in known if name not in kept and (name in STRUCTURE or (name in REPEATS and not same) or not extras)]
-        dropped = [name for name in fields(choice) if name not in STRUCTURE and (not extras or (name in REPEATS and not same))]
-        changes = {"delta": edited(delta, kept, gone) if delta is not None else kept}
-        if "finish_reason" in fields(choice) or finish is not None:
-            changes["finish_reason"] = None if finish is None else finish.reason
-        return edited(choice, changes, dropped)
 
-    def _put_calls(
-        self,
-        kept: dict[str, Any],
-        delta: Any,
-        origin: Origin,
-        position: int,
-        calls: Sequence[tuple[Path, Item]],
-        texts: dict[Channel, str],
-    ) -> None:
-        """The fragments of tool calls that came out, with their arguments as they came out."""
-        fragments: list[Any] = []
-        for path in dict.fromkeys(path for n, path, _ in origin.calls if n == position):
-            begun = any(at == path and isinstance(item, ToolCall | Raw) for at, item in calls)
-            channel = next(
-                (item.channel for n, at, item in origin.calls if (n, at) == (position, path) and isinstance(item, TextDelta)), None
-            )
-            text = texts.pop(channel, None) if channel is not None else None
-            if not begun and not text:
+        quoted = REPEATS - parts.misquotes if same and parts.slots else frozenset()
+        if index in self._edited and is_signed(delta):
+            quoted -= {"reasoning_details"}
+
+        def gone(node: Any) -> list[str]:
+            beside = [name for name in fields(node) if name not in STRUCTURE]
+            return [name for name in beside if (name not in quoted if name in REPEATS else not extras)]
+
+        dropped = [name for name in fields(delta) if name in STRUCTURE and name not in kept] + gone(delta)
+        changes: dict[str, Any] = {"delta": kept if delta is None else edited(delta, kept, [n for n in dropped if n not in kept])}
+        if finish is not None or get(choice, "finish_reason") is not None:
+            changes["finish_reason"] = None if finish is None else finish.reason
+        return edited(choice, changes, gone(choice))
+
+    def _note_edits(self, parts: Parts, texts: Mapping[Channel, str]) -> bool:
+        """Whether all of a choice's text leaves here as it came; note whether reasoning was changed."""
+        same = True
+        for channel in {slot.item.channel for slot in parts.slots}:
+            came = "".join(slot.item.text for slot in parts.slots if slot.item.channel == channel)
+            if texts.get(channel) != came:
+                same = False
+                if channel.kind == "reasoning":
+                    self._edited.add(parts.index)
+        return same
+
+    def _calls(self, parts: Parts, delta: Any, texts: dict[Channel, str], present: set[int]) -> dict[str, Any]:
+        """The fragments of tool calls that came out, with their arguments as they came out. Takes their texts."""
+        kept: dict[str, Any] = {}
+        for path, items in parts.calls:
+            arguments = next((item for item in items if isinstance(item, TextDelta)), None)
+            text: str | None = None
+            if arguments is not None and id(arguments) in present:
+                text = arguments.text
+                texts[arguments.channel] = texts[arguments.channel].replace(text, "", 1)
+            elif arguments is not None:
+                text = texts.pop(arguments.channel, None)
+            if not text and not any(id(item) in present for item in items):
                 continue
             holder = get(delta, str(path[0]))
             fragment = holder if len(path) == 1 else holder[path[1]]
-            function = fragment if len(path) == 1 else get(fragment, "function")
-            if channel is not None:
+            if arguments is not None and text != arguments.text:
+                function = fragment if len(path) == 1 else get(fragment, "function")
                 function = edited(function, {"arguments": text or ""})
+                fragment = function if len(path) == 1 else edited(fragment, {"function": function})
             if len(path) == 1:
-                kept["function_call"] = function
+                kept["function_call"] = fragment
             else:
-                fragments.append(edited(fragment, {"function": function}))
-        if fragments:
-            kept["tool_calls"] = fragments
-
-    def _lacks_role(self, index: int, delta: Any) -> bool:
-        """Whether a chunk is the first of its choice to be sent, and does not have the role that an earlier one had."""
-        return index not in self._sent and index in self._roles and not get(delta, "role")
+                kept.setdefault("tool_calls", []).append(fragment)
+        for channel in {item.channel for _, items in parts.calls for item in items if isinstance(item, TextDelta)}:
+            texts.pop(channel, None)
+        return kept
 
     # ------------------------------------------------------------------ made anew
 
@@ -216,7 +238,7 @@ class Writer:
             delta["tool_calls"] = [call]
         elif not isinstance(item, Finish):
             return []
-        if index not in self._sent and not isinstance(item, Finish):
+        if index not in self._sent and (not isinstance(item, Finish) or index in self._roles):
             delta["role"] = self._roles.get(index, "assistant")
         self._sent.add(index)
         self._seen.setdefault(index)
@@ -228,23 +250,24 @@ class Writer:
         template = self._template
         if template is None:
             return {**self._head, "choices": choices, **({"usage": plain(usage)} if usage is not None else {})}
-        like = origin_choice = (get(template, "choices") or [None])[0]
+        like = next(each for each in get(template, "choices") if get(each, "delta") is not None)
         made = [
-            edited(
-                like, {**choice, "delta": _like(get(origin_choice, "delta"), choice["delta"])}, fields(like).keys() - choice.keys()
-            )
+            edited(like, {**choice, "delta": _like(get(like, "delta"), choice["delta"])}, fields(like).keys() - choice.keys())
             for choice in choices
         ]
         changes: dict[str, Any] = {"choices": made}
         if usage is not None:
             changes["usage"] = usage
-        return edited(template, changes, () if usage is not None else ("usage",))
+        beside = fields(template).keys() - HEAD
+        return edited(template, changes, beside if usage is not None else {"usage", "error", *beside})
 
     def _framed(self, chunk: Any, origin: Origin | None = None) -> Any:
         if not self.as_bytes:
             return chunk
         frame = origin.frame if origin is not None else None
         data = json.dumps(plain(chunk), ensure_ascii=False, separators=(",", ":"))
+        if _LONE_SURROGATE.search(data):  # half of a character that a service has cut in two: only escaped can it be sent on
+            data = json.dumps(plain(chunk), separators=(",", ":"))
         return sse.encode(data, event=frame.event if frame else "", id=frame.id if frame else None)
 
 
@@ -278,24 +301,42 @@ def _like(delta: Any, values: dict[str, Any]) -> Any:
     return values if delta is None else edited(delta, values, fields(delta).keys() - values.keys())
 
 
-def _joined(slots: Iterable[Any], channel: Channel) -> str:
-    return "".join(slot.item.text for slot in slots if slot.item.channel == channel)
+def _texts_put(parts: Parts, delta: Any, texts: Mapping[Channel, str], extras: bool) -> dict[str, Any]:
+    """The fields of a delta with the texts that came out, each where its channel's first piece stood.
+
+    Args:
+        extras: whether parts of lists that are no text come out too.
+    """
+    left = dict(texts)
+    by_path = {slot.path: left.pop(slot.item.channel, "") for slot in parts.slots}
+    kept: dict[str, Any] = {}
+    for name in dict.fromkeys(str(path[0]) for path in by_path):
+        value = get(delta, name)
+        shown = by_path[(name,)] if isinstance(value, str) else _filled(value, (name,), by_path, extras)
+        if shown:
+            kept[name] = shown
+    for name in TEXT_FIELDS:
+        if extras and name not in kept and has_other_parts(get(delta, name)):
+            kept[name] = _filled(get(delta, name), (name,), by_path, extras)
+    for channel, text in left.items():  # an insertion into a channel of which this chunk has nothing
+        kept[_FIELDS.get(channel.kind, "content")] = text
+    return kept
 
 
-def _put(kept: dict[str, Any], delta: Any, path: Path, text: str) -> None:
-    """Put a text where it stood, copying what is on the way."""
-    name = str(path[0])
-    if len(path) == 1:
-        if text:
-            kept[name] = text
-        return
-    kept[name] = _replaced(kept.get(name, get(delta, name)), path[1:], text)
-
-
-def _replaced(node: Any, path: Path, text: str) -> Any:
-    if not path:
-        return text
-    step = path[0]
-    if isinstance(step, int):
-        return [_replaced(each, path[1:], text) if n == step else each for n, each in enumerate(node)]
-    return edited(node, {step: _replaced(get(node, step), path[1:], text)})
+def _filled(node: Any, at: Path, by_path: Mapping[Path, str], extras: bool) -> Any:
+    """A part of a delta with its texts as they came out. What has nothing left is left out; so is a signed part that changed."""
+    if at in by_path:
+        return by_path[at]
+    inside = [path for path in by_path if path[: len(at)] == at]
+    if not inside:
+        return node if extras else None
+    if isinstance(node, list | tuple):
+        filled = [_filled(each, (*at, n), by_path, extras) for n, each in enumerate(node)]
+        return [each for each in filled if each]
+    steps = dict.fromkeys(path[len(at)] for path in inside)
+    values = {step: _filled(get(node, str(step)), (*at, step), by_path, extras) for step in steps}
+    if not any(values.values()) or (
+        get(node, "signature") and any(get(node, str(step)) != value for step, value in values.items())
+    ):
+        return None
+    return edited(node, {str(step): value for step, value in values.items()})

@@ -1,0 +1,122 @@
+"""Where in a chunk of a chat completion text stands, and what beside it says the text once more.
+
+This is the one place that knows the fields; services that speak OpenAI's format are named where they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from streamfilter.providers.shapes import get
+
+Path = tuple[str | int, ...]
+"""From a delta to a text in it."""
+
+TEXT_FIELDS = {
+    "content": "answer",
+    "refusal": "refusal",
+    "reasoning": "reasoning",  # Groq, OpenRouter
+    "reasoning_content": "reasoning",  # DeepSeek, Qwen, xAI
+    "reasoning_text": "reasoning",  # GitHub Copilot
+    "thinking": "reasoning",
+}
+"""The fields of a delta that are text, and the kind of channel each is."""
+
+REPEATS = frozenset(
+    {
+        "logprobs",
+        "message",  # Writer: the delta once more
+        "reasoning_details",  # OpenRouter: the reasoning once more; alone (Snowflake) it is text
+        "text",  # Together: the content once more
+        "token_id",
+        "token_ids",
+    }
+)
+"""Fields beside the text that say it once more. They are dropped where it changed, is not all there, or is not what they say."""
+
+
+def texts(delta: Any) -> Iterator[tuple[str, str, Path, str]]:
+    """The pieces of text in a delta: (kind of channel, name, path, text)."""
+    reasons = False
+    for name, kind in TEXT_FIELDS.items():
+        value = get(delta, name)
+        if isinstance(value, str) and value:
+            reasons = reasons or kind == "reasoning"
+            yield kind, name, (name,), value
+        elif isinstance(value, list | tuple):
+            yield from _parts(name, kind, value)
+    if isinstance(text := get(get(delta, "audio"), "transcript"), str) and text:
+        yield "answer", "audio", ("audio", "transcript"), text
+    if not reasons:
+        for n, detail in enumerate(get(delta, "reasoning_details") or ()):
+            for name in ("text", "summary"):
+                if isinstance(text := get(detail, name), str) and text:
+                    yield "reasoning", "reasoning_details", ("reasoning_details", n, name), text
+
+
+def _parts(name: str, kind: str, parts: Sequence[Any]) -> Iterator[tuple[str, str, Path, str]]:
+    """Content as a list of parts (Mistral): text, and thinking, which is a list itself."""
+    for n, part in enumerate(parts):
+        if isinstance(part, str):
+            if part:
+                yield kind, name, (name, n), part
+            continue
+        if isinstance(text := get(part, "text"), str) and text:
+            yield kind, name, (name, n, "text"), text
+        thinking = get(part, "thinking")
+        if isinstance(thinking, str) and thinking:
+            yield "reasoning", "thinking", (name, n, "thinking"), thinking
+        elif isinstance(thinking, list | tuple):
+            for m, inner in enumerate(thinking):
+                if isinstance(text := get(inner, "text"), str) and text:
+                    yield "reasoning", "thinking", (name, n, "thinking", m, "text"), text
+
+
+def has_other_parts(value: object) -> bool:
+    """Whether a list of parts has one without text, such as a reference."""
+    return isinstance(value, list | tuple) and any(
+        not isinstance(part, str) and get(part, "text") is None and get(part, "thinking") is None for part in value
+    )
+
+
+def misquotes(choice: Any, delta: Any, pieces: Sequence[tuple[Path, str]]) -> frozenset[str]:
+    """The fields that repeat text, and say something else than the pieces of this chunk: engines that hold text back let their
+    tokens run ahead, and some services repeat all of the message so far."""
+    said: dict[str | int, str] = {}
+    for path, text in pieces:
+        said[path[0]] = said.get(path[0], "") + text
+    found: set[str] = set()
+    if (logprobs := get(choice, "logprobs")) is not None and not _quotes_tokens(logprobs, said):
+        found.add("logprobs")
+    message = get(choice, "message")
+    if message is not None and not _quotes_message(message, delta, said):
+        found.add("message")
+    if get(choice, "text") not in (None, "", said.get("content")):
+        found.add("text")
+    details = get(delta, "reasoning_details") or ()
+    if details and "reasoning_details" not in said:
+        joined = "".join(get(detail, name) or "" for detail in details for name in ("text", "summary"))
+        if joined not in {"", *(said.get(name, "") for name, kind in TEXT_FIELDS.items() if kind == "reasoning")}:
+            found.add("reasoning_details")
+    if not said:
+        found |= {name for name in ("token_id", "token_ids") if get(choice, name) or get(delta, name)}
+    return frozenset(found)
+
+
+def _quotes_tokens(logprobs: Any, said: Mapping[str | int, str]) -> bool:
+    for name in ("content", "refusal"):
+        tokens = get(logprobs, name) or ()
+        if "".join(str(get(token, "token")) for token in tokens) not in ("", said.get(name)):
+            return False
+    return True
+
+
+def _quotes_message(message: Any, delta: Any, said: Mapping[str | int, str]) -> bool:
+    texts_agree = all(get(message, name) in (None, "", said.get(name)) for name in TEXT_FIELDS)
+    return texts_agree and get(message, "tool_calls") in (None, [], get(delta, "tool_calls"))
+
+
+def is_signed(delta: Any) -> bool:
+    """Whether reasoning in a delta is signed or encrypted: what its provider would not take back if it were changed."""
+    return any(get(detail, "signature") or get(detail, "data") for detail in get(delta, "reasoning_details") or ())
