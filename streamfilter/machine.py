@@ -38,6 +38,10 @@ class Machine:
         """Take one item in after the `End` of a stream that is read to its end: only usage still passes."""
         return (item,) if isinstance(item, Usage) else ()
 
+    def rescue(self) -> Sequence[Item]:
+        """A machine behind this one has ended the stream: what is held here dies, but for usage that waits in it."""
+        return ()
+
     @property
     def held(self) -> int:
         """How many characters are held now."""
@@ -253,6 +257,10 @@ class Lift(Machine):
     def finish(self) -> Sequence[Item]:
         return () if self.ended else self._settle(())
 
+    def rescue(self) -> Sequence[Item]:
+        holds = [run.buffer for run in self._runs.values() if run.buffer is not None]
+        return [event for hold in holds for event in hold.drop() if isinstance(event, Usage)]
+
     @property
     def held(self) -> int:
         return sum(len(run.buffer) for run in self._runs.values() if run.buffer is not None)
@@ -391,14 +399,14 @@ class Chain(Machine):
         items = self._feed_first(item)
         for feed in self._feed_rest:
             if len(items) != 1:
-                return self._feed_on(items, self._feed_rest.index(feed) + 1) if items else items
+                if not items:
+                    return items
+                for machine in self.machines[self._feed_rest.index(feed) + 1 :]:
+                    items = self._feed_all(machine, items)
+                break
             items = feed(items[0])
-        return items
-
-    def _feed_on(self, items: Sequence[Item], first: int) -> Sequence[Item]:
-        """Feed several items to the machines from one on."""
-        for machine in self.machines[first:]:
-            items = self._feed_all(machine, items)
+        if items and type(items[-1]) is End:
+            return [*items[:-1], *self.rescue(), items[-1]]
         return items
 
     def _feed_all(self, machine: Machine, items: Sequence[Item]) -> list[Item]:
@@ -420,6 +428,14 @@ class Chain(Machine):
         for machine in self.machines[first:]:
             items = self._feed_all(machine, items)
             items += machine.finish()
+        return [*items[:-1], *self.rescue(), items[-1]] if items and type(items[-1]) is End else items
+
+    def rescue(self) -> Sequence[Item]:
+        items: list[Item] = []
+        for machine in self.machines:
+            items = [out for item in items for out in machine.drain(item)]
+            if not machine.ended:
+                items += machine.rescue()
         return items
 
     def drain(self, item: Item) -> Sequence[Item]:

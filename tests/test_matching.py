@@ -204,6 +204,31 @@ def test_nothing_ever_leaves_that_a_continuation_could_change(pattern: str, text
     promptness(sf.Replace(pattern, to), text, lambda text: regex.sub(pattern, to, text), "ab \n", 3, exact=False)
 
 
+@pytest.mark.parametrize(
+    "pattern", ["s-[ab]{2,}", "a+b?", "(?:ab)+", "a*", "x|ab|abc", r"a+\b", "a(?=b)b*", "a(?!b)a*", "(?:a|ab)(?!b)"]
+)
+def test_a_constant_leaves_as_soon_as_some_match_is_certain(pattern: str) -> None:
+    """Not only when its end is known: nothing that all continuations agree on is held."""
+    for text in ("aabab a", "s-aabb b", "xabb"):
+        promptness(sf.Replace(pattern, "#"), text, lambda text: regex.sub(pattern, "#", text), "ab s-", 4)
+
+
+def test_a_replacement_leaves_before_its_match_has_ended() -> None:
+    """Once, however long the match goes on; the report has it when it ends; other rules and functions wait."""
+    key = sf.Rule("key", "sk-[a-z]{3,}")
+    machine = sf.Redact(key).machine()
+    assert [list(machine.feed(text)) for text in ("a sk-a", "b", "c", "d", "e f")] == [["a "], [], ["[key]"], [], [" f"]]
+    with sf.Redact(key, max_hold=5).iter(["sk-abc", "d" * 50, " x"]) as stream:
+        assert "".join(stream) == "[key] x"
+    assert [(found.start, found.end) for found in stream.report.findings] == [(0, None)]
+    for waits in (
+        sf.Redact(key, to=lambda _: "#"),
+        sf.Redact(sf.Rule("key", "sk-[a-z]{3,}", check=len)),
+        sf.Redact("sk-[a-z]+!", key),
+    ):
+        assert list(waits.machine().feed("sk-abcd")) == []
+
+
 # ------------------------------------------------------------------ max_hold and overflow
 
 

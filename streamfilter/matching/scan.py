@@ -51,12 +51,15 @@ class Scan(TextMachine):
     """
 
     exhausted = False
+    early = False
+    """Whether the replacement of the match at the beginning of the hold has left already: it is certain, and only its end open."""
 
     def __init__(self, engine: TailEngine, max_hold: int = MAX_HOLD, overflow: Overflow = "redact") -> None:
         self.engine = engine
         self.context = engine.context
         self.max_hold = max_hold
         self.overflow = overflow
+        self._has_constants = any(self.constant(rule) for rule in engine.rules)
         self._advance = False  # the match before was empty and ended here
         self._swallow_until = 0  # of an overflowing match: the size at which to look again whether it is over; 0 if there is none
         self._swallow_seen = 0  # and the size at which it was seen to be still open
@@ -64,13 +67,18 @@ class Scan(TextMachine):
 
     # ------------------------------------------------------------------ for stages
 
+    def constant(self, rule: Rule) -> str:
+        """What stands in for any match of a rule, if that is certain before the match is decided; else nothing."""
+        return ""
+
     def hit(self, found: Found, buf: str) -> None:
-        """A decided match: it is the first `found.end - found.start` characters of the hold. Release them, or set `done`."""
+        """A decided match: it is the first `found.end - found.start` characters of the hold. Release them, or set `done`. If
+        `early`, its replacement has left, and they are only to be deleted."""
         raise NotImplementedError
 
     def hit_open(self, rule: Rule) -> None:
-        """A match at the beginning of the hold overflows and counts as one: release its replacement as an insertion, or set `done`.
-        Its characters are deleted as soon as it is known where they end."""
+        """A match at the beginning of the hold overflows and counts as one: release its replacement as an insertion (unless
+        `early`), or set `done`. Its characters are deleted as soon as it is known where they end."""
         raise NotImplementedError
 
     def match(self, found: Found, buf: str) -> Match:
@@ -106,7 +114,12 @@ class Scan(TextMachine):
             if found is not None:
                 self._advance = found.start == found.end
                 self.hit(found, buf)
-            elif len(buf) - start == limit:
+                self.early = False
+                continue
+            if not self.early and (rule := self._certain(buf, start)) is not None:
+                self.early = True
+                hold.replace(0, self.constant(rule))
+            if len(buf) - start == limit:
                 if not self._overflow(buf, start):
                     return
             elif not cut:
@@ -126,13 +139,21 @@ class Scan(TextMachine):
             hold.keep(found.start - pos)
             self._advance = found.start == found.end
             self.hit(found, buf)
+            self.early = False
+
+    def _certain(self, buf: str, start: int) -> Rule | None:
+        """The rule whose replacement may leave now, though its match may still grow."""
+        if not self._has_constants:
+            return None
+        rule = self.engine.certain(buf, start, self._advance)
+        return rule if rule is not None and self.constant(rule) else None
 
     # ------------------------------------------------------------------ overflow
 
     def _overflow(self, buf: str, start: int) -> bool:
         """The match at the beginning of the hold is still open and the hold is full. Whether to go on searching."""
         hold = self.hold
-        if self.overflow == "release":
+        if self.overflow == "release" and not self.early:
             hold.keep(1)
             self._advance = False
             return True
@@ -142,6 +163,7 @@ class Scan(TextMachine):
             self.done = End("error", LimitExceeded("max_hold", self.max_hold, where))
             return False
         self.hit_open(rule)
+        self.early = False
         if self.done is not None:
             return False
         self._swallow_seen = self.max_hold + 1

@@ -8,39 +8,24 @@ end of the text. Both are mended here:
   ever complete, so the leftmost attempt that touches the end is reported; an empty group before the tail tells whether the
   pattern itself was through, that is, whether the match is *decided*.
 - The pattern is printed anew from its tree, with what would be decided at the end of the text written as lookarounds that touch
-  it, and repeats in a form that `regex` reports faithfully (`_Printer`).
+  it, and repeats in a form that `regex` reports faithfully (`printing`).
 
 Cost: each search begins again at the start of the hold, so a chunk costs time linear in what is held. `max_hold` bounds that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceOf
+import contextlib
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
 import regex
 
+from streamfilter.matching.printing import NeverCertain, Use, print_pattern
 from streamfilter.matching.rules import Match, Rule, advancing
-from streamfilter.matching.tree import (
-    Call,
-    Capture,
-    Char,
-    Choice,
-    Conditional,
-    Edge,
-    Flags,
-    Group,
-    Look,
-    Node,
-    Reference,
-    Repeat,
-    Sequence,
-    Several,
-    Tree,
-    children,
-)
+from streamfilter.matching.tree import width
 
 TAIL = r"(?s:.*+.)"
 """Never matches, and always gets as far as the end of the text, which makes any match before it a partial one."""
@@ -69,6 +54,8 @@ class _Patterns(NamedTuple):
     final: regex.Pattern[str]
     final_advancing: regex.Pattern[str]
     numbers: dict[str, int]
+    certain: regex.Pattern[str] | None = None
+    certain_advancing: regex.Pattern[str] | None = None
 
     def decided(self, match: regex.Match[str]) -> int:
         """The number of the rule whose match this is; -1 if that is not decided."""
@@ -94,12 +81,13 @@ class TailEngine:
 
     name = "regex"
 
-    def __init__(self, rules: SequenceOf[Rule]) -> None:
+    def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
         self.context = max(rule.context for rule in self.rules)
         numbered = list(enumerate(self.rules))
         self._banks = [_compile(list(bank)) for _, bank in groupby(numbered, lambda pair: pair[1].tree.version1)]
         self._checked = any(rule.check is not None for rule in self.rules)
+        self._empties = any(width(rule.tree.root)[0] == 0 for rule in self.rules)
 
     def search(self, buf: str, pos: int, advance: bool = False) -> tuple[int, Found | None]:
         """Where, from `pos` on, the first match begins or could still begin; and that match, if it is decided.
@@ -157,6 +145,25 @@ class TailEngine:
                 return rule
         return self.rules[0]
 
+    def certain(self, buf: str, start: int, advance: bool = False) -> Rule | None:
+        """The rule that is certain to match at `start`, though how far is still open; None if that is not certain.
+
+        A rule with a check never is: the check is asked about the whole match.
+        """
+        if start == len(buf) and not self._empties:
+            return None
+        if not any(_finds(bank, buf, start, advance) for bank in self._banks):
+            return None
+        for number, rule in enumerate(self.rules):
+            bank = _compile_one(number, rule)
+            match = (bank.stream_advancing if advance else bank.stream).match(buf, start, partial=True)
+            if match is None:
+                continue
+            if bank.decided(match) >= 0 and rule.check is not None and not rule.check(buf[start : match.end(match.lastgroup or 0)]):
+                continue
+            return rule if rule.check is None and _finds(bank, buf, start, advance) else None
+        return None
+
     def search_final(self, buf: str, pos: int, advance: bool = False) -> Found | None:
         """The first match from `pos` on, the buffer's end being the end of the text."""
         while pos <= len(buf):
@@ -208,140 +215,36 @@ def _compile_one(number: int, rule: Rule) -> _Patterns:
     return _compile([(number, rule)])
 
 
-def _compile(numbered: SequenceOf[tuple[int, Rule]]) -> _Patterns:
+def _compile(numbered: Sequence[tuple[int, Rule]]) -> _Patterns:
     """Rules of one syntax version, as one pattern each way."""
     version = "(?V1)" if numbered[0][1].tree.version1 else ""
     lists: dict[str, Any] = {f"l{number}_{name}": words for number, rule in numbered for name, words in rule.lists}
 
-    def compiled(stream: bool, advance: bool) -> regex.Pattern[str]:
+    def compiled(use: Use, advance: bool) -> regex.Pattern[str] | None:
         tests = r"(?!\G)" if advance else ""
-        branches = [f"(?:{_print(rule.tree, number, stream)}{tests}(?P<d{number}>))" for number, rule in numbered]
-        return regex.compile(f"{version}(?:{'|'.join(branches)}){TAIL if stream else ''}", **lists)
+        branches: list[str] = []
+        for number, rule in numbered:
+            with contextlib.suppress(NeverCertain):
+                branches.append(f"(?:{print_pattern(rule.tree, number, use)}{tests}(?P<d{number}>))")
+        if not branches:
+            return None
+        return regex.compile(f"{version}(?:{'|'.join(branches)}){TAIL if use == 'stream' else ''}", **lists)
 
+    stream, stream_advancing = compiled("stream", False), compiled("stream", True)
+    final, final_advancing = compiled("final", False), compiled("final", True)
+    assert stream and stream_advancing and final and final_advancing
     return _Patterns(
-        compiled(True, False),
-        compiled(True, True),
-        compiled(False, False),
-        compiled(False, True),
+        stream,
+        stream_advancing,
+        final,
+        final_advancing,
         {f"d{number}": number for number, _ in numbered},
+        compiled("certain", False),
+        compiled("certain", True),
     )
 
 
-# ------------------------------------------------------------------ printing a pattern anew
-
-_STREAMED_EDGES = {
-    r"\b": r"(?:(?<=\w)(?!\w)|(?<!\w)(?=\w))",
-    r"\B": r"(?:(?<=\w)(?=\w)|(?<!\w)(?!\w))",
-    r"\m": r"(?:(?<!\w)(?=\w))",
-    r"\M": r"(?:(?<=\w)(?!\w))",
-    r"\Z": r"(?!(?s:.))",
-    "$": r"(?:(?!(?s:.))|(?=\n(?!(?s:.))))",
-    "$m": r"(?![^\n])",
-    "^": r"\A",
-    "^m": r"(?:\A|(?<=\n))",
-}
-"""Assertions that `regex` decides at the end of what has arrived, as lookarounds that touch the end and so stay open there. Those
-of the beginning are spelled out because the flags around them are printed apart."""
-
-_FINAL_EDGES = {"$": r"(?-m:$)", "$m": r"(?m:$)", "^": r"\A", "^m": r"(?m:^)"}
-
-_OPEN = "(?:|(?!))"
-"""Matches the empty text, then nothing. At the end of what has arrived, `regex` turns a partial repeat of a group into a failed
-one; with this in front of what is repeated it does not."""
-
-
-def _print(tree: Tree, number: int, stream: bool) -> str:
-    """A pattern printed anew, to stand among others: its groups are renamed, its flags are its own."""
-    printer = _Printer(tree, number, stream)
-    body = printer.show(tree.root)
-    return f"(?{tree.flags}:{body})"
-
-
-class _Printer:
-    """Prints a tree as a pattern.
-
-    Args:
-        number: of the rule; it keeps the names of its groups apart from those of other rules.
-        stream: whether to rewrite what would be decided at the end of what has arrived.
-    """
-
-    def __init__(self, tree: Tree, number: int, stream: bool) -> None:
-        self.tree = tree
-        self.number = number
-        self.stream = stream
-        self.referenced = _referenced(tree.root, tree)
-
-    def name(self, group: int) -> str:
-        return f"g{self.number}_{group}"
-
-    def show(self, node: Node) -> str:
-        match node:
-            case Char(source):
-                return source if source not in (" ", "#", "\n", "\t") else regex.escape(source)
-            case Several(source):
-                return self.several(source)
-            case Edge(kind):
-                return _STREAMED_EDGES.get(kind, kind) if self.stream else _FINAL_EDGES.get(kind, kind)
-            case Flags(source):
-                return source
-            case Reference(group):
-                return f"(?P={self.name(group)})"
-            case Call(ref):
-                return f"(?&{self.name(self.tree.number(ref))})"
-            case Sequence(items):
-                return "".join(
-                    self.repeat(item, after) if isinstance(item, Repeat) else self.show(item)
-                    for item, after in zip(items, [*items[1:], None], strict=False)
-                )
-            case Choice(branches):
-                return "|".join(map(self.show, branches))
-            case Capture(body, group):
-                return f"(?P<{self.name(group)}>{self.show(body)})" if group in self.referenced else f"(?:{self.show(body)})"
-            case Group(opening, body) | Look(opening, body):
-                return f"{opening}{self.show(body)})"
-            case Conditional(test, body):
-                return self.conditional(test, body)
-            case Repeat():
-                return self.repeat(node, None)
-
-    def several(self, source: str) -> str:
-        if source.startswith(r"\L"):
-            return rf"\L<l{self.number}_{source[3:-1]}>"
-        if source == r"\X" and self.stream:
-            return r"(?:\X(?=(?s:.)))"  # a cluster is known to be whole by what follows it
-        return source
-
-    def conditional(self, test: int | Look | None, body: Node) -> str:
-        if test is None:
-            return f"(?(DEFINE){self.show(body)})"
-        shown = self.show(test) if isinstance(test, Look) else f"({self.name(test)})"
-        return f"(?{shown}{self.show(body)})"
-
-    def repeat(self, node: Repeat, after: Node | None) -> str:
-        body = self.show(node.body)
-        single = isinstance(node.body, Char)
-        if isinstance(node.body, Sequence | Choice):
-            body = f"(?:{body})"
-        if self.stream and self.must_open(node, single, after):
-            body = f"(?:{_OPEN}{body})"
-        return f"{body}{node.source}{node.mode}"
-
-    def must_open(self, node: Repeat, single: bool, after: Node | None) -> bool:
-        """Which repeats `regex` does not report faithfully at the end: groups, and lazy single characters, unless a literal
-        follows, which it looks for first (and much faster so)."""
-        if not single:
-            return node.source != "?" or node.mode == "?"
-        return node.mode == "?" and not (isinstance(after, Char) and regex.match(r"[\w<>=/;,:!@%&\"'~`-]\Z", after.source))
-
-
-def _referenced(node: Node, tree: Tree) -> set[int]:
-    """The groups that something in the pattern refers to; the others need not capture."""
-    found = {group for child in children(node) for group in _referenced(child, tree)}
-    match node:
-        case Reference(group):
-            found.add(group)
-        case Conditional(int(group), _):
-            found.add(group)
-        case Call(ref):
-            found.add(tree.number(ref))
-    return found
+def _finds(bank: _Patterns, buf: str, start: int, advance: bool) -> bool:
+    """Whether some rule of a bank is certain to match at `start`, if no rule before it does."""
+    pattern = bank.certain_advancing if advance else bank.certain
+    return pattern is not None and pattern.match(buf, start) is not None

@@ -241,11 +241,12 @@ def _reach(node: Node) -> int:
             return _reach(body)
         case Sequence(items) if items:
             return min(UNBOUNDED, _reach(items[0]) + sum(width(item)[1] for item in items[1:]))
-        case Repeat(body, least, _, _, "" | "?") if not _captures(body):
+        case Repeat(body, least, _, _, "" | "?") if not has_capture(body):
             return min(UNBOUNDED, width(body)[1] * least)
         case _:
             return width(node)[1]
 
 
-def _captures(node: Node) -> bool:
-    return isinstance(node, Capture) or any(_captures(child) for child in children(node))
+def has_capture(node: Node) -> bool:
+    """Whether a group in it captures."""
+    return isinstance(node, Capture) or any(has_capture(child) for child in children(node))

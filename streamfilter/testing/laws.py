@@ -115,7 +115,7 @@ def promptness(stage: AnyStage, text: str, means: TextMeaning, alphabet: str, de
     """
     may = did = 0
     endings = ["".join(letters) for n in range(depth + 1) for letters in itertools.product(alphabet, repeat=n)]
-    for n in range(len(text) + 1):
+    for n in range(1, len(text) + 1):  # before its first character a run has not begun
         start = text[:n]
         got = _text(released(stage, list(start))[0])
         common = _common(means(start + ending) for ending in endings)

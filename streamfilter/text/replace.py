@@ -76,23 +76,26 @@ class Redact(TextStage):
 
 class _Redactor(Scan):
     def __init__(self, stage: Redact, context: Context) -> None:
-        super().__init__(compiled(stage.rules), stage.max_hold, stage.overflow)
         self._to = stage.to
         self._found = context.found
+        super().__init__(compiled(stage.rules), stage.max_hold, stage.overflow)
+
+    def constant(self, rule: Rule) -> str:
+        return self._to.format(rule=rule.name) if isinstance(self._to, str) else ""
 
     def hit(self, found: Found, buf: str) -> None:
         hold = self.hold
         rule = self.engine.rules[found.rule]
         chars = found.end - found.start
-        text = self._to.format(rule=rule.name) if isinstance(self._to, str) else _called(self._to, self.match(found, buf))
+        text = self.constant(rule) if isinstance(self._to, str) else _called(self._to, self.match(found, buf))
         self._found(rule.name, "redact", hold.channel, hold.offset, hold.offset + chars)
-        hold.replace(chars, text)
+        hold.replace(chars, "" if self.early else text)
 
     def hit_open(self, rule: Rule) -> None:
-        # A function needs a whole match, which there is not.
-        template = self._to if isinstance(self._to, str) else "[{rule}]"
         self._found(rule.name, "redact", self.hold.channel, self.hold.offset, None)
-        self.hold.replace(0, template.format(rule=rule.name))
+        if not self.early:
+            # A function needs a whole match, which there is not.
+            self.hold.replace(0, self.constant(rule) if isinstance(self._to, str) else f"[{rule.name}]")
 
 
 @stage
@@ -152,17 +155,21 @@ class Replace(TextStage):
 
 class _Replacer(Scan):
     def __init__(self, stage: Replace) -> None:
-        super().__init__(compiled((stage.pattern,)), stage.max_hold, stage.overflow)
         self._to = stage.to
-        self._constant = isinstance(stage.to, str) and "\\" not in stage.to
+        self._constant = stage.to if isinstance(stage.to, str) and "\\" not in stage.to else None
         self._left = stage.count
+        super().__init__(compiled((stage.pattern,)), stage.max_hold, stage.overflow)
+
+    def constant(self, rule: Rule) -> str:
+        return self._constant or ""
 
     def hit(self, found: Found, buf: str) -> None:
-        to = self._to
-        if isinstance(to, str):
-            text = to if self._constant else self.match(found, buf).expand(to)
+        if self._constant is not None:
+            text = "" if self.early else self._constant
+        elif isinstance(self._to, str):
+            text = self.match(found, buf).expand(self._to)
         else:
-            text = _called(to, self.match(found, buf))
+            text = _called(self._to, self.match(found, buf))
         self.hold.replace(found.end - found.start, text)
         self._count()
 

@@ -1,0 +1,209 @@
+"""Printing a pattern anew from its tree, to stand among others, for one of three uses.
+
+- *stream*: what `regex` would decide at the end of what has arrived is written as lookarounds that touch the end, and repeats in a
+  form that it reports faithfully, so that a search stays open exactly where the text could still decide.
+- *final*: as it was, the end being the end of the text.
+- *certain*: matches where, whatever may still arrive, *some* match begins. It never looks at the end: a path through the pattern
+  that is complete in what has arrived stays a path. Patterns that can forget such a path (atomic and possessive parts,
+  conditionals, …) have no such form.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import regex
+
+from streamfilter.matching.tree import (
+    UNBOUNDED,
+    Call,
+    Capture,
+    Char,
+    Choice,
+    Conditional,
+    Edge,
+    Flags,
+    Group,
+    Look,
+    Node,
+    Reference,
+    Repeat,
+    Sequence,
+    Several,
+    Tree,
+    children,
+    has_capture,
+    width,
+)
+
+Use: TypeAlias = Literal["stream", "final", "certain"]
+
+
+class NeverCertain(ValueError):
+    """The pattern has no certain form."""
+
+
+_STREAMED_EDGES = {
+    r"\b": r"(?:(?<=\w)(?!\w)|(?<!\w)(?=\w))",
+    r"\B": r"(?:(?<=\w)(?=\w)|(?<!\w)(?!\w))",
+    r"\m": r"(?:(?<!\w)(?=\w))",
+    r"\M": r"(?:(?<=\w)(?!\w))",
+    r"\Z": r"(?!(?s:.))",
+    "$": r"(?:(?!(?s:.))|(?=\n(?!(?s:.))))",
+    "$m": r"(?![^\n])",
+    "^": r"\A",
+    "^m": r"(?:\A|(?<=\n))",
+}
+"""Assertions that `regex` decides at the end of what has arrived, as lookarounds that touch the end and so stay open there. Those
+of the beginning are spelled out because the flags around them are printed apart."""
+
+_FINAL_EDGES = {"$": r"(?-m:$)", "$m": r"(?m:$)", "^": r"\A", "^m": r"(?m:^)"}
+
+_CERTAIN_EDGES = {
+    r"\b": r"(?:(?<=\w)(?=\W)|(?<!\w)(?=\w))",
+    r"\B": r"(?:(?<=\w)(?=\w)|(?<!\w)(?=\W))",
+    r"\m": r"(?:(?<!\w)(?=\w))",
+    r"\M": r"(?:(?<=\w)(?=\W))",
+    r"\Z": "(?!)",
+    "$": "(?!)",
+    "$m": r"(?=\n)",
+    "^": r"\A",
+    "^m": r"(?:\A|(?<=\n))",
+}
+"""Assertions that hold by what is there, not by what is not."""
+
+_EDGES = {"stream": _STREAMED_EDGES, "final": _FINAL_EDGES, "certain": _CERTAIN_EDGES}
+
+_OPEN = "(?:|(?!))"
+"""Matches the empty text, then nothing. At the end of what has arrived, `regex` turns a partial repeat of a group into a failed
+one; with this in front of what is repeated it does not."""
+
+
+def print_pattern(tree: Tree, number: int, use: Use) -> str:
+    """A pattern printed anew, to stand among others: its groups are renamed, its flags are its own.
+
+    Args:
+        tree: the pattern.
+        number: of its rule; it keeps the names of its groups apart from those of other rules.
+        use: see above.
+
+    Raises:
+        NeverCertain: for the certain use, if the pattern has no such form.
+    """
+    body = _Printer(tree, number, use).show(tree.root)
+    return f"(?{tree.flags}:{body})"
+
+
+class _Printer:
+    def __init__(self, tree: Tree, number: int, use: Use) -> None:
+        self.tree = tree
+        self.number = number
+        self.use = use
+        self.referenced = _referenced(tree.root, tree)
+
+    def name(self, group: int) -> str:
+        return f"g{self.number}_{group}"
+
+    def show(self, node: Node) -> str:
+        match node:
+            case Char(source):
+                return source if source not in (" ", "#", "\n", "\t") else regex.escape(source)
+            case Several() | Call() | Conditional() if self.use == "certain":
+                raise NeverCertain
+            case Several(source):
+                return self.several(source)
+            case Edge(kind):
+                return _EDGES[self.use].get(kind, kind)
+            case Flags(source):
+                return source
+            case Reference(group):
+                return f"(?P={self.name(group)})"
+            case Call(ref):
+                return f"(?&{self.name(self.tree.number(ref))})"
+            case Sequence(items):
+                return "".join(
+                    self.repeat(item, after) if isinstance(item, Repeat) else self.show(item)
+                    for item, after in zip(items, [*items[1:], None], strict=False)
+                )
+            case Choice(branches):
+                return "|".join(map(self.show, branches))
+            case Capture(body, group):
+                return f"(?P<{self.name(group)}>{self.show(body)})" if group in self.referenced else f"(?:{self.show(body)})"
+            case Look():
+                return self.look(node)
+            case Group(opening, body):
+                if self.use == "certain" and opening == "(?>":
+                    raise NeverCertain
+                return f"{opening}{self.show(body)})"
+            case Conditional(test, body):
+                return self.conditional(test, body)
+            case Repeat():
+                return self.repeat(node, None)
+
+    def several(self, source: str) -> str:
+        if source.startswith(r"\L"):
+            return rf"\L<l{self.number}_{source[3:-1]}>"
+        if source == r"\X" and self.use == "stream":
+            return r"(?:\X(?=(?s:.)))"  # a cluster is known to be whole by what follows it
+        return source
+
+    def look(self, node: Look) -> str:
+        shown = f"{node.opening}{self.show(node.body)})"
+        if self.use != "certain":
+            return shown
+        if node.behind:
+            if _looks_on(node.body):
+                raise NeverCertain
+            return shown
+        if node.opening == "(?=":
+            if has_capture(node.body):
+                raise NeverCertain  # it keeps its first path, which may not be the one that is complete
+            return shown
+        most = width(node.body)[1]
+        if most >= UNBOUNDED or _looks_on(node.body):
+            raise NeverCertain
+        return f"(?:(?=(?s:.{{{most}}})){shown})"  # what is not there is certain once that much is there
+
+    def conditional(self, test: int | Look | None, body: Node) -> str:
+        if test is None:
+            return f"(?(DEFINE){self.show(body)})"
+        shown = self.show(test) if isinstance(test, Look) else f"({self.name(test)})"
+        return f"(?{shown}{self.show(body)})"
+
+    def repeat(self, node: Repeat, after: Node | None) -> str:
+        body = self.show(node.body)
+        single = isinstance(node.body, Char)
+        if isinstance(node.body, Sequence | Choice):
+            body = f"(?:{body})"
+        if self.use == "certain" and node.mode == "+":
+            raise NeverCertain
+        if self.use == "stream" and self.must_open(node, single, after):
+            body = f"(?:{_OPEN}{body})"
+        return f"{body}{node.source}{node.mode}"
+
+    def must_open(self, node: Repeat, single: bool, after: Node | None) -> bool:
+        """Which repeats `regex` does not report faithfully at the end: groups, and lazy single characters, unless a literal
+        follows, which it looks for first (and much faster so)."""
+        if not single:
+            return node.source != "?" or node.mode == "?"
+        return node.mode == "?" and not (isinstance(after, Char) and regex.match(r"[\w<>=/;,:!@%&\"'~`-]\Z", after.source))
+
+
+def _referenced(node: Node, tree: Tree) -> set[int]:
+    """The groups that something in the pattern refers to; the others need not capture."""
+    found = {group for child in children(node) for group in _referenced(child, tree)}
+    match node:
+        case Reference(group):
+            found.add(group)
+        case Conditional(int(group), _):
+            found.add(group)
+        case Call(ref):
+            found.add(tree.number(ref))
+    return found
+
+
+def _looks_on(node: Node) -> bool:
+    """Whether a part may look at what follows it."""
+    return (isinstance(node, Edge) and node.kind not in ("^", "^m")) or (
+        (isinstance(node, Look) and not node.behind) or any(map(_looks_on, children(node)))
+    )
