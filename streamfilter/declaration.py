@@ -55,7 +55,8 @@ def _problem(cls: type, error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     place = list(first["loc"])
     if place and isinstance(place[0], int):  # given by position
-        place[0] = [field.name for field in dataclasses.fields(cls) if field.init and not field.kw_only][place[0]]
+        names = [field.name for field in dataclasses.fields(cls) if field.init and not field.kw_only]
+        place[0] = names[place[0]] if place[0] < len(names) else f"argument {place[0] + 1}"
     where = ".".join(map(str, place))
     what = first["msg"].removeprefix("Value error, ")
     return f"{where}: {what}" if where else what

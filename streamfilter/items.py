@@ -114,6 +114,9 @@ class TextDelta(Event):
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __reduce__(self) -> tuple[type[TextDelta], tuple[str, Channel, object]]:
+        return type(self), (self.text, self.channel, self.origin)
+
     def __repr__(self) -> str:
         return f"TextDelta({self.text!r}, {self.channel!r})"
 

@@ -144,7 +144,7 @@ class _Mapped(_Run):
                 return (text,) if text or not item else ()
             text = self.fn(item.text)
         except Exception as error:
-            return self.lift.end(End("error", error))
+            return self.lift.end(refusal(error))
         if text == item.text:
             return (item,)
         return (TextDelta(text, item.channel, item.origin),) if text else ()
@@ -187,7 +187,7 @@ class _Held(_Run):
         try:
             machine.feed(text)
         except Exception as error:
-            machine.done = End("error", error)
+            machine.done = refusal(error)
         if machine.done is not None:
             return self.lift.stop(self, machine.done)
         return out
@@ -204,7 +204,7 @@ class _Held(_Run):
                     "keep or replace them"
                 )
         except Exception as error:
-            machine.done = End("error", error)
+            machine.done = refusal(error)
         if machine.done is not None:
             return self.lift.stop(self, machine.done)
         return hold.out
@@ -308,7 +308,7 @@ class Lift(Machine):
         if isinstance(event, str):
             return self.feed(str.__str__(event))  # a subclass of str, as some clients give
         if not isinstance(event, Event):
-            raise TypeError(_wrong_item(self.name, event))
+            raise TypeError(wrong_item(self.name, event))
         if isinstance(event, TextDelta):
             return self.feed(TextDelta(event.text, event.channel, event.origin))
         scope = event.scope
@@ -454,12 +454,20 @@ class Chain(Machine):
         return sum(machine.held for machine in self.machines)
 
 
+def refusal(error: BaseException) -> End:
+    """The end of a stream because something in it raised. What would look like the end of an iterator does not (PEP 479)."""
+    if isinstance(error, StopIteration | StopAsyncIteration):
+        cause, error = error, RuntimeError(f"a function in the pipeline raised {type(error).__name__}")
+        error.__cause__ = cause
+    return End("error", error)
+
+
 def _swallow(event: Event) -> Sequence[Item]:
     """An event of a stopped choice: only usage survives."""
     return (event,) if isinstance(event, Usage) else ()
 
 
-def _wrong_item(stage: str, item: object) -> str:
+def wrong_item(stage: str, item: object) -> str:
     """Why an item is no text, and what its sender should do instead."""
     kind = type(item)
     name = f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}" if kind.__module__ != "builtins" else kind.__qualname__

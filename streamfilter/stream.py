@@ -81,6 +81,7 @@ class Stream(Generic[T_co]):
         self._read_all = False  # nothing more will be read
         self._stopped = False  # because a stage said so
         self._refused = False  # with an error
+        self._error: BaseException | None = None  # that one
         self._settled = False  # nothing more will be made
         self._closed = False
 
@@ -101,12 +102,12 @@ class Stream(Generic[T_co]):
                 self._ready = ()
             return item
         step = self._step
-        if step is None:
-            if self._read_all:
-                return await self._finish()
-            step = self._start()
+        if step is None and self._read_all:
+            return await self._finish()
         feed = self._feed
         try:
+            if step is None:
+                step = self._start()
             while True:
                 try:
                     arrived = await step()
@@ -188,12 +189,19 @@ class Stream(Generic[T_co]):
         self._stopped = True
         if end.error is not None:
             self._refused = True
-            self._outcome.error = self._outcome.error or end.error
+            self._error = end.error
         if self._after_stop == "drain":
-            self._feed = self._machine.drain
+            self._drain()
         else:
             self._stop_reading()
         return items[:-1]
+
+    def _drain(self) -> None:
+        """Let only usage pass from now on, here and in the streams beneath."""
+        self._feed = self._machine.drain
+        for below in self._below:
+            if isinstance(below, Stream):
+                Stream._drain(below)
 
     async def _finish(self) -> T_co:
         """Nothing more is read, and all that was ready is delivered: settle, close, end."""
@@ -214,10 +222,12 @@ class Stream(Generic[T_co]):
             raise
         except BaseException as error:
             await self._abandon()
-            if self._outcome.error is None or error is self._outcome.error or not isinstance(error, Exception):
+            if self._error is None or not isinstance(error, Exception):
                 raise
-        if (refusal := self._outcome.error) is not None and not self._inner:
-            self._outcome.error = None
+        # A refusal beneath an async generator function is raised on top of it, unless a stage has ended the stream before that.
+        refusal, self._error = self._error if self._stopped else self._outcome.error, None
+        self._outcome.error = refusal if self._inner else None
+        if refusal is not None and not self._inner:
             raise refusal
         raise StopAsyncIteration
 
@@ -276,6 +286,8 @@ def open_stream(
     if after_stop not in ("close", "drain"):
         raise ValueError(f"after_stop={after_stop!r}: 'close' or 'drain' is needed")
     check_source(source)
+    if context is not None and not isinstance(context, Context):
+        raise TypeError(f"context is {type(context).__qualname__}: a Context is needed")
     context = (context or Context()).started(after_stop)
     outcome = _Outcome()
     below: list[object] = []

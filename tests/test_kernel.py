@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -367,7 +369,7 @@ def test_a_wrong_text_machine_breaks_a_law(machine: type[sf.TextMachine], means:
             return machine()
 
     with pytest.raises((LawBroken, RuntimeError, ExceptionGroup)) as caught:
-        check_stage(Wrong(), means)
+        check_stage(Wrong(), means, alphabet="ab")
     assert law in repr(caught.value)
 
 
@@ -433,6 +435,13 @@ def test_a_mistake_in_the_kernel_breaks_a_law(mistake: str, law: str) -> None:
         check_stage(Broken(), means, alphabet="ab ", max_chars=8)
     found = caught.value.exceptions if isinstance(caught.value, ExceptionGroup) else [caught.value]
     assert any(regex.match(law, str(each)) for each in found)
+
+
+def test_a_delta_can_be_copied_and_pickled() -> None:
+    """Like any other event."""
+    delta = sf.TextDelta("a", ONE, "origin")
+    for made in (copy.copy(delta), pickle.loads(pickle.dumps(delta))):
+        assert (made, made.origin) == (delta, "origin")
 
 
 def test_lift_takes_a_subclass_of_str() -> None:

@@ -235,10 +235,10 @@ def test_chunks_come_out_in_the_mapping_they_came_in() -> None:
     class Attributes(dict[str, Any]):
         __getattr__ = dict.__getitem__
 
-    (out,) = list(
-        chat.wrap(GUARD).iter([Attributes(chunk(Attributes({**part("a secret"), "delta": Attributes(content="secret")})))])
-    )
-    assert out.choices[0].delta.content == "[x]"
+    delta: Any = Attributes(content="a secret")
+    whole: Any = Attributes(chunk(Attributes({**part("a secret"), "delta": delta})))
+    outs: list[Any] = list(chat.wrap(GUARD).iter([whole]))
+    assert outs[0].choices[0].delta.content == "a [x]"
 
 
 def test_half_a_surrogate_pair_is_sent_on_escaped() -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+import regex
 import trio
 
 import streamfilter as sf
@@ -449,6 +450,79 @@ def test_a_stage_that_must_wait_says_so_in_plain_code() -> None:
     assert asyncio.run(stage.aapply("a")) == "AA"
 
 
+async def same(source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """A stage that is a function and changes nothing."""
+    async for item in source:
+        yield item
+
+
+def test_a_refusal_that_a_later_stage_never_reached_is_none(run: Any) -> None:
+    """`StopAt` ends the stream before what `Block` found further on, with or without a function between, whatever the cuts."""
+    for stage in (sf.Block("bomb") | sf.StopAt("END"), sf.Block("bomb") | same | sf.StopAt("END")):
+        for text in (["ok END bomb"], list("ok END bomb")):
+            for policy in ("close", "drain"):
+                got: list[str] = []
+
+                async def main(stage: Any = stage, text: Any = text, policy: Any = policy, got: list[str] = got) -> None:
+                    async with stage(ScriptedSource(text), after_stop=policy) as stream:
+                        await collected(stream, got)
+
+                run(main)
+                assert "".join(got) == "ok "
+
+
+def test_a_check_that_raises_delivers_what_came_before_it(run: Any) -> None:
+    """Whatever the cuts, and whether the end or more text decides."""
+
+    def check(text: str) -> bool:
+        if text == "3":
+            raise ZeroDivisionError("mine")
+        return True
+
+    for text in (["1 2 3"], list("1 2 3"), ["1 2 3 4"]):
+        got: list[str] = []
+
+        async def main(text: Any = text, got: list[str] = got) -> None:
+            await collected(sf.Redact(sf.Rule("d", r"\d\b", check=check), to="#")(ScriptedSource(text)), got)
+
+        with pytest.raises(ZeroDivisionError):
+            run(main)
+        assert "".join(got) == "# # "
+
+
+def test_what_looks_like_the_end_of_an_iterator_is_an_error(run: Any) -> None:
+    """A function that raises `StopIteration` or `StopAsyncIteration` does not end the stream as if all were well."""
+
+    def stop(_: Any) -> Any:
+        raise StopAsyncIteration
+
+    for stage in (sf.MapText(stop), sf.Redact("b", to=stop), sf.Tap(stop)):
+
+        async def main(stage: Any = stage) -> None:
+            await collected(stage(ScriptedSource(["b"])), [])
+
+        with pytest.raises(RuntimeError, match="raised StopAsyncIteration"):
+            run(main)
+
+
+def test_a_source_that_cannot_be_iterated_after_all_is_closed(run: Any) -> None:
+    """Its `__aiter__` raises."""
+
+    class Broken(ScriptedSource[str]):
+        def __aiter__(self) -> Any:
+            raise OSError("no")
+
+    source = Broken(["a"])
+
+    async def main() -> None:
+        async for _ in sf.MapText(str.upper)(source):
+            pass
+
+    with pytest.raises(OSError, match="no"):
+        run(main)
+    assert source.closed == 1
+
+
 # ------------------------------------------------------------------ plain code
 
 
@@ -551,6 +625,10 @@ def test_what_is_no_source_is_refused_with_what_would_be_right() -> None:
             wrong | stage
         with pytest.raises(TypeError, match=message):
             stage | wrong
+    with pytest.raises(TypeError, match="context is int: a Context is needed"):
+        stage.iter(["a"], context=3)
+    with pytest.raises(TypeError, match="Drop was fed int"):
+        list(sf.Drop("answer").iter([3]))  # type: ignore[type-var]
     with pytest.raises(TypeError, match="text is int"):
         stage.apply(3)
     pipelines: list[sf.Pipeline[Any, Any]] = [sf.Pipeline(), sf.Pipeline(sf.Tap(id))]
@@ -589,7 +667,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (sf.Redact, "Redact: rules: Field required"),
     (lambda: sf.Redact(3), "Redact: rules.0: a Rule or a pattern is needed, not int"),  # type: ignore[arg-type]
     (lambda: sf.Redact("a", to="[{name}]"), r"Redact: to has a field \{name\}: only \{rule\} is known"),
-    (lambda: sf.Redact("a", to="{"), "Redact: Single '{'"),
+    (lambda: sf.Redact("a", to="{"), "Redact: to is no valid template: Single '{'"),
     (lambda: sf.Redact("a", max_hold=0), "Redact: max_hold: .* greater than or equal to 1"),
     (lambda: sf.Redact("a", overflow="keep"), "Redact: overflow: .* 'redact', 'release' or 'raise'"),  # type: ignore[arg-type]
     (lambda: sf.Redact("a", rules=("b",)), "Redact: rules are given twice"),  # type: ignore[call-arg]
@@ -604,6 +682,10 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: sf.MapText(3), "MapText: fn: .* callable"),  # type: ignore[arg-type]
     (sf.Drop, "Drop: kinds: Field required"),
     (lambda: sf.Rule("", "a"), "Rule: name: "),
+    (lambda: sf.Replace("a", "b", 1, 2), "Replace: argument 4: "),  # type: ignore[call-arg]
+    (lambda: sf.Redact(regex.compile(b"a")), "rules.0: the pattern is for bytes"),  # type: ignore[arg-type]
+    (lambda: sf.Rule("a", "b", flags=1 << 30), "flags=1073741824 at position 0: only the flags"),
+    (lambda: sf.Rule("a", "b", flags=regex.DEBUG), "only the flags"),
 ]
 
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import string
 from typing import Literal, TypeAlias
 
 import regex
@@ -74,13 +75,16 @@ _CERTAIN_EDGES = {
 
 _EDGES = {"stream": _STREAMED_EDGES, "final": _FINAL_EDGES, "certain": _CERTAIN_EDGES}
 
+_ANYTHING = frozenset({r"[\s\S]", r"[\S\s]", r"[\d\D]", r"[\D\d]", r"[\w\W]", r"[\W\w]"})
+_LITERAL = frozenset(string.ascii_letters + string.digits + "<>=/;,:!@%&\"'~`-_")
+
 _OPEN = "(?:|(?!))"
 """Matches the empty text, then nothing. At the end of what has arrived, `regex` turns a partial repeat of a group into a failed
 one; with this in front of what is repeated it does not."""
 
 
 def print_pattern(tree: Tree, number: int, use: Use) -> str:
-    """A pattern printed anew, to stand among others: its groups are renamed, its flags are its own.
+    """A pattern printed anew, to stand among others: its groups are renamed. Whether it is ASCII and ignores case is not in it.
 
     Args:
         tree: the pattern.
@@ -91,7 +95,7 @@ def print_pattern(tree: Tree, number: int, use: Use) -> str:
         NeverCertain: for the certain use, if the pattern has no such form.
     """
     body = _Printer(tree, number, use).show(tree.root)
-    return f"(?{tree.flags}:{body})"
+    return f"(?s:{body})" if tree.dot_all else f"(?:{body})"
 
 
 class _Printer:
@@ -182,11 +186,12 @@ class _Printer:
         return f"{body}{node.source}{node.mode}"
 
     def must_open(self, node: Repeat, single: bool, after: Node | None) -> bool:
-        """Which repeats `regex` does not report faithfully at the end: groups, and lazy single characters, unless a literal
-        follows, which it looks for first (and much faster so)."""
+        """Which repeats `regex` does not report faithfully at the end: groups, and lazy single characters. Not one of any character
+        before a literal, which `regex` looks for, and much faster so; for other characters it would look beyond what they match."""
         if not single:
             return node.source != "?" or node.mode == "?"
-        return node.mode == "?" and not (isinstance(after, Char) and regex.match(r"[\w<>=/;,:!@%&\"'~`-]\Z", after.source))
+        anything = isinstance(node.body, Char) and node.body.source in _ANYTHING and node.most >= UNBOUNDED
+        return node.mode == "?" and not (anything and isinstance(after, Char) and after.source in _LITERAL)
 
 
 def _referenced(node: Node, tree: Tree) -> set[int]:

@@ -52,6 +52,8 @@ class Rule(Declared):
             reach = lookbehind(tree.root)
         except Refused as refused:
             raise ValueError(f"pattern cannot be streamed exactly: {refused}") from None
+        except RecursionError:
+            raise ValueError("pattern is nested too deeply") from None
         try:
             compiled = regex.compile(self.pattern, self.flags, **named_lists(self))
         except (regex.error, KeyError) as error:
@@ -86,13 +88,13 @@ def as_rule(given: object) -> object:
     """
     if isinstance(given, str):
         return Rule("redacted", given)
+    if isinstance(given, regex.Pattern | re.Pattern) and not isinstance(given.pattern, str):
+        raise ValueError("the pattern is for bytes: a pattern for str is needed")
     if isinstance(given, regex.Pattern):
         lists = tuple((name, tuple(sorted(words))) for name, words in given.named_lists.items())
         implied = regex.UNICODE | regex.VERSION0 | (regex.FULLCASE if given.flags & regex.VERSION1 else 0)
         return Rule("redacted", given.pattern, flags=given.flags & ~implied, lists=lists)
     if isinstance(given, re.Pattern):
-        if not isinstance(given.pattern, str):
-            raise ValueError("the pattern is for bytes: a pattern for str is needed")
         same = {
             re.ASCII: regex.ASCII,
             re.IGNORECASE: regex.IGNORECASE,
@@ -238,4 +240,4 @@ def named_lists(rule: Rule) -> dict[str, Any]:
 
 def _closed(rule: Rule) -> str:
     """The pattern so that it can be put into parentheses: a comment of a verbose one could swallow the closing one."""
-    return rule.pattern + "\n" if rule.flags & regex.VERBOSE or "(?x" in rule.pattern else rule.pattern
+    return rule.pattern + "\n" if rule.tree.verbose else rule.pattern

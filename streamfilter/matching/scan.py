@@ -11,16 +11,17 @@ from typing import Literal, TypeAlias
 
 from streamfilter.errors import LimitExceeded
 from streamfilter.items import End
-from streamfilter.machine import TextMachine
+from streamfilter.machine import TextMachine, refusal
 from streamfilter.matching.rules import Match, Rule
-from streamfilter.matching.tail import Found, TailEngine
+from streamfilter.matching.tail import CheckRaisedError, Found, TailEngine
 
 MAX_HOLD = 1000
 """Characters that may be held for one match that is still open. Long enough for anything people redact in prose, a JSON web token
 included; short enough that searching the hold anew for each chunk stays near the cost of one search of ordinary text."""
 
-MAX_SWALLOW = 1_000_000
-"""Characters within which the end of an overflowing match is looked for. Beyond, the rest of the run counts as the match."""
+MAX_SWALLOW = 100_000
+"""Characters within which the end of an overflowing match is looked for; a private key has some thousands. Beyond, the rest of the
+run counts as the match: some patterns take time in the square of what they have matched."""
 
 Overflow: TypeAlias = Literal["redact", "release", "raise"]
 """What happens to a match that is still open when the hold is full. `"redact"`: it counts as a match, up to where it can no longer
@@ -107,7 +108,11 @@ class Scan(TextMachine):
                 left = max(0, pos - self.context)
                 buf = buf[left : pos + limit]
                 pos -= left
-            start, found = search(buf, pos, self._advance)
+            try:
+                start, found = search(buf, pos, self._advance)
+            except CheckRaisedError as raised:
+                self._refuse(raised, raised.start - pos)
+                return
             if start > pos:
                 hold.keep(start - pos)
                 self._advance = False
@@ -132,7 +137,11 @@ class Scan(TextMachine):
             self._end_swallow(found, len(hold))
         while self.done is None:
             buf, pos = hold.buf, hold.pos
-            found = None if self.exhausted else self.engine.search_final(buf, pos, self._advance)
+            try:
+                found = None if self.exhausted else self.engine.search_final(buf, pos, self._advance)
+            except CheckRaisedError as raised:
+                self._refuse(raised, raised.start - pos)
+                return
             if found is None:
                 hold.keep(len(buf) - pos)
                 return
@@ -140,6 +149,11 @@ class Scan(TextMachine):
             self._advance = found.start == found.end
             self.hit(found, buf)
             self.early = False
+
+    def _refuse(self, raised: CheckRaisedError, clean: int) -> None:
+        """A check raised: the text before the match that it was asked about leaves, and the stream ends with its exception."""
+        self.hold.keep(clean)
+        self.done = refusal(raised.__cause__ or raised)
 
     def _certain(self, buf: str, start: int) -> Rule | None:
         """The rule whose replacement may leave now, though its match may still grow."""

@@ -8,6 +8,8 @@ Source of the syntax: the documentation of `regex` 2026.11.15, and its behaviour
 
 from __future__ import annotations
 
+import re
+
 import regex
 
 from streamfilter.matching.tree import (
@@ -51,21 +53,29 @@ _REFUSED_LETTERS = {
         "w": regex.WORD,
     }.items()
 }
-_KEPT_FLAGS = {regex.ASCII: "a", regex.IGNORECASE: "i", regex.MULTILINE: "m", regex.DOTALL: "s"}
+_LETTERS = {
+    "a": regex.ASCII,
+    "i": regex.IGNORECASE,
+    "m": regex.MULTILINE,
+    "s": regex.DOTALL,
+    "u": regex.UNICODE,
+    "x": regex.VERBOSE,
+}
+_TAKEN_FLAGS = sum(int(flag) for flag in [*_LETTERS.values(), regex.VERSION0, regex.VERSION1])
 
-_QUANTIFIER = regex.compile(r"([*+?]|\{(?:\d+(?:,\d*)?|,\d*)\})([?+]?)")
-_BRACES = regex.compile(r"\{[^{}]*\}")
-_FLAG_GROUP = regex.compile(r"\(\?((?:[a-zA-UW-Z]|V[01])*)(?:-([a-zA-Z]+))?([:)])")
-_VERSION1 = regex.compile(r"\(\?[a-zA-Z]*V1")
-_NAMED_GROUP = regex.compile(r"\(\?P?<([^\W\d]\w*)>")
-_CALL = regex.compile(r"\(\?(?:R|&(?P<name>\w+)|P>(?P<name>\w+)|(?P<number>[+-]?\d+))\)")
-_REFERENCE = regex.compile(r"\(\?P=(\w+)\)")
-_TEST = regex.compile(r"\(\?\((?:(?P<number>\d+)|(?P<name>\w+))\)")
-_LONG_ESCAPE = regex.compile(
+_QUANTIFIER = re.compile(r"([*+?]|\{(?:\d+(?:,\d*)?|,\d*)\})([?+]?)")
+_BRACES = re.compile(r"\{[^{}]*\}")
+_FLAG_GROUP = re.compile(r"\(\?((?:[a-zA-UW-Z]|V[01])*)(?:-([a-zA-Z]+))?([:)])")
+_VERSION1 = re.compile(r"\(\?[a-zA-Z]*V1")
+_NAMED_GROUP = re.compile(r"\(\?P?<([^\W\d]\w*)>")
+_CALL = re.compile(r"\(\?(?:R|(?:&|P>)(?P<name>\w+)|(?P<number>[+-]?\d+))\)")
+_REFERENCE = re.compile(r"\(\?P=(\w+)\)")
+_TEST = re.compile(r"\(\?\((?:(?P<number>\d+)|(?P<name>\w+))\)")
+_LONG_ESCAPE = re.compile(
     r"\\(?:[pP](?:\{[^}]*\}|.)|N\{[^}]*\}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|0[0-7]{0,2}|[0-7]{3})"
 )
-_GROUP_ESCAPE = regex.compile(r"\\(?:g<(?P<ref>\w+)>|(?P<ref>[1-9]\d?))")
-_LIST_ESCAPE = regex.compile(r"\\L<\w+>")
+_GROUP_ESCAPE = re.compile(r"\\(?:g<(\w+)>|([1-9]\d?))")
+_LIST_ESCAPE = re.compile(r"\\L<\w+>")
 _EDGES = {"b": r"\b", "B": r"\B", "m": r"\m", "M": r"\M", "A": "^", "Z": r"\Z", "z": r"\Z"}
 
 
@@ -91,12 +101,15 @@ class _Parser:
         for flag, reason in _REFUSED_FLAGS.items():
             if flags & flag:
                 raise Refused(flag.name or "flag", 0, reason)
+        if unknown := int(flags) & ~_TAKEN_FLAGS:
+            raise Refused(f"flags={unknown}", 0, "only the flags A, I, M, S, X, U and the versions are taken")
         self.pattern = pattern
         self.flags = flags
         self.at = 0
         self.multiline = bool(flags & regex.MULTILINE)
         self.verbose = bool(flags & regex.VERBOSE)
         self.ignore_case = bool(flags & regex.IGNORECASE)
+        self.changes_case = False  # in a part
         self.version1 = bool(flags & regex.VERSION1) or _VERSION1.search(pattern) is not None
         self.groups = 0
         self.names: dict[str, int] = {}
@@ -105,10 +118,19 @@ class _Parser:
 
     def tree(self) -> Tree:
         root = self.alternatives()
-        if self.version1 and self.ignore_case:
+        if self.version1 and (self.ignore_case or self.changes_case):
             raise Refused("(?V1) with IGNORECASE", 0, _REFUSED_FLAGS[regex.FULLCASE])
-        letters = "".join(letter for flag, letter in _KEPT_FLAGS.items() if self.flags & flag)
-        return self.check_calls(Tree(root, self.names, self.version1, letters))
+        tree = Tree(
+            root,
+            self.names,
+            version1=self.version1,
+            ascii=bool(self.flags & regex.ASCII),
+            ignore_case=self.ignore_case,
+            mixed_case=self.changes_case,
+            dot_all=bool(self.flags & regex.DOTALL),
+            verbose=self.verbose,
+        )
+        return self.check_calls(tree)
 
     def refused(self, construct: str, reason: str, at: int | None = None) -> Refused:
         return Refused(construct, self.at if at is None else at, reason)
@@ -214,7 +236,7 @@ class _Parser:
                 self.at = found.end()
                 if kind is _LONG_ESCAPE:
                     return Char(found.group())
-                return Several(found.group()) if kind is _LIST_ESCAPE else Reference(self.number(found["ref"], start))
+                return Several(found.group()) if kind is _LIST_ESCAPE else Reference(self.number(found[1] or found[2], start))
         letter = pattern[start + 1 : start + 2]
         self.at += 2
         if letter in _EDGES and letter:
@@ -309,17 +331,23 @@ class _Parser:
                 return Conditional(test, self.enclosed(self.at))
         raise self.refused("(?(", "this condition is not known here, so it cannot be streamed exactly", start)
 
-    def flag_group(self, found: regex.Match[str]) -> Node | None:
+    def flag_group(self, found: re.Match[str]) -> Node | None:
         on, off, end = found[1], found[2] or "", found[3]
         for letter in on.replace("V0", "").replace("V1", ""):
             if letter in _REFUSED_LETTERS:
                 raise self.refused(f"(?{letter})", _REFUSED_LETTERS[letter])
+        if found.start() == 0 and end == ")" and not off:
+            self.leading_flags(found)
+            return None
+        for letter in "au":
+            if letter in on + off:
+                raise self.refused(f"(?{letter})", "`regex` honours it only for a whole pattern: put it first")
         saved = self.multiline, self.verbose
-        self.ignore_case = self.ignore_case or "i" in on
+        self.changes_case = self.changes_case or ("i" in on and not self.ignore_case) or ("i" in off and self.ignore_case)
         self.multiline = (self.multiline or "m" in on) and "m" not in off
         self.verbose = (self.verbose or "x" in on) and "x" not in off
-        kept = "".join(letter for letter in on if letter in "aimsu")
-        dropped = "".join(letter for letter in off if letter in "aimsu")
+        kept = "".join(letter for letter in on if letter in "ims")
+        dropped = "".join(letter for letter in off if letter in "ims")
         source = f"(?{kept}-{dropped}" if dropped else f"(?{kept}"
         if end == ":":
             self.at = found.end()
@@ -329,6 +357,15 @@ class _Parser:
             return Group(f"{source}:", body)
         self.at = found.end()
         return Flags(f"{source})") if kept or dropped else None
+
+    def leading_flags(self, found: re.Match[str]) -> None:
+        """Flags at the very beginning, which hold for all of the pattern."""
+        self.at = found.end()
+        for letter in found[1].replace("V0", "").replace("V1", ""):
+            self.flags |= _LETTERS.get(letter, 0)
+        self.multiline = bool(self.flags & regex.MULTILINE)
+        self.verbose = bool(self.flags & regex.VERBOSE)
+        self.ignore_case = bool(self.flags & regex.IGNORECASE)
 
     # -------------------------------------------------------------- references
 
@@ -340,7 +377,7 @@ class _Parser:
             raise self.refused(ref, "no group before it has this name", at)
         return self.names[ref]
 
-    def call(self, found: regex.Match[str]) -> Call:
+    def call(self, found: re.Match[str]) -> Call:
         start = self.at
         self.at = found.end()
         ref = found["name"] or found["number"]

@@ -4,9 +4,9 @@
 partial match is only reported if there is no complete one *anywhere*, and some constructs take the end of what has arrived for the
 end of the text. Both are mended here:
 
-- A tail that can never match is put behind the pattern, `(?s:.*+.)`: everything to the end, and one character more. Now no match is
-  ever complete, so the leftmost attempt that touches the end is reported; an empty group before the tail tells whether the
-  pattern itself was through, that is, whether the match is *decided*.
+- A tail that can never match is put behind the pattern: everything to the end, and one character more. Now no match is ever
+  complete, so the leftmost attempt that touches the end is reported; an empty group before the tail tells whether the pattern
+  itself was through, that is, whether the match is *decided*.
 - The pattern is printed anew from its tree, with what would be decided at the end of the text written as lookarounds that touch
   it, and repeats in a form that `regex` reports faithfully (`printing`).
 
@@ -27,8 +27,10 @@ from streamfilter.matching.printing import NeverCertain, Use, print_pattern
 from streamfilter.matching.rules import Match, Rule, advancing
 from streamfilter.matching.tree import width
 
-TAIL = r"(?s:.*+.)"
-"""Never matches, and always gets as far as the end of the text, which makes any match before it a partial one."""
+TAIL = "(?s:.*+)(?-i:\U0010ffff)"
+"""Never matches, and always gets as far as the end of the text, which makes any match before it a partial one. The character is one
+that no text has: by its absence `regex` sees at once that there is no complete match, instead of trying at every start, which on a
+thousand blanks for `\\s+$` takes ten thousand times as long."""
 
 
 class Found(NamedTuple):
@@ -46,8 +48,20 @@ class Found(NamedTuple):
     advance: bool
 
 
+class CheckRaisedError(Exception):
+    """A rule's check raised, which is the exception's cause.
+
+    Attributes:
+        start: where the match began whose text it was given: nothing before that is in doubt.
+    """
+
+    def __init__(self, start: int) -> None:
+        super().__init__(start)
+        self.start = start
+
+
 class _Patterns(NamedTuple):
-    """Neighbouring rules of one syntax version as three patterns. The empty group `d3` closes a match of rule 3."""
+    """Neighbouring rules that may stand in one pattern, each way. The empty group `d3` closes a match of rule 3."""
 
     stream: regex.Pattern[str]
     stream_advancing: regex.Pattern[str]
@@ -85,7 +99,7 @@ class TailEngine:
         self.rules = tuple(rules)
         self.context = max(rule.context for rule in self.rules)
         numbered = list(enumerate(self.rules))
-        self._banks = [_compile(list(bank)) for _, bank in groupby(numbered, lambda pair: pair[1].tree.version1)]
+        self._banks = [_compile(list(bank)) for _, bank in groupby(numbered, lambda pair: _company(*pair))]
         self._checked = any(rule.check is not None for rule in self.rules)
         self._empties = any(width(rule.tree.root)[0] == 0 for rule in self.rules)
 
@@ -159,7 +173,7 @@ class TailEngine:
             match = (bank.stream_advancing if advance else bank.stream).match(buf, start, partial=True)
             if match is None:
                 continue
-            if bank.decided(match) >= 0 and rule.check is not None and not rule.check(buf[start : match.end(match.lastgroup or 0)]):
+            if bank.decided(match) >= 0 and not self._agrees(Found(number, start, match.end(match.lastgroup or 0), advance), buf):
                 continue
             return rule if rule.check is None and _finds(bank, buf, start, advance) else None
         return None
@@ -207,7 +221,19 @@ class TailEngine:
 
     def _agrees(self, found: Found, buf: str) -> bool:
         check = self.rules[found.rule].check
-        return check is None or bool(check(buf[found.start : found.end]))
+        if check is None:
+            return True
+        try:
+            return bool(check(buf[found.start : found.end]))
+        except Exception as error:
+            raise CheckRaisedError(found.start) from error
+
+
+def _company(number: int, rule: Rule) -> object:
+    """What rules must have in common to stand in one pattern. `regex` honours some flags for sets and case only if they hold for a
+    whole pattern, and mistakes negated sets where parts of one ignore case and others do not: such a rule stands alone."""
+    tree = rule.tree
+    return number if tree.mixed_case else (tree.version1, tree.ascii, tree.ignore_case)
 
 
 @lru_cache(maxsize=1024)
@@ -216,19 +242,22 @@ def _compile_one(number: int, rule: Rule) -> _Patterns:
 
 
 def _compile(numbered: Sequence[tuple[int, Rule]]) -> _Patterns:
-    """Rules of one syntax version, as one pattern each way."""
-    version = "(?V1)" if numbered[0][1].tree.version1 else ""
-    lists: dict[str, Any] = {f"l{number}_{name}": words for number, rule in numbered for name, words in rule.lists}
+    """Rules that may stand together, as one pattern each way."""
+    tree = numbered[0][1].tree
+    chosen = {regex.VERSION1: tree.version1, regex.ASCII: tree.ascii, regex.IGNORECASE: tree.ignore_case}
+    flags = sum(flag for flag, holds in chosen.items() if holds)
 
     def compiled(use: Use, advance: bool) -> regex.Pattern[str] | None:
         tests = r"(?!\G)" if advance else ""
         branches: list[str] = []
+        lists: dict[str, Any] = {}
         for number, rule in numbered:
             with contextlib.suppress(NeverCertain):
                 branches.append(f"(?:{print_pattern(rule.tree, number, use)}{tests}(?P<d{number}>))")
+                lists |= {f"l{number}_{name}": words for name, words in rule.lists}
         if not branches:
             return None
-        return regex.compile(f"{version}(?:{'|'.join(branches)}){TAIL if use == 'stream' else ''}", **lists)
+        return regex.compile(f"(?:{'|'.join(branches)}){TAIL if use == 'stream' else ''}", flags, **lists)
 
     stream, stream_advancing = compiled("stream", False), compiled("stream", True)
     final, final_advancing = compiled("final", False), compiled("final", True)

@@ -146,13 +146,21 @@ class Tree:
         root: its tree.
         names: the number of each named group.
         version1: whether it has the set operations and scopes of `(?V1)`.
-        flags: the letters of the flags given beside the pattern, without the verbose one, which parsing has used up.
+        ascii: whether all of it is ASCII.
+        ignore_case: whether all of it ignores case.
+        mixed_case: whether some of it does and some does not.
+        dot_all: whether the dot of a part without flags of its own matches newlines too.
+        verbose: whether the pattern's end is in verbose syntax.
     """
 
     root: Node
     names: dict[str, int]
     version1: bool
-    flags: str
+    ascii: bool
+    ignore_case: bool
+    mixed_case: bool
+    dot_all: bool
+    verbose: bool
 
     def number(self, ref: str) -> int:
         """The number of a group named by number or name; 0 if there is none."""

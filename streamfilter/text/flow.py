@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from streamfilter.context import Context
-from streamfilter.items import Channel, End, Event, Item, Usage
-from streamfilter.machine import Machine, TextMachine, mapping
+from streamfilter.items import Channel, Event, Item, Usage
+from streamfilter.machine import Machine, TextMachine, mapping, refusal, wrong_item
 from streamfilter.pipeline import Stage, TextStage, stage
 
 
@@ -84,6 +84,8 @@ class _Dropper(Machine):
             scope = item.scope
             dropped = isinstance(scope, Channel) and scope.kind in self._kinds
             return () if dropped and not item.boundary and not isinstance(item, Usage) else (item,)
+        if not isinstance(item, str):
+            raise TypeError(wrong_item("Drop", item))
         return () if self._plain else (item,)
 
 
@@ -123,5 +125,5 @@ class _Tap(Machine):
             self._fn(item)
         except Exception as error:  # a refusal: what came before it is delivered, however the text was cut
             self.ended = True
-            return (End("error", error),)
+            return (refusal(error),)
         return (item,)

@@ -202,6 +202,10 @@ def _check_template(template: str, pattern: regex.Pattern[str]) -> None:
 
 
 def _check_fields(template: str) -> None:
-    for _, name, spec, conversion in Formatter().parse(template):
+    try:
+        fields = list(Formatter().parse(template))
+    except ValueError as error:
+        raise ValueError(f"to is no valid template: {error}; write {{{{ and }}}} for braces") from None
+    for _, name, spec, conversion in fields:
         if name is not None and (name != "rule" or spec or conversion):
             raise ValueError(f"to has a field {{{name}}}: only {{rule}} is known; write {{{{ and }}}} for braces")
