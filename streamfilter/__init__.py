@@ -8,6 +8,8 @@ async with sf.Redact(EMAIL)(tokens) as stream:
         print(text, end="", flush=True)
 """
 
+from typing import TYPE_CHECKING
+
 from streamfilter.context import Context, Finding, Report
 from streamfilter.errors import Blocked, LimitExceeded, MalformedInput, ProviderError, StreamFilterError
 from streamfilter.items import (
@@ -25,9 +27,11 @@ from streamfilter.items import (
 from streamfilter.machine import Machine, TextMachine, mapping
 from streamfilter.matching import Match, Rule
 from streamfilter.pipeline import Pipeline, Stage, TextStage, stage
-from streamfilter.providers.text import text_of
 from streamfilter.stream import Stream, SyncStream
 from streamfilter.text import Block, Drop, MapText, Redact, Replace, StopAt, Tap
+
+if TYPE_CHECKING:
+    from streamfilter.providers.text import text_of
 
 __all__ = [
     "Block",
@@ -68,3 +72,11 @@ __all__ = [
     "stage",
     "text_of",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "text_of":  # the providers are imported by those who read one
+        from streamfilter.providers.text import text_of
+
+        return text_of
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
