@@ -16,7 +16,8 @@ from pydantic import Field
 from streamfilter.context import AfterStop, Context
 from streamfilter.declaration import Declared, declared, show
 from streamfilter.items import Event
-from streamfilter.machine import Chain, Lift, Machine, TextMachine
+from streamfilter.lift import Lift
+from streamfilter.machine import Chain, Machine, TextMachine
 from streamfilter.stream import (
     Function,
     PlainSource,

@@ -21,6 +21,7 @@ FLOORS: dict[str, int] = {
     "declaration": 0,
     "context": 1,
     "hold": 1,
+    "lift": 1,
     "machine": 1,
     "matching": 1,
     "stream": 2,
@@ -64,7 +65,7 @@ def test_modules_fit_on_a_few_screens_and_say_what_they_are_for(path: Path) -> N
     """A docstring, at most about 400 lines, functions of at most about 40."""
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree)
-    assert len(path.read_text().splitlines()) <= 480
+    assert len(path.read_text().splitlines()) <= 430
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body
