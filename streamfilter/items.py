@@ -138,13 +138,14 @@ class ToolCall(Event):
 
 @dataclass(slots=True)
 class Finish(Event):
-    """One choice is complete: a barrier over it.
+    """One choice is complete: a barrier over it; without a scope, over everything.
 
     Args:
         reason: the provider's word for why (`"stop"`, `"length"`, `"tool_calls"`, `"content_filter"`, …).
     """
 
     reason: str
+    scope: Scope = field(default=(), kw_only=True)
 
 
 @dataclass(slots=True)

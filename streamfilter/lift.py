@@ -91,9 +91,8 @@ class _Held(_Run):
             return () if len(hold) else (item,)
         out: list[Item] = []
         hold.out = out
-        if (
-            hold.simple and item is text and hold.pos == len(hold.buf)
-        ):  # the first lines of `append`, without the call: this is the hot path of every text stage
+        # The first lines of `append`, without the call: this is the hot path of every text stage.
+        if hold.simple and item is text and hold.pos == len(hold.buf):
             hold.base += hold.pos
             hold.pos = 0
             hold.buf = text
