@@ -31,6 +31,7 @@ from streamfilter.stream import Stream, SyncStream
 from streamfilter.text import Block, Drop, MapText, Redact, Replace, StopAt, Tap
 
 if TYPE_CHECKING:
+    from streamfilter import testing as testing
     from streamfilter.providers.text import text_of
 
 __all__ = [
@@ -74,9 +75,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name == "text_of":  # the providers are imported by those who read one
-        from streamfilter.providers.text import text_of
+if not TYPE_CHECKING:  # a type checker would take any name for one of this module's
 
-        return text_of
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        if name == "text_of":  # the providers are imported by those who read one
+            from streamfilter.providers.text import text_of
+
+            return text_of
+        if name == "testing":
+            import streamfilter.testing
+
+            return streamfilter.testing
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from streamfilter.items import Channel
+from streamfilter.items import Channel, Key
 
 MAX_FINDINGS = 10_000
 """Findings that a report keeps one by one; beyond it they are only counted, so that a report on an endless stream stays bounded."""
@@ -68,12 +68,19 @@ class Context:
     Args:
         tags: whatever names the stream for those who watch it; they are on every `Finding`.
         observe: called with each `Finding` as it happens. What an observer raises ends the stream.
+
+    Attributes:
+        report: of one stream.
+        after_stop: of one stream.
+        seen: the choices that have come so far, whichever stage of one stream saw them: a stage that stops one must know of those
+            whose text is still held before it.
     """
 
     tags: Mapping[str, object] = field(default_factory=dict)
     observe: Sequence[Callable[[Finding], object]] = ()
     report: Report = field(default_factory=Report, init=False, compare=False)
     after_stop: AfterStop = field(default="close", init=False, compare=False)
+    seen: set[Key] = field(default_factory=set, init=False, compare=False, repr=False)
 
     def started(self, after_stop: AfterStop) -> Context:
         """The same context with an empty report: what one stream gets."""

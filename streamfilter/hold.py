@@ -103,11 +103,14 @@ class Hold:
 
         Raises:
             ValueError: there are fewer held characters.
+            TypeError: `text` is no str.
         """
         pos = self.pos
         stop = pos + n
         if stop > len(self.buf) or n < 0:
             raise ValueError(f"replace({n}, …): only {len(self.buf) - pos} characters are held")
+        if not isinstance(text, str):
+            raise TypeError(f"replace({n}, …) was given {type(text).__qualname__}: a str is needed")
         if self._pieces is None:
             if text:
                 self.out.append(text)

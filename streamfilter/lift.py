@@ -54,15 +54,17 @@ class _Mapped(_Run):
 
     def feed(self, item: str | TextDelta) -> Sequence[Item]:
         try:
-            if isinstance(item, str):
-                text = self.fn(item)
-                return (text,) if text or not item else ()
-            text = self.fn(item.text)
+            given = item if isinstance(item, str) else item.text
+            text = self.fn(given)
+            if not isinstance(text, str):
+                raise TypeError(f"the function of {self.lift.name} gave {type(text).__qualname__}: a str is needed")
         except Exception as error:
             return self.lift.end(refusal(error))
-        if text == item.text:
+        if text == given:
             return (item,)
-        return (TextDelta(text, item.channel, item.origin),) if text else ()
+        if not text:
+            return ()
+        return (text,) if isinstance(item, str) else (TextDelta(text, item.channel, item.origin),)
 
 
 class _Held(_Run):
@@ -132,6 +134,7 @@ class Lift(Machine):
         name: the stage's, for errors.
         kinds: the kinds of channel it applies to; other text passes. None: every kind but tool arguments, which are JSON.
         choices: how many choices the stream will have; a stopped stream is over when all are, seen or not.
+        seen: the choices that were seen so far, shared by the machines of a stream.
 
     Example:
         >>> from streamfilter.machine import mapping
@@ -141,7 +144,13 @@ class Lift(Machine):
     """
 
     def __init__(
-        self, start: Callable[[], TextMachine], name: str, *, kinds: Iterable[str] | None = ("answer",), choices: int = 1
+        self,
+        start: Callable[[], TextMachine],
+        name: str,
+        *,
+        kinds: Iterable[str] | None = ("answer",),
+        choices: int = 1,
+        seen: set[Key] | None = None,
     ) -> None:
         self.name = name
         self._start = start
@@ -150,7 +159,7 @@ class Lift(Machine):
         self._plain: _Run | None = None  # the run of PLAIN, which plain streams ask for at every item
         self._runs: dict[Channel, _Run] = {}
         self._offsets: dict[Channel, int] = {}
-        self._seen: set[Key] = set()
+        self._seen: set[Key] = set() if seen is None else seen
         self._stopped: set[Key] = set()
         self._finished: set[Key] = set()
 

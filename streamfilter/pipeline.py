@@ -8,6 +8,7 @@ of them does to text.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, overload
 
@@ -52,6 +53,10 @@ def stage(cls: type[C]) -> type[C]:
         >>> Shout().apply("quiet"), Shout()
         ('QUIET', Shout())
     """
+    if not isinstance(cls, type):
+        raise TypeError("@stage is for classes: an async generator function is a stage as it is, joined with `|`")
+    if "__dataclass_fields__" in cls.__dict__ and "__pydantic_fields__" not in cls.__dict__:
+        raise TypeError(f"{cls.__name__} is a dataclass already: leave out @dataclass, @stage makes it one")
     if not issubclass(cls, Declared):
         raise TypeError(f"{cls.__name__} is no stage: derive it from TextStage or Stage")
     return declared(cls)
@@ -69,6 +74,16 @@ class Stage(Declared, Generic[In, Out]):
         >>> pipeline.apply("a1b22 END of it")
         'a#b# '
     """
+
+    @property
+    def reads(self) -> str:
+        """What it can be fed: "items" (text and events), "chunks" of a provider, or "anything"."""
+        return "items"
+
+    @property
+    def gives(self) -> str:
+        """What comes out of it: "items", "chunks" or "anything"."""
+        return "items"
 
     def machine(self, context: Context | None = None) -> Machine:
         """Start: the mutable state of this stage for one stream."""
@@ -234,7 +249,8 @@ class TextStage(Stage[str, str]):
 
     def _lift(self, context: Context | None, choices: int = 1) -> Machine:
         given = context or Context()
-        return Lift(lambda: self.start(given), type(self).__name__, kinds=self.channels, choices=choices)
+        name = type(self).__name__
+        return Lift(lambda: self.start(given), name, kinds=self.channels, choices=choices, seen=given.seen)
 
     def on(self: Self, *kinds: str) -> Self:
         if not kinds:
@@ -262,6 +278,16 @@ class Wait(Stage[Any, Any]):
 
     def machine(self, context: Context | None = None) -> Machine:
         raise TypeError(f"{self!r} must wait, so it has no machine: use it in a stream, `async for` over stage(source)")
+
+    @property
+    def reads(self) -> str:
+        """Whatever the function reads."""
+        return "anything"
+
+    @property
+    def gives(self) -> str:
+        """Whatever the function gives."""
+        return "anything"
 
     def _segments(self) -> list[Segment]:
         return [Segment(repr(self), function=self.fn), Segment(repr(self))]
@@ -292,17 +318,32 @@ class Pipeline(Stage[In, Out]):
 
     def compile(self) -> None:
         flat = tuple(inner for part in self.parts for inner in as_stage(part).stages)
+        for before, after in itertools.pairwise(flat):
+            if "anything" not in (before.gives, after.reads) and before.gives != after.reads:
+                where = f"{type(after).__name__} reads {after.reads}, and {type(before).__name__} before it gives {before.gives}"
+                raise TypeError(f"a stage in the wrong place: {where}")
         object.__setattr__(self, "parts", flat)
+
+    @property
+    def reads(self) -> str:
+        """What it can be fed."""
+        return next((part.reads for part in self.parts if part.reads != "anything"), "anything")
+
+    @property
+    def gives(self) -> str:
+        """What comes out of it."""
+        return next((part.gives for part in reversed(self.parts) if part.gives != "anything"), "anything")
 
     @property
     def stages(self) -> tuple[Stage[Any, Any], ...]:
         return self.parts
 
     def machine(self, context: Context | None = None) -> Machine:
-        machines = [part.machine(context) for part in self.parts]
+        given = context or Context()  # one for all, if only to share what they have seen
+        machines = [part.machine(given) for part in self.parts]
         if len(machines) < 2:
             return machines[0] if machines else Machine()
-        return Chain(machines, drains=context is not None and context.after_stop == "drain")
+        return Chain(machines, drains=given.after_stop == "drain")
 
     def on(self: Self, *kinds: str) -> Self:
         pipeline = cast("Pipeline[Any, Any]", self)

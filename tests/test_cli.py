@@ -53,6 +53,8 @@ def test_an_event_stream_comes_out_as_one() -> None:
     for head in (b": ping\n\n", b"event: x\ndata: [DONE]\n\n", b"\xef\xbb\xbfdata: [DONE]\n\n", b"\r\nid: 1\n\n"):
         assert shell("run", "--redact", "email", stdin=head)[:2] == (0, head)
     assert shell("run", "--redact", "email", stdin=b"")[:2] == (0, b"")
+    for text in (b":) mail %s\n", b": my mail is %s", b"id: %s", b"event: %s\n", b"retry: %s", b"data: %s", b"\n\n%s"):
+        assert shell("run", "--redact", "email", stdin=text % b"a@b.cc")[:2] == (0, text % b"[email]")
 
 
 def test_what_is_released_is_written_at_once() -> None:
@@ -76,6 +78,8 @@ def test_what_is_released_is_written_at_once() -> None:
         (("run", "--redact", "email", "/no/such/file"), "No such file"),
         (("run", "--redact", "emial"), "unknown rule 'emial': did you mean 'email'?"),
         (("run", "--pattern", r"a\Kb"), r"cannot be streamed exactly: \K at position 1"),
+        (("run", "--pattern", "a*"), "matches the empty text"),
+        (("run", "--redact", ""), "unknown rule '': there are email, phone"),
         (("run", "--colour"), "No such option"),
         (("run",), "nothing to do: give --redact, --pattern or --stop-at"),
         (("run", "--redact", "email", "--to", "{x}"), "only {rule} is known"),
@@ -103,6 +107,7 @@ def test_help_and_version() -> None:
     assert "email, phone, credit_card, api_key" in shell("run", "--help")[1].decode().replace("\n" + " " * 28, " ")
     assert shell("--version")[0] == 0
     assert "demo" in shell()[1].decode()
+    assert "\n  curl" in shell("run", "--help")[1].decode()
 
 
 def test_a_reader_that_leaves_and_an_interrupt_are_quiet() -> None:

@@ -225,6 +225,18 @@ def test_a_choice_that_was_only_seen_by_its_events_counts() -> None:
         assert feed(machine, other, sf.TextDelta("END", ONE)) == [other, sf.Finish("stop", scope=(0, 0))]
 
 
+def test_a_choice_whose_text_is_held_or_dropped_before_a_stop_counts() -> None:
+    """The stage that stops one choice knows of the others that the stages before it have seen."""
+    for before, text in (
+        (sf.Redact("hello!", to="#"), sf.TextDelta("hello", TWO)),
+        (sf.Drop("reasoning"), sf.TextDelta("hm", sf.Channel("reasoning", (0, 1)))),
+    ):
+        machine = (before | sf.StopAt("END")).machine()
+        out = feed(machine, sf.TextDelta("x", ONE), text, sf.TextDelta("END", ONE), sf.TextDelta(" world", TWO))
+        assert "".join(item.text for item in out if isinstance(item, sf.TextDelta) and item.channel == TWO).endswith(" world")
+        assert not any(isinstance(item, sf.End) for item in out)
+
+
 def test_a_stop_downstream_of_another_stage_settles_what_is_behind_it() -> None:
     """`End` is a barrier: what stages below still hold leaves; what stages above hold dies."""
     stage = sf.Redact("secret", to="#") | sf.StopAt("END") | sf.Redact("zz", to="#")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx2
@@ -249,7 +249,7 @@ def test_half_a_surrogate_pair_is_sent_on_escaped() -> None:
 
 def chunks_of(raw: bytes) -> list[dict[str, Any]]:
     """The payloads of an event stream."""
-    return [json.loads(line[5:]) for line in raw.decode().splitlines() if line.startswith("data:") and "[DONE]" not in line]
+    return [json.loads(line[5:]) for line in raw.decode().splitlines() if line.startswith("data: {")]
 
 
 # ------------------------------------------------------------------ tool calls
@@ -361,6 +361,40 @@ def test_a_stream_that_ends_without_a_finish_settles_all_the_same() -> None:
         (0, {"content": "a "}, None),
         (0, {"content": "secr"}, None),
     ]
+
+
+def test_a_stop_in_one_choice_does_not_end_another_that_is_held() -> None:
+    """Though nothing of it has passed the stage before the stop, and no role came first."""
+    pipeline = GUARD | sf.StopAt("END")
+    out = through(
+        pipeline, chunk(part("a")), chunk(part("se", 1)), chunk(part("END")), chunk(part("c", 1)), chunk(part(None, 1, "stop"))
+    )
+    assert deltas(out) == [
+        (0, {"content": "a"}, None),
+        (0, {}, "stop"),
+        (1, {"content": "se"}, None),
+        (1, {"content": "c"}, None),
+        (1, {}, "stop"),
+    ]
+
+
+def test_a_stage_in_the_wrong_place_is_refused_when_it_is_built() -> None:
+    """It says what it reads and what it would be given."""
+    wrong: list[Callable[[], Any]] = [
+        lambda: GUARD | chat.Decode(),
+        lambda: chat.Encode() | GUARD,
+        lambda: chat.Decode() | chat.Decode(),
+        lambda: GUARD | chat.wrap(GUARD),
+        lambda: chat.Encode() | sf.Pipeline(GUARD, sf.Tap(id)),
+    ]
+    for build in wrong:
+        with pytest.raises(TypeError, match=r"a stage in the wrong place: \w+ reads (items|chunks), and \w+ before it gives"):
+            build()
+    assert (chat.Decode() | sf.Tap(id) | GUARD | chat.Encode()).stages
+    inners: list[Any] = [chat.Encode(), chat.Decode(), chat.wrap(GUARD)]
+    for inner in inners:
+        with pytest.raises(TypeError, match="wrap is for a pipeline of text stages"):
+            chat.wrap(inner)
 
 
 def test_a_stop_that_only_the_end_decides_ends_legally_too() -> None:
@@ -559,6 +593,15 @@ def test_frames_that_are_no_chunks_pass() -> None:
     assert b"".join(chat.wrap(GUARD).iter([raw])) == raw
     with pytest.raises(sf.ProviderError):
         list(sf.text_of([framed({"object": "error", "message": "no"})]))
+
+
+@pytest.mark.parametrize("tail", [b"data:", b": ping", b"data: [DONE]", b"id: 1\n"])
+def test_what_follows_an_unfinished_frame_is_a_frame_of_its_own(tail: bytes) -> None:
+    """Held text leaves at the end, behind whatever the source broke off with."""
+    body = framed(chunk(part("a secr")), done=False) + tail
+    out = b"".join(chat.wrap(GUARD).iter([body]))
+    assert [each["choices"][0]["delta"]["content"] for each in chunks_of(out)] == ["a ", "secr"]
+    assert b"".join(chat.wrap(sf.Pipeline()).iter([body])) == body
 
 
 def test_what_is_no_chunk_is_a_type_error() -> None:

@@ -15,6 +15,13 @@ from streamfilter import detectors
 from streamfilter.cli import demo as demonstration
 from streamfilter.cli.running import Format, filter_file
 
+EXAMPLES = """
+\b
+Examples:
+  curl -sN … | streamfilter run --redact email,api_key
+  streamfilter run --redact phone --stop-at '\\nUser:' answer.txt
+"""
+
 INTERRUPTED = 130
 """The exit code of what a keyboard interrupt ended, as shells count it (128 + SIGINT)."""
 
@@ -31,7 +38,7 @@ def run_app(args: Sequence[str] | None = None) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except sf.StreamFilterError as error:
+    except (sf.StreamFilterError, OSError) as error:
         click.echo(f"streamfilter: {error}", err=True)
         return 1
     return 0
@@ -68,12 +75,16 @@ def _named(ctx: click.Context, param: click.Parameter, value: str | None) -> lis
 def _patterned(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[sf.Rule]:
     """The rules of some patterns."""
     try:
-        return [sf.Rule("redacted", value) for value in values]
+        rules = [sf.Rule("redacted", value) for value in values]
     except ValueError as error:
         raise click.BadParameter(str(error).removeprefix("Rule: "), ctx, param) from None
+    for rule in rules:
+        if rule.compiled.fullmatch(""):
+            raise click.BadParameter(f"{rule.pattern!r} matches the empty text, and so everywhere", ctx, param)
+    return rules
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 @click.option(
     "--redact",
     "rules",
@@ -103,13 +114,10 @@ def _patterned(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
 )
 @click.argument("file", type=click.File("rb", lazy=False), default="-")
 def run(rules: list[sf.Rule], patterns: list[sf.Rule], to: str, stops: tuple[str, ...], form: str, file: IO[bytes]) -> None:
-    r"""Filter FILE, or standard input, to standard output while it arrives.
+    """Filter FILE, or standard input, to standard output while it arrives.
 
-    Each piece is written as soon as it is released. An event stream comes out as an event stream.
-
-    \b
-      curl -N … | streamfilter run --redact email,api_key
-      streamfilter run --redact phone --stop-at '\\nUser:' answer.txt
+    Each piece is written as soon as it is released. An event stream comes out as an event stream; its comments and its fields other
+    than data pass as they are.
     """
     guards = rules + patterns
     if not guards and not stops:

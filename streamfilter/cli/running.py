@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import enum
+import re
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -13,6 +14,7 @@ from streamfilter.providers.openai import chat
 READ_BYTES = 64 * 1024
 """Bytes read at once; a pipe gives what it has without waiting for so many."""
 
+_DATA = re.compile(rb"data: ?(?:\{|\[DONE\])")
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
@@ -57,15 +59,26 @@ def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:
 
 
 def _detect(pieces: Iterator[bytes]) -> tuple[Format, Iterator[bytes]]:
-    """Tell an event stream by its first line, reading no more than needed."""
+    """Tell an event stream of chunks by its first data, reading no more than needed. What could be anything is text: as text it is
+    filtered, where an event stream's comments and fields would pass."""
     head = b""
-    for piece in pieces:
+    form: Format | None = None
+    while form is None and (piece := next(pieces, b"")):
         head += piece
-        start = head.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
-        if len(start) >= max(map(len, _FIELDS)) or (start and not any(field.startswith(start) for field in _FIELDS)):
-            break
-    start = head.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
-    return (Format.SSE if start.startswith(_FIELDS) else Format.TEXT), _chained(head, pieces)
+        form = _form(head)
+    return form or _form(head + b"\n") or Format.TEXT, _chained(head, pieces)
+
+
+def _form(head: bytes) -> Format | None:
+    """What begins like this; None if that is still open."""
+    for line in re.split(rb"\r\n|\r|\n", head.removeprefix(codecs.BOM_UTF8)):
+        if _DATA.match(line):
+            return Format.SSE
+        if line.startswith(_FIELDS[0]) and len(line) > len(b"data:  "):
+            return Format.TEXT
+        if line and not line.startswith(_FIELDS) and not any(field.startswith(line) for field in _FIELDS):
+            return Format.TEXT
+    return None
 
 
 def _chained(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:

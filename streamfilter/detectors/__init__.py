@@ -41,14 +41,19 @@ def luhn(text: str) -> bool:
     return bool(digits) and (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
 
-CREDIT_CARD = Rule("credit_card", r"(?<![\w.-])[3-6](?:[ -]?[0-9]){12,18}(?!\w)(?![ -]?[0-9])", check=luhn)
-"""A payment card number: 13 to 19 digits (ISO/IEC 7812-1) of the issuers 3 to 6, together or grouped by single spaces or hyphens,
-with a valid check digit. One in ten other numbers of that length passes the check."""
+CREDIT_CARD = Rule(
+    "credit_card",
+    r"(?<![\w.-])(?:[2-6][0-9]{3}(?:[ -][0-9]{4}){3}|3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4,5}|[2-6][0-9]{12,18})(?!\w)",
+    check=luhn,
+)
+"""A payment card number: 13 to 19 digits in one piece, four groups of four, or 4-6-5 and 4-6-4 as on cards of 15 and 14 digits
+(ISO/IEC 7812-1, issuers 2 to 6), with a valid check digit. Digits may follow behind a blank: an expiry date, a check number. One in
+ten other numbers of that form passes the check."""
 
 API_KEY = Rule(
     "api_key",
     r"(?<![A-Za-z0-9])(?:"
-    r"sk-(?:[A-Za-z0-9]+-)*[A-Za-z0-9_]{16,}[A-Za-z0-9_-]*"
+    r"sk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}"
     r"|(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"
     r"|AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"
     r"|gh[pousr]_[A-Za-z0-9]{36,}"
@@ -77,10 +82,10 @@ def by_name(name: str) -> Rule:
         >>> by_name("emial")
         Traceback (most recent call last):
         ...
-        ValueError: unknown rule 'emial': did you mean 'email'? (email, phone, credit_card, api_key)
+        ValueError: unknown rule 'emial': did you mean 'email'? There are email, phone, credit_card, api_key
     """
     if name in _RULES:
         return _RULES[name]
     close = difflib.get_close_matches(name, NAMES, 1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise ValueError(f"unknown rule {name!r}: {hint}({', '.join(NAMES)})")
+    hint = f"did you mean {close[0]!r}? There are" if close else "there are"
+    raise ValueError(f"unknown rule {name!r}: {hint} {', '.join(NAMES)}")

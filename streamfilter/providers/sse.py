@@ -32,6 +32,7 @@ class Frame:
         id: the last event id it sets; None if it sets none.
         raw: its bytes, exactly.
         offset: where they began, in bytes from the beginning of the stream.
+        complete: whether an empty line ended it.
     """
 
     data: str | None
@@ -39,6 +40,7 @@ class Frame:
     id: str | None
     raw: bytes
     offset: int
+    complete: bool = True
 
 
 class Decoder:
@@ -50,7 +52,7 @@ class Decoder:
     Example:
         >>> decoder = Decoder()
         >>> list(decoder.feed(b": hi\n\nda")), [frame.data for frame in decoder.feed(b"ta: 1\r\n\r\n")]
-        ([Frame(data=None, event='', id=None, raw=b': hi\n\n', offset=0)], ['1'])
+        ([Frame(data=None, event='', id=None, raw=b': hi\n\n', offset=0, complete=True)], ['1'])
     """
 
     def __init__(self, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
@@ -93,9 +95,9 @@ class Decoder:
             return
         if last := bytes(self._buf[self._line :]):
             self._lines.append((self._offset + self._line, last))
-        yield self._frame(len(self._buf))
+        yield self._frame(len(self._buf), complete=False)
 
-    def _frame(self, end: int) -> Frame:
+    def _frame(self, end: int, *, complete: bool = True) -> Frame:
         raw = bytes(self._buf[:end])
         offset = self._offset
         lines, self._lines = self._lines, []
@@ -121,7 +123,7 @@ class Decoder:
                 event = value
             elif name == "id" and "\0" not in value:
                 last_id = value
-        return Frame("\n".join(data) if data else None, event, last_id, raw, offset)
+        return Frame("\n".join(data) if data else None, event, last_id, raw, offset, complete)
 
 
 def encode(data: str, *, event: str = "", id: str | None = None) -> bytes:  # noqa: A002  # the field's name in the format

@@ -48,6 +48,9 @@ def _text(items: Iterable[Item]) -> str:
 def batch(stage: AnyStage, pieces: Sequence[str], means: TextMeaning) -> None:
     """*Batch*: what leaves adds up to the stage's meaning on the whole text."""
     fed, rest = released(stage, pieces)
+    for item in fed + rest:
+        if isinstance(item, End) and item.error is not None:
+            raise LawBroken(f"batch: {stage!r} was fed {list(pieces)!r} and raised {item.error!r}") from item.error
     got, want = _text(fed + rest), means("".join(pieces))
     if got != want:
         raise LawBroken(f"batch: {stage!r} was fed {list(pieces)!r} and gave {got!r}, but the whole text means {want!r}")
@@ -292,13 +295,17 @@ def check_stage(stage: AnyStage, means: TextMeaning, *, alphabet: str = "ab \n",
         ...
         streamfilter.testing.laws.LawBroken: ...
     """
-    from hypothesis import HealthCheck, given, settings
-    from hypothesis import strategies as st
+    try:
+        from hypothesis import HealthCheck, given, settings
+        from hypothesis import strategies as st
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError("check_stage needs Hypothesis: pip install 'streamfilter[testing]'") from None
 
     texts = st.text(alphabet, max_size=max_chars)
 
     @settings(
         max_examples=examples,
+        report_multiple_bugs=False,
         deadline=None,
         database=None,
         suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much),

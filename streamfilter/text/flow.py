@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from streamfilter.context import Context
-from streamfilter.items import Channel, Event, Item, Usage
+from streamfilter.items import Channel, Event, Item, Key, Usage
 from streamfilter.machine import Machine, TextMachine, mapping, refusal, wrong_item
 from streamfilter.pipeline import Stage, TextStage, stage
 
@@ -34,13 +34,7 @@ class MapText(TextStage):
         def __init__(self, fn: Callable[[str], str], *, channels: tuple[str, ...] | None = ...) -> None: ...
 
     def start(self, context: Context | None = None) -> TextMachine:
-        return mapping(self._checked)
-
-    def _checked(self, text: str) -> str:
-        mapped = self.fn(text)
-        if not isinstance(mapped, str):
-            raise TypeError(f"the function of MapText gave {type(mapped).__qualname__}: a str is needed")
-        return mapped
+        return mapping(self.fn)
 
     def holds(self) -> str:
         return "holds nothing"
@@ -68,21 +62,24 @@ class Drop(Stage[str, str]):
         def __init__(self, *kinds: str) -> None: ...
 
     def machine(self, context: Context | None = None) -> Machine:
-        return _Dropper(self.kinds)
+        return _Dropper(self.kinds, set() if context is None else context.seen)
 
     def explanation(self) -> str:
         return f"drops {', '.join(self.kinds)}; holds nothing"
 
 
 class _Dropper(Machine):
-    def __init__(self, kinds: tuple[str, ...]) -> None:
+    def __init__(self, kinds: tuple[str, ...], seen: set[Key]) -> None:
         self._kinds = frozenset(kinds)
+        self._seen = seen
         self._plain = "answer" in self._kinds
 
     def feed(self, item: Item) -> Sequence[Item]:
         if isinstance(item, Event):
             scope = item.scope
             dropped = isinstance(scope, Channel) and scope.kind in self._kinds
+            if dropped and isinstance(scope, Channel) and scope.choice:
+                self._seen.add(scope.choice)  # the choice is there, though nothing of it is seen further on
             return () if dropped and not item.boundary and not isinstance(item, Usage) else (item,)
         if not isinstance(item, str):
             raise TypeError(wrong_item("Drop", item))
@@ -108,6 +105,14 @@ class Tap(Stage[str, str]):
     if TYPE_CHECKING:
 
         def __init__(self, fn: Callable[[Item], object]) -> None: ...
+
+    @property
+    def reads(self) -> str:
+        return "anything"
+
+    @property
+    def gives(self) -> str:
+        return "anything"
 
     def machine(self, context: Context | None = None) -> Machine:
         return _Tap(self.fn)

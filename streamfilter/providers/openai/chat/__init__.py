@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from streamfilter.context import AfterStop, Context
-from streamfilter.items import End, Event, Item, Usage
+from streamfilter.items import End, Event, Item, Key, Usage
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, as_stage, stage
 from streamfilter.providers.openai.chat.reading import Decoding, Origin, Reader
@@ -41,8 +41,12 @@ class Decode(Stage[Any, Item]):
         Finish(scope=(0, 0), boundary=False, reason='stop')
     """
 
+    @property
+    def reads(self) -> str:
+        return "chunks"
+
     def machine(self, context: Context | None = None) -> Machine:
-        return Decoding("openai.chat.Decode")
+        return Decoding("openai.chat.Decode", set() if context is None else context.seen)
 
 
 @stage
@@ -66,6 +70,10 @@ class Encode(Stage[Any, Any]):
     if TYPE_CHECKING:
 
         def __init__(self, model: str = ..., as_bytes: bool = ...) -> None: ...
+
+    @property
+    def gives(self) -> str:
+        return "chunks"
 
     def machine(self, context: Context | None = None) -> Machine:
         return _Encoding(Writer(as_bytes=self.as_bytes, head=new_head(self.model)))
@@ -113,12 +121,24 @@ class Wrap(Stage[Any, Any]):
         ) -> SyncStream[Chunk]: ...
 
     def compile(self) -> None:
-        object.__setattr__(self, "pipeline", as_stage(self.pipeline))
-        self.pipeline.machine()  # refuses a pipeline that must wait
+        inner = as_stage(self.pipeline)
+        if "chunks" in (inner.reads, inner.gives):
+            raise TypeError(f"wrap is for a pipeline of text stages: {inner!r} reads {inner.reads} and gives {inner.gives}")
+        inner.machine()  # refuses a pipeline that must wait
+        object.__setattr__(self, "pipeline", inner)
+
+    @property
+    def reads(self) -> str:
+        return "chunks"
+
+    @property
+    def gives(self) -> str:
+        return "chunks"
 
     def machine(self, context: Context | None = None) -> Machine:
-        drains = context is not None and context.after_stop == "drain"
-        return _Wrapping(self.pipeline.machine(context), drains=drains, identity=not self.pipeline.stages)
+        given = context or Context()
+        inner = self.pipeline.machine(given)
+        return _Wrapping(inner, seen=given.seen, drains=given.after_stop == "drain", identity=not self.pipeline.stages)
 
     def explanation(self) -> str:
         return f"the text of chat completion chunks, through\n{self.pipeline.explain()}"
@@ -147,10 +167,10 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
 
 
 class _Wrapping(Machine):
-    def __init__(self, inner: Machine, *, drains: bool, identity: bool) -> None:
+    def __init__(self, inner: Machine, *, seen: set[Key], drains: bool, identity: bool) -> None:
         self._inner = inner
         self._drains = drains
-        self._reader = Reader("openai.chat.wrap")
+        self._reader = Reader("openai.chat.wrap", seen)
         self._writer = Writer(identity=identity)
 
     def feed(self, item: Any) -> Sequence[Any]:

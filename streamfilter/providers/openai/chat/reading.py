@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from streamfilter.errors import MalformedInput
-from streamfilter.items import Channel, End, Failure, Finish, Item, Raw, Scope, TextDelta, ToolCall, Usage
+from streamfilter.items import Channel, End, Failure, Finish, Item, Key, Raw, Scope, TextDelta, ToolCall, Usage
 from streamfilter.machine import Machine
 from streamfilter.providers import sse
 from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, misquotes, texts
@@ -121,8 +121,9 @@ class _Calls:
 class Reader:
     """One stream of chunks, read: SDK objects, dicts, or the bytes of an event stream."""
 
-    def __init__(self, stage: str) -> None:
+    def __init__(self, stage: str, seen: set[Key]) -> None:
         self._stage = stage
+        self._seen = seen  # the choices of this stream so far, for the stages that stop one
         self._sse: sse.Decoder | None = None
         self._last: Channel | None = None  # the channel of the last text: chunks without a choice stand behind it
         self._calls: dict[int, _Calls] = {}
@@ -196,6 +197,7 @@ class Reader:
         index = get(choice, "index")
         parts = Parts(index if isinstance(index, int) else position)
         origin.parts.append(parts)
+        self._seen.add((RESPONSE, parts.index))
         before = len(origin.items)
         scope = Channel("answer", (RESPONSE, parts.index, "content"))
         for kind, name, path, text in texts(delta):
@@ -276,8 +278,8 @@ def _parsed(frame: sse.Frame) -> Any:
 class Decoding(Machine):
     """The machine of `Decode`: chunks in, items out."""
 
-    def __init__(self, stage: str) -> None:
-        self._reader = Reader(stage)
+    def __init__(self, stage: str, seen: set[Key]) -> None:
+        self._reader = Reader(stage, seen)
 
     def feed(self, item: Any) -> Sequence[Item]:
         return self._items(self._reader.read(item))

@@ -53,6 +53,7 @@ class Writer:
         self._finished: set[int] = set()
         self._edited: set[int] = set()  # the choices whose reasoning was changed: signatures over it are void
         self._done = False
+        self._dangling = False  # the last frame was sent as it came, without an empty line at its end
         self._failed = False
 
     def note(self, origin: Origin) -> None:
@@ -86,7 +87,7 @@ class Writer:
         """What ends the stream after all else, if it has not come from the source."""
         if self.as_bytes and not self._done and not self._failed:
             self._done = True
-            return [DONE]
+            return [self._separated(DONE)]
         return []
 
     def _mark(self, item: Item) -> None:
@@ -110,7 +111,11 @@ class Writer:
         untouched = len(group) == len(origin.items) and all(map(_same, group, origin.items))
         if untouched and (self._identity or self._may_leave_whole(origin)):
             self._sent.update(parts.index for parts in origin.parts)
-            return [origin.frame.raw if self.as_bytes and origin.frame is not None else origin.chunk]
+            if not self.as_bytes or origin.frame is None:
+                return [origin.chunk]
+            sent = self._separated(origin.frame.raw)
+            self._dangling = not origin.frame.complete
+            return [sent]
         if origin.chunk is None:
             return []
         present = {id(item) for item in group}
@@ -268,7 +273,12 @@ class Writer:
         data = json.dumps(plain(chunk), ensure_ascii=False, separators=(",", ":"))
         if _LONE_SURROGATE.search(data):  # half of a character that a service has cut in two: only escaped can it be sent on
             data = json.dumps(plain(chunk), separators=(",", ":"))
-        return sse.encode(data, event=frame.event if frame else "", id=frame.id if frame else None)
+        return self._separated(sse.encode(data, event=frame.event if frame else "", id=frame.id if frame else None))
+
+    def _separated(self, raw: bytes) -> bytes:
+        """A frame, behind an empty line if what was sent before it has none of its own."""
+        dangling, self._dangling = self._dangling, False
+        return b"\n\n" + raw if dangling else raw
 
 
 def new_head(model: str) -> dict[str, Any]:
