@@ -206,7 +206,11 @@ class Stage(Declared, Generic[In, Out]):
     def __or__(self, other: Any) -> Pipeline[Any, Any]:
         return Pipeline(*self.stages, *as_stage(other).stages)
 
-    def __ror__(self, other: Callable[[AsyncIterator[Any]], AsyncIterator[In]]) -> Pipeline[Any, Out]:
+    @overload
+    def __ror__(self: Stage[str, str], other: Callable[[AsyncIterator[Next]], AsyncIterator[S]]) -> Pipeline[Next, S]: ...
+    @overload
+    def __ror__(self, other: Callable[[AsyncIterator[Next]], AsyncIterator[In]]) -> Pipeline[Next, Out]: ...
+    def __ror__(self, other: Any) -> Pipeline[Any, Any]:
         return Pipeline(*as_stage(other).stages, *self.stages)
 
     def _segments(self) -> list[Segment]:

@@ -107,7 +107,7 @@ def test_help_and_version() -> None:
     assert "email, phone, credit_card, api_key" in shell("run", "--help")[1].decode().replace("\n" + " " * 28, " ")
     assert shell("--version")[0] == 0
     assert "demo" in shell()[1].decode()
-    assert "\n  curl" in shell("run", "--help")[1].decode()
+    assert "\n    curl" in shell("run", "--help")[1].decode()
 
 
 def test_a_reader_that_leaves_and_an_interrupt_are_quiet() -> None:

@@ -1,0 +1,73 @@
+"""User code that must type-check, under mypy strict and pyright. It is not run; wrong uses are marked with the error they must give."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import TYPE_CHECKING, Any, assert_type
+
+import streamfilter as sf
+from streamfilter.detectors import EMAIL
+from streamfilter.providers import openai
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionChunk
+
+SAFE = sf.Redact(EMAIL, r"\d+", to="[{rule}]") | sf.StopAt("\nUser:")
+
+
+@sf.stage
+class Mask(sf.TextStage):
+    """A user's stage with fields."""
+
+    char: str = "x"
+    keep: int = 0
+
+    def start(self, context: sf.Context | None = None) -> sf.TextMachine:
+        return sf.mapping(lambda text: self.char * len(text))
+
+
+async def twice(source: AsyncIterator[str]) -> AsyncIterator[str]:
+    async for item in source:
+        yield item
+        yield item
+
+
+async def items(source: AsyncIterator[sf.Item]) -> AsyncIterator[sf.Item]:
+    async for item in source:
+        yield item
+
+
+async def text(tokens: AsyncIterable[str]) -> None:
+    async with SAFE(tokens, context=sf.Context(tags={"tenant": "acme"}), after_stop="drain") as stream:
+        async for piece in stream:
+            assert_type(piece, str)
+        assert_type(stream.report.counts, dict[str, int])
+    for piece in SAFE.iter(["a"]):
+        assert_type(piece, str)
+    assert_type(SAFE.apply("a"), str)
+    assert_type(await (SAFE | twice).aapply("a"), str)
+
+
+async def events(source: AsyncIterable[sf.TextDelta], mixed: AsyncIterable[sf.Item]) -> None:
+    async for delta in SAFE(source):
+        assert_type(delta, sf.TextDelta)
+    async for item in (items | SAFE)(mixed):
+        assert_type(item, sf.Item)
+
+
+async def chunks(source: AsyncIterable[ChatCompletionChunk], raw: AsyncIterable[bytes], some: AsyncIterable[Any]) -> None:
+    async for chunk in openai.chat.wrap(SAFE)(source):
+        assert_type(chunk.choices[0].delta.content, str | None)
+    async for piece in openai.chat.wrap(SAFE)(raw):
+        assert_type(piece, bytes)
+    async for answer in SAFE(sf.text_of(some)):
+        assert_type(answer, str)
+
+
+def wrong(numbers: AsyncIterable[int]) -> None:
+    SAFE(numbers)  # type: ignore[type-var]
+    Mask(keep="many")  # type: ignore[arg-type]
+    sf.Redact(3)  # type: ignore[arg-type]
+    sf.Redact("a", overflow="keep")  # type: ignore[arg-type]
+    sf.StopAt("a", after="b")  # type: ignore[call-arg]
+    openai.chat.wrap(openai.chat.Decode())  # type: ignore[arg-type]
