@@ -19,6 +19,10 @@ MAX_HOLD = 1000
 """Characters that may be held for one match that is still open. Long enough for anything people redact in prose, a JSON web token
 included; short enough that searching the hold anew for each chunk stays near the cost of one search of ordinary text."""
 
+LONG_HOLD = 64
+"""Characters that are held when a match is so likely to be open still that this is asked before anything is searched. For a word's
+length that costs more than it spares."""
+
 MAX_SWALLOW = 100_000
 """Characters within which the end of an overflowing match is looked for; a private key has some thousands. Beyond, the rest of the
 run counts as the match: some patterns take time in the square of what they have matched."""
@@ -97,6 +101,7 @@ class Scan(TextMachine):
             return
         limit = self.max_hold + 1
         search = self.engine.search
+        here = len(hold) - len(text) > LONG_HOLD
         while self.done is None:
             buf = hold.buf
             pos = hold.pos
@@ -109,7 +114,7 @@ class Scan(TextMachine):
                 buf = buf[left : pos + limit]
                 pos -= left
             try:
-                start, found = search(buf, pos, self._advance)
+                start, found = search(buf, pos, self._advance, here=here)
             except CheckRaisedError as raised:
                 self._refuse(raised, raised.start - pos)
                 return
@@ -117,6 +122,7 @@ class Scan(TextMachine):
                 hold.keep(start - pos)
                 self._advance = False
             if found is not None:
+                here = True
                 self._advance = found.start == found.end
                 self.hit(found, buf)
                 self.early = False

@@ -103,16 +103,20 @@ class TailEngine:
         self._checked = any(rule.check is not None for rule in self.rules)
         self._empties = any(width(rule.tree.root)[0] == 0 for rule in self.rules)
 
-    def search(self, buf: str, pos: int, advance: bool = False) -> tuple[int, Found | None]:
+    def search(self, buf: str, pos: int, advance: bool = False, *, here: bool = False) -> tuple[int, Found | None]:
         """Where, from `pos` on, the first match begins or could still begin; and that match, if it is decided.
 
         With nothing to be found yet, that is the end of the buffer. A match at `pos` may not be empty if `advance`.
+
+        Args:
+            here: whether a match at `pos` is likely, because much is held from there, or a match has just ended there. That is then
+                asked first, which spares a search: it looks for a complete match at every start before it reports a partial one.
         """
         while True:
             if len(self._banks) == 1:
-                start, found = self._search(self._banks[0], buf, pos, advance)
+                start, found = self._search(self._banks[0], buf, pos, advance, here)
             else:
-                results = [self._search(bank, buf, pos, advance) for bank in self._banks]
+                results = [self._search(bank, buf, pos, advance, here) for bank in self._banks]
                 start, found = min(results, key=lambda result: result[0])
             if found is None or not self._checked or self._agrees(found, buf):
                 return start, found
@@ -123,10 +127,15 @@ class TailEngine:
                 return start, None
             pos, advance = start + 1, False
 
-    def _search(self, bank: _Patterns, buf: str, pos: int, advance: bool) -> tuple[int, Found | None]:
+    def _search(self, bank: _Patterns, buf: str, pos: int, advance: bool, here: bool) -> tuple[int, Found | None]:
         pattern = bank.stream_advancing if advance else bank.stream
-        # A search that begins at the very end shows groups of attempts it made before it, if the pattern begins with any character.
-        match = pattern.search(buf, pos, partial=True) if pos < len(buf) else pattern.match(buf, pos, partial=True)
+        if here and pos < len(buf):
+            match = pattern.match(buf, pos, partial=True)
+            if match is None:
+                return self._search(bank, buf, pos + 1, False, False)
+        else:
+            # A search that begins at the very end shows groups of attempts before it, if the pattern begins with any character.
+            match = (pattern.search if pos < len(buf) else pattern.match)(buf, pos, partial=True)
         if match is None:
             return len(buf), None
         start = min(match.start(), len(buf))  # one past the end when every attempt has failed
