@@ -1,9 +1,9 @@
-"""Hypothesis profiles: `ci` is the default, `long` is for nights (`pytest --hypothesis-profile=long`)."""
+"""Hypothesis profiles: `ci` is the default and always the same, `long` is for nights (`pytest --hypothesis-profile=long`)."""
 
 from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("ci", deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("long", settings.get_profile("ci"), max_examples=20_000)
+settings.register_profile("ci", deadline=None, max_examples=200, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", settings.get_profile("ci"), max_examples=20_000, derandomize=False)
 settings.load_profile("ci")
