@@ -75,15 +75,10 @@ class Stage(Declared, Generic[In, Out]):
         'a#b# '
     """
 
-    @property
-    def reads(self) -> str:
-        """What it can be fed: "items" (text and events), "chunks" of a provider, or "anything"."""
-        return "items"
-
-    @property
-    def gives(self) -> str:
-        """What comes out of it: "items", "chunks" or "anything"."""
-        return "items"
+    reads: ClassVar[str] = "items"
+    """What it can be fed: "items" (text and events), "chunks" of a provider, or "anything"."""
+    gives: ClassVar[str] = "items"
+    """What comes out of it: the same words."""
 
     def machine(self, context: Context | None = None) -> Machine:
         """Start: the mutable state of this stage for one stream."""
@@ -283,15 +278,8 @@ class Wait(Stage[Any, Any]):
     def machine(self, context: Context | None = None) -> Machine:
         raise TypeError(f"{self!r} must wait, so it has no machine: use it in a stream, `async for` over stage(source)")
 
-    @property
-    def reads(self) -> str:
-        """Whatever the function reads."""
-        return "anything"
-
-    @property
-    def gives(self) -> str:
-        """Whatever the function gives."""
-        return "anything"
+    reads: ClassVar[str] = "anything"
+    gives: ClassVar[str] = "anything"
 
     def _segments(self) -> list[Segment]:
         return [Segment(repr(self), function=self.fn), Segment(repr(self))]
@@ -327,16 +315,9 @@ class Pipeline(Stage[In, Out]):
                 where = f"{type(after).__name__} reads {after.reads}, and {type(before).__name__} before it gives {before.gives}"
                 raise TypeError(f"a stage in the wrong place: {where}")
         object.__setattr__(self, "parts", flat)
-
-    @property
-    def reads(self) -> str:
-        """What it can be fed."""
-        return next((part.reads for part in self.parts if part.reads != "anything"), "anything")
-
-    @property
-    def gives(self) -> str:
-        """What comes out of it."""
-        return next((part.gives for part in reversed(self.parts) if part.gives != "anything"), "anything")
+        # What passes anything passes what its neighbours do.
+        object.__setattr__(self, "reads", next((part.reads for part in flat if part.reads != "anything"), "anything"))
+        object.__setattr__(self, "gives", next((part.gives for part in reversed(flat) if part.gives != "anything"), "anything"))
 
     @property
     def stages(self) -> tuple[Stage[Any, Any], ...]:

@@ -106,13 +106,8 @@ class Tap(Stage[str, str]):
 
         def __init__(self, fn: Callable[[Item], object]) -> None: ...
 
-    @property
-    def reads(self) -> str:
-        return "anything"
-
-    @property
-    def gives(self) -> str:
-        return "anything"
+    reads: ClassVar[str] = "anything"
+    gives: ClassVar[str] = "anything"
 
     def machine(self, context: Context | None = None) -> Machine:
         return _Tap(self.fn)

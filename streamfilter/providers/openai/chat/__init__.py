@@ -7,7 +7,7 @@ SDK objects, dicts and the raw bytes of an event stream are read alike; no SDK i
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from streamfilter.context import AfterStop, Context
 from streamfilter.items import End, Event, Item, Key, Usage
@@ -41,9 +41,7 @@ class Decode(Stage[Any, Item]):
         Finish(scope=(0, 0), boundary=False, reason='stop')
     """
 
-    @property
-    def reads(self) -> str:
-        return "chunks"
+    reads: ClassVar[str] = "chunks"
 
     def machine(self, context: Context | None = None) -> Machine:
         return Decoding("openai.chat.Decode", set() if context is None else context.seen)
@@ -71,9 +69,7 @@ class Encode(Stage[Any, Any]):
 
         def __init__(self, model: str = ..., as_bytes: bool = ...) -> None: ...
 
-    @property
-    def gives(self) -> str:
-        return "chunks"
+    gives: ClassVar[str] = "chunks"
 
     def machine(self, context: Context | None = None) -> Machine:
         return _Encoding(Writer(as_bytes=self.as_bytes, head=new_head(self.model)))
@@ -127,13 +123,8 @@ class Wrap(Stage[Any, Any]):
         inner.machine()  # refuses a pipeline that must wait
         object.__setattr__(self, "pipeline", inner)
 
-    @property
-    def reads(self) -> str:
-        return "chunks"
-
-    @property
-    def gives(self) -> str:
-        return "chunks"
+    reads: ClassVar[str] = "chunks"
+    gives: ClassVar[str] = "chunks"
 
     def machine(self, context: Context | None = None) -> Machine:
         given = context or Context()
