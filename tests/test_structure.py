@@ -1,19 +1,15 @@
-"""The house: floors, public names, documentation of every public name, and the examples of the detectors."""
+"""The house: floors, public names, documentation of every public name."""
 
 from __future__ import annotations
 
 import ast
 import inspect
-import random
-import string
 import sys
 from pathlib import Path
 
 import pytest
 
 import streamfilter as sf
-from streamfilter import detectors
-from streamfilter.testing import cut
 
 PACKAGE = Path(sf.__file__).parent
 
@@ -26,6 +22,7 @@ FLOORS: dict[str, int] = {
     "lift": 1,
     "machine": 1,
     "matching": 1,
+    "vault": 1,
     "stream": 2,
     "pipeline": 2,
     "text": 3,
@@ -101,56 +98,3 @@ def test_importing_the_library_imports_neither_asyncio_nor_extras() -> None:
 
     code = "import sys, streamfilter, streamfilter.detectors; print([m for m in ('asyncio', 'trio', 'click', 'rich', 'hypothesis', 'openai') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
-
-
-# ------------------------------------------------------------------ detectors
-
-EXAMPLES: dict[str, tuple[list[str], list[str]]] = {
-    "email": (
-        ["joe@example.com", "a.b+c%d@sub-domain.example.co.uk", "ünï@exämple.de", "x@a.b.museum", "J_D-1@x1.io", "m@xn--bcher-kva.xn--p1ai"],
-        ["joe@", "@example.com", "joe@example", "joe@-example.com", "a @ b.com", "joe@example.c", "12 @ 3.5"],
-    ),
-    "phone": (
-        ["+1 (555) 010-2030", "+442079460958", "+49 30 901820", "555-010-2030", "(555) 010-2030", "+1-555-010-2030"],
-        ["2024-11-02", "3.5", "12345678", "1.234.567", "+1", "1-2-3", "192.168.10.20"],
-    ),
-    "credit_card": (
-        ["4111 1111 1111 1111", "4111111111111111", "5500-0000-0000-0004", "340000000000009", "6011000000000004", "3400 000000 00009", "2221000000000009", "3056 930902 5904"],
-        ["4111 1111 1111 1112", "1234567812345670", "41111111111111111111111", "4111  1111 1111 1111"],
-    ),
-    "api_key": (
-        ["sk-proj-abcdEFGH1234ijkl5678", "sk-ant-api03-AbC_dEf-123456789012345678", "sk-ant-api03-abcdefghijklmnop_qr-st", "AKIAIOSFODNN7EXAMPLE", "ghp_" + "a1B2" * 9, "xoxb-1234567890-abc", "hf_" + "a" * 34, "sk_live_" + "a1" * 12, "AIza" + "x" * 35],
-        ["sk-short", "desk-top-something-very-long-indeed", "AKIA123", "ghp_tooshort", "task-force"],
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", detectors.NAMES)
-def test_detectors_find_their_examples_and_leave_the_others(name: str) -> None:
-    """Alone, in a sentence, and cut anywhere."""
-    rule = detectors.by_name(name)
-    assert rule.name == name
-    positive, negative = EXAMPLES[name]
-    stage = sf.Redact(rule, to="#")
-    for text in positive:
-        assert stage.apply(text) == "#", text
-        sentence = f"see ({text}), then"
-        assert stage.apply(sentence) == "see (#), then"
-        assert "".join(stage.iter(list(sentence))) == "see (#), then"
-        for place in range(1, len(sentence)):
-            assert "".join(stage.iter(cut(sentence, place))) == "see (#), then"
-    for text in negative:
-        assert stage.apply(f"a {text} b") == f"a {text} b"
-
-
-def test_a_card_is_found_before_other_digits() -> None:
-    """An expiry date or a check number behind it does not hide it; keys of every shape are found."""
-    card = "4111 1111 1111 1111"
-    for rest in (" 12/27", " 2026", " 123", ", 12"):
-        assert sf.Redact(detectors.CREDIT_CARD, to="#").apply(f"card {card}{rest}") == f"card #{rest}"
-    rng = random.Random(1)
-    letters = string.ascii_letters + string.digits + "_-"
-    for size, prefix in ((95, "sk-ant-api03-"), (156, "sk-proj-"), (48, "sk-proj-"), (48, "sk-")):
-        for _ in range(200):
-            key = prefix + "".join(rng.choice(letters) for _ in range(size))
-            assert sf.Redact(detectors.API_KEY, to="#").apply(f"key {key} ") == "key # "

@@ -2,90 +2,163 @@
 
 Each rule says what it finds, where its form comes from, and what it mistakes. They are made for guards: between missing a secret
 and redacting something harmless that looks like one, they choose the latter, unless that would touch ordinary prose.
+
+A family of rules is loaded when one of it is asked for: who redacts e-mail addresses does not wait for bank accounts, and needs no
+libraries for crypto-currencies.
 """
 
 from __future__ import annotations
 
 import difflib
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
 from streamfilter.matching import Rule
 
-__all__ = ["API_KEY", "CREDIT_CARD", "EMAIL", "NAMES", "PHONE", "by_name", "luhn"]
+if TYPE_CHECKING:
+    from streamfilter.detectors.checks import entropy, luhn, mod97
+    from streamfilter.detectors.credentials import AWS_SECRET_KEY, AZURE_SECRET, HIGH_ENTROPY, JWT, PASSWORD, PRIVATE_KEY
+    from streamfilter.detectors.crypto import BITCOIN as BITCOIN
+    from streamfilter.detectors.crypto import ETHEREUM as ETHEREUM
+    from streamfilter.detectors.gitleaks import from_gitleaks
+    from streamfilter.detectors.keys import (
+        ANTHROPIC_KEY,
+        API_KEY,
+        AWS_ACCESS_KEY,
+        GITHUB_TOKEN,
+        GITLAB_TOKEN,
+        GOOGLE_API_KEY,
+        HUGGINGFACE_TOKEN,
+        OPENAI_KEY,
+        SLACK_TOKEN,
+        STRIPE_KEY,
+    )
+    from streamfilter.detectors.money import CREDIT_CARD, IBAN
+    from streamfilter.detectors.network import IPV4, IPV6, MAC, URL
+    from streamfilter.detectors.people import EMAIL, PHONE, UK_NINO, US_SSN
+    from streamfilter.detectors.phones import phone_number as phone_number
 
-EMAIL = Rule(
-    "email",
-    r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:xn--[a-zA-Z0-9-]{2,59}|[^\W\d_]{2,63})(?![\w-])",
-)
-"""An e-mail address: the dot-atom form of RFC 5321, section 4.1.2, without its rarer punctuation, and with letters of every script
-(RFC 6531). Quoted local parts and address literals (`joe@[10.0.0.1]`) are not found. Not a false positive: anything of that form is
-taken for an address, whether it exists or not."""
+    PII: tuple[Rule, ...]
+    SECRETS: tuple[Rule, ...]
 
-PHONE = Rule(
-    "phone",
-    r"(?<![\w+.-])(?:\+[1-9](?:[ .\-/()]{0,2}\d){6,14}|(?:\(\d{3}\)|\d{3})[ .-]?\d{3}[.-]\d{4})(?![\w-])",
-)
-"""A telephone number: international with its plus sign (7 to 15 digits, ITU-T E.164), grouped in any usual way; or North American
-with area code and a separator before the last four digits. National numbers of other countries are not found: without a prefix
-they cannot be told from other numbers."""
+__all__ = [
+    "ANTHROPIC_KEY",
+    "API_KEY",
+    "AWS_ACCESS_KEY",
+    "AWS_SECRET_KEY",
+    "AZURE_SECRET",
+    "CREDIT_CARD",
+    "EMAIL",
+    "GITHUB_TOKEN",
+    "GITLAB_TOKEN",
+    "GOOGLE_API_KEY",
+    "HIGH_ENTROPY",
+    "HUGGINGFACE_TOKEN",
+    "IBAN",
+    "IPV4",
+    "IPV6",
+    "JWT",
+    "MAC",
+    "NAMES",
+    "OPENAI_KEY",
+    "PASSWORD",
+    "PHONE",
+    "PII",
+    "PRIVATE_KEY",
+    "SECRETS",
+    "SLACK_TOKEN",
+    "STRIPE_KEY",
+    "UK_NINO",
+    "URL",
+    "US_SSN",
+    "by_name",
+    "entropy",
+    "from_gitleaks",
+    "luhn",
+    "mod97",
+    "named",
+]
+
+_FAMILIES = {
+    "people": "EMAIL PHONE US_SSN UK_NINO",
+    "money": "CREDIT_CARD IBAN",
+    "network": "IPV4 IPV6 MAC URL",
+    "keys": """API_KEY OPENAI_KEY ANTHROPIC_KEY AWS_ACCESS_KEY GOOGLE_API_KEY GITHUB_TOKEN GITLAB_TOKEN SLACK_TOKEN STRIPE_KEY
+        HUGGINGFACE_TOKEN""",
+    "credentials": "JWT PRIVATE_KEY AWS_SECRET_KEY AZURE_SECRET PASSWORD HIGH_ENTROPY",
+    "crypto": "BITCOIN ETHEREUM",
+}
+_FUNCTIONS = {"entropy": "checks", "luhn": "checks", "mod97": "checks", "from_gitleaks": "gitleaks", "phone_number": "phones"}
+_PLACES = {name: family for family, names in _FAMILIES.items() for name in names.split()} | _FUNCTIONS
+
+_TUPLES = {
+    "PII": "EMAIL IBAN CREDIT_CARD US_SSN UK_NINO PHONE MAC IPV6 IPV4",
+    "SECRETS": "PRIVATE_KEY JWT API_KEY AWS_SECRET_KEY AZURE_SECRET PASSWORD HIGH_ENTROPY",
+}
+"""Specific before general: where two match at one place, the first wins. No web addresses: most are public pages. No addresses of
+crypto-currencies: they need libraries, and what a tuple finds must not depend on what is installed. One rule for the keys of all
+services, so that a key is reported once and under a name that stays when its service changes its form."""
+
+_FIRST = ("email", "phone", "credit_card", "api_key")
+NAMES = (*_FIRST, *(name for names in _FAMILIES.values() for name in names.lower().split() if name not in _FIRST))
+"""The names of all rules, for files and the command line; what is asked for most stands first."""
 
 
-def luhn(text: str) -> bool:
-    """Whether the digits of a text have a valid check digit (ISO/IEC 7812-1, annex B).
+def __getattr__(name: str) -> Any:
+    if name in _TUPLES:
+        value: object = tuple(__getattr__(each) for each in _TUPLES[name].split())
+    elif name in _PLACES:
+        value = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
-    Example:
-        >>> luhn("4111 1111 1111 1111"), luhn("4111 1111 1111 1112")
-        (True, False)
-    """
-    digits = [int(character) for character in text if character.isdecimal()]
-    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
-    return bool(digits) and (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
-
-CREDIT_CARD = Rule(
-    "credit_card",
-    r"(?<![\w.-])(?:[2-6][0-9]{3}(?:[ -][0-9]{4}){3}|3[0-9]{3}[ -][0-9]{6}[ -][0-9]{4,5}|[2-6][0-9]{12,18})(?!\w)",
-    check=luhn,
-)
-"""A payment card number: 13 to 19 digits in one piece, four groups of four, or 4-6-5 and 4-6-4 as on cards of 15 and 14 digits
-(ISO/IEC 7812-1, issuers 2 to 6), with a valid check digit. Digits may follow behind a blank: an expiry date, a check number. One in
-ten other numbers of that form passes the check."""
-
-API_KEY = Rule(
-    "api_key",
-    r"(?<![A-Za-z0-9])(?:"
-    r"sk-(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}"
-    r"|(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"
-    r"|AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"
-    r"|gh[pousr]_[A-Za-z0-9]{36,}"
-    r"|github_pat_[A-Za-z0-9_]{22,}"
-    r"|xox[abeoprs]-[A-Za-z0-9-]{10,}"
-    r"|(?:sk|rk)_(?:live|test)_[A-Za-z0-9]{16,}"
-    r"|hf_[A-Za-z0-9]{30,}"
-    r")",
-)
-"""A key of a well-known service, by its prefix: OpenAI and Anthropic (`sk-`), AWS, Google, GitHub, Slack, Stripe, Hugging Face.
-Source: the services' own documentation of their key formats. Keys without a prefix are not found."""
-
-_RULES = {rule.name: rule for rule in (EMAIL, PHONE, CREDIT_CARD, API_KEY)}
-
-NAMES = tuple(_RULES)
-"""The names of all rules, for files and the command line."""
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_PLACES})
 
 
 def by_name(name: str) -> Rule:
     """The rule of this name, for files and the command line.
 
     Raises:
-        ValueError: there is none; the message names the one that comes closest.
+        ValueError: there is none, and the message names the one that comes closest; or the libraries that it needs are missing.
 
     Example:
         >>> by_name("emial")
         Traceback (most recent call last):
         ...
-        ValueError: unknown rule 'emial': did you mean 'email'? There are email, phone, credit_card, api_key
+        ValueError: unknown rule 'emial': did you mean 'email'? There are email, phone, credit_card, api_key, ...
     """
-    if name in _RULES:
-        return _RULES[name]
-    close = difflib.get_close_matches(name, NAMES, 1)
+    if name in NAMES:
+        try:
+            return cast("Rule", __getattr__(name.upper()))
+        except ImportError as missing:
+            raise ValueError(f"rule {name!r} cannot be used: {missing}") from missing
+    raise ValueError(_unknown(name, NAMES))
+
+
+def named(name: str) -> tuple[Rule, ...]:
+    """The rules that a name stands for, in files: those of the tuple, for "PII" and "SECRETS", or the one rule.
+
+    Raises:
+        ValueError: as of `by_name`.
+
+    Example:
+        >>> [rule.name for rule in named("SECRETS")]
+        ['private_key', 'jwt', 'api_key', 'aws_secret_key', 'azure_secret', 'password', 'high_entropy']
+        >>> [rule.name for rule in named("email")]
+        ['email']
+    """
+    if name in _TUPLES:
+        return cast("tuple[Rule, ...]", __getattr__(name))
+    if name not in NAMES:
+        raise ValueError(_unknown(name, (*_TUPLES, *NAMES)))
+    return (by_name(name),)
+
+
+def _unknown(name: str, names: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, names, 1)
     hint = f"did you mean {close[0]!r}? There are" if close else "there are"
-    raise ValueError(f"unknown rule {name!r}: {hint} {', '.join(NAMES)}")
+    return f"unknown rule {name!r}: {hint} {', '.join(names)}"
