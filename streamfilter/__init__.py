@@ -25,10 +25,11 @@ from streamfilter.items import (
     Usage,
 )
 from streamfilter.machine import Machine, TextMachine, mapping
-from streamfilter.matching import Match, Rule
+from streamfilter.matching import Match, Rule, Terms
 from streamfilter.pipeline import Pipeline, Stage, TextStage, stage
 from streamfilter.stream import Stream, SyncStream
-from streamfilter.text import Block, Drop, MapText, Redact, Replace, StopAt, Tap
+from streamfilter.text import Block, Drop, Hash, MapText, Mask, Placeholder, Redact, Replace, Restore, StopAt, Tap
+from streamfilter.vault import Vault
 
 if TYPE_CHECKING:
     from streamfilter import testing as testing
@@ -45,18 +46,22 @@ __all__ = [
     "Failure",
     "Finding",
     "Finish",
+    "Hash",
     "Item",
     "LimitExceeded",
     "Machine",
     "MalformedInput",
     "MapText",
+    "Mask",
     "Match",
     "Pipeline",
+    "Placeholder",
     "ProviderError",
     "Raw",
     "Redact",
     "Replace",
     "Report",
+    "Restore",
     "Rule",
     "Stage",
     "StopAt",
@@ -64,11 +69,13 @@ __all__ = [
     "StreamFilterError",
     "SyncStream",
     "Tap",
+    "Terms",
     "TextDelta",
     "TextMachine",
     "TextStage",
     "ToolCall",
     "Usage",
+    "Vault",
     "mapping",
     "stage",
     "text_of",

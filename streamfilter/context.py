@@ -1,6 +1,7 @@
 """What one stream is started with, and what its stages found.
 
-A `Context` is the caller's and may serve many streams; a `Report` belongs to one. Neither ever holds text that was redacted.
+A `Context` is the caller's and may serve many streams; a `Report` belongs to one. Neither ever holds text that was redacted: a
+vault does, which the caller puts into the context, and which shows nothing of it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from streamfilter.items import Channel, Key
+from streamfilter.vault import Vault
 
 MAX_FINDINGS = 10_000
 """Findings that a report keeps one by one; beyond it they are only counted, so that a report on an endless stream stays bounded."""
@@ -27,7 +29,7 @@ class Finding:
 
     Attributes:
         rule: the name of the rule.
-        action: `"redact"`, `"replace"`, `"block"` or `"stop"`; `"release"` for a match given up because of `overflow="release"`.
+        action: `"redact"`, `"restore"`, `"block"` or `"stop"`.
         channel: where.
         start: its first character, counted in the channel's text as it reached the stage.
         end: the character after its last; None if the stream ended, or the limit was reached, before that was known.
@@ -48,7 +50,8 @@ class Report:
 
     Attributes:
         counts: findings per rule.
-        findings: the first `MAX_FINDINGS` of them, in the order in which they were decided.
+        findings: the first `MAX_FINDINGS` of them, in the order in which they were decided. A match whose replacement had begun to
+            leave when the stream was cut off comes last, with `end=None`.
 
     Example:
         >>> import streamfilter as sf
@@ -67,32 +70,60 @@ class Context:
 
     Args:
         tags: whatever names the stream for those who watch it; they are on every `Finding`.
-        observe: called with each `Finding` as it happens. What an observer raises ends the stream.
+        observe: called with each `Finding` as it happens, once. What an observer raises ends the stream.
+        vault: what `Redact(..., to=Placeholder())` remembers, and `Restore()` restores from. One caller's, over all his streams.
 
     Attributes:
         report: of one stream.
         after_stop: of one stream.
+        is_started: whether it is of one stream: what it lacks then, no caller will add.
         seen: the choices that have come so far, whichever stage of one stream saw them: a stage that stops one must know of those
             whose text is still held before it.
     """
 
     tags: Mapping[str, object] = field(default_factory=dict)
     observe: Sequence[Callable[[Finding], object]] = ()
+    vault: Vault | None = None
     report: Report = field(default_factory=Report, init=False, compare=False)
     after_stop: AfterStop = field(default="close", init=False, compare=False)
+    is_started: bool = field(default=False, init=False, compare=False, repr=False)
     seen: set[Key] = field(default_factory=set, init=False, compare=False, repr=False)
+    _open: list[Finding] = field(default_factory=list, init=False, compare=False, repr=False)  # begun, and not found yet
 
     def started(self, after_stop: AfterStop) -> Context:
         """The same context with an empty report: what one stream gets."""
         started = dataclasses.replace(self)
         object.__setattr__(started, "after_stop", after_stop)
+        object.__setattr__(started, "is_started", True)
         return started
 
-    def found(self, rule: str, action: str, channel: Channel, start: int, end: int | None) -> None:
-        """Report a finding. Offsets count the characters of the channel's text as it reached the stage."""
-        finding = Finding(rule, action, channel, start, end, self.tags)
+    def found(self, rule: str, action: str, channel: Channel, start: int, end: int | None, begun: Finding | None = None) -> None:
+        """Report a finding. Offsets count the characters of the channel's text as it reached the stage.
+
+        Args:
+            begun: what `begun` gave for it.
+        """
+        if begun is not None:
+            self._open.remove(begun)
+        self._report(Finding(rule, action, channel, start, end, self.tags))
+
+    def begun(self, rule: str, action: str, channel: Channel, start: int) -> Finding:
+        """Take note of a finding whose end is open, though what stands in for it has begun to leave.
+
+        It is reported when it is `found`; if the stream is cut off before, then.
+        """
+        finding = Finding(rule, action, channel, start, None, self.tags)
+        self._open.append(finding)
+        return finding
+
+    def ended(self) -> None:
+        """The stream is over, however: report what was begun and never found."""
+        while self._open:
+            self._report(self._open.pop(0))
+
+    def _report(self, finding: Finding) -> None:
         report = self.report
-        report.counts[rule] = report.counts.get(rule, 0) + 1
+        report.counts[finding.rule] = report.counts.get(finding.rule, 0) + 1
         if len(report.findings) < MAX_FINDINGS:
             report.findings.append(finding)
         for observer in self.observe:

@@ -47,13 +47,13 @@ class LimitExceeded(StreamFilterError):
         LimitExceeded('max_hold of 1000 exceeded: rule redacted at character 17 of the answer')
     """
 
-    def __init__(self, limit: str, value: int, where: str) -> None:
+    def __init__(self, limit: str, value: float, where: str) -> None:
         super().__init__(f"{limit} of {value} exceeded: {where}")
         self.limit = limit
         self.value = value
         self.where = where
 
-    def __reduce__(self) -> tuple[type[LimitExceeded], tuple[str, int, str]]:
+    def __reduce__(self) -> tuple[type[LimitExceeded], tuple[str, float, str]]:
         return type(self), (self.limit, self.value, self.where)
 
 

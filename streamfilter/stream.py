@@ -71,7 +71,7 @@ class Stream(Generic[T_co]):
         self._source = source
         self._name = name
         self._below = below  # closed after the source: what stands beneath async generator functions
-        self._after_stop = context.after_stop
+        self._context = context
         self._inner = inner  # beneath an async generator function: its errors are raised by the stream on top
         self._outcome = outcome
         self._iterator: AsyncIterator[Any] | None = None
@@ -138,8 +138,10 @@ class Stream(Generic[T_co]):
         self._stop_reading()
         self._settled = True
         self._ready = ()
-        self._let_go()
-        await self._close()
+        try:
+            self._let_go()
+        finally:
+            await self._close()
 
     async def __aenter__(self) -> Stream[T_co]:
         return self
@@ -178,6 +180,8 @@ class Stream(Generic[T_co]):
         """Drop the machine, and with it the text it holds."""
         self._machine = Machine()
         self._feed = self._machine.feed
+        if not self._inner:  # those beneath have ended before this one
+            self._context.ended()
 
     def _give(self, items: Sequence[T_co]) -> None:
         self._ready = items
@@ -190,7 +194,7 @@ class Stream(Generic[T_co]):
         if end.error is not None:
             self._refused = True
             self._error = end.error
-        if self._after_stop == "drain":
+        if self._context.after_stop == "drain":
             self._drain()
         else:
             self._stop_reading()

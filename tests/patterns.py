@@ -69,6 +69,9 @@ CASES: dict[str, list[str]] = {
     "(?<=^|,)a": ["a,a ba"],
     "a(?=b(?!c))": ["ab", "abc", "abd"],
     r"(?<=\d{3})x": ["123x12x"],
+    # lookbehinds with repeats, which `regex` takes for open everywhere
+    r"(?<=key[*]{0,3}:)([a-z])\1{3}=": ["x**:the text", "key**:aaaa= key:bbbb=", "key*:cc"],
+    r"(?<=k[*]?:)(?>a+)b": ["k*:aab :aab k:ab"],
     # references, atomic, possessive, conditional
     r"(a|b)\1": ["aabbab", "a"],
     r"(?P<q>['\"]).*?(?P=q)": ['\'a"b\' "c"', "'open"],

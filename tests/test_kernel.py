@@ -179,7 +179,7 @@ def test_guards_apply_to_every_text_channel_and_shapers_to_the_answer() -> None:
     assert touched(sf.Replace("ab", "#")) == ["answer"]
     assert touched(sf.Replace("ab", "#").on("tool_arguments", "own")) == ["tool_arguments", "own"]
     assert touched((sf.Replace("ab", "b") | sf.Replace("b", "#") | sf.Tap(id)).on("refusal")) == ["refusal"]
-    assert sf.Redact("ab").on("answer").explain().endswith("overflow='redact'")
+    assert sf.Redact("ab").on("answer").explain().endswith("overflow='redact'; automaton: one step for each character")
 
 
 def test_offsets_in_the_report_count_over_runs() -> None:

@@ -299,16 +299,30 @@ def test_an_overflow_can_release_or_raise() -> None:
         assert "bbb" not in str(caught.value)
 
 
-def test_what_is_too_long_to_look_through_is_swallowed_to_the_end() -> None:
-    """An endless match is bounded in memory, and never shows."""
-    from streamfilter.matching import scan
+@pytest.mark.parametrize("pattern", ["<(?:[^>]*>)?", "<(?:[^>]*+>)?"])
+def test_what_is_too_long_to_look_through_is_swallowed_to_the_end(pattern: str) -> None:
+    """Where text must be kept to tell where a match ends, an endless one is bounded in memory, and never shows."""
+    from streamfilter.matching import automaton, tail
 
-    stage = sf.Redact("<[^>]*>", to="#", max_hold=10)
+    stage = sf.Redact(pattern, to="#", max_hold=10)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan, "MAX_SWALLOW", 100)
+        patch.setattr(automaton, "MAX_SWALLOW", 100)
+        patch.setattr(tail, "MAX_SWALLOW", 100)
         for size in (1, 30, 1000):
             text = "a<" + "b" * 300 + "> c"
             assert "".join(stage.iter([text[at : at + size] for at in range(0, len(text), size)])) == "a#"
+            text = "a<" + "b" * 60 + "> c"
+            assert "".join(stage.iter([text[at : at + size] for at in range(0, len(text), size)])) == "a# c"
+
+
+def test_an_endless_match_is_not_kept() -> None:
+    """Where nothing of it can leave any more, it is followed to its end, however far, and is not in memory."""
+    stage = sf.Redact("<[^>]*>", "x", to="#")
+    machine = stage.machine()
+    out = [item for _ in range(500) for item in machine.feed("<" + "b" * 999)]
+    assert out == ["#"]
+    assert machine.held == 0
+    assert [*machine.feed("> x")] == [" ", "#"]
 
 
 # ------------------------------------------------------------------ values

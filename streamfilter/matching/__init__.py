@@ -1,15 +1,20 @@
 """Rules, and where in a text that is still arriving a match of one can still begin.
 
-`rules` says what rules mean on a whole text; `syntax` parses their patterns to a `tree`; `tail` is the engine; `scan` is the text
+`rules` and `terms` say what rules mean on a whole text; `syntax` parses their patterns to a `tree`. There are two engines behind
+one face (`engine`): the `automaton`, for what is `regular`, and `tail`, for the rest; `selection` chooses. `scan` is the text
 machine that stages build on. Nothing here knows what is done with a match.
 """
 
-from streamfilter.matching.rules import Given, Match, Rule, RuleLike, find_all, replace_all
-from streamfilter.matching.scan import MAX_HOLD, Overflow, Scan, compiled, explain
-from streamfilter.matching.tail import Found, TailEngine
+from streamfilter.matching.engine import Engine, Found
+from streamfilter.matching.rules import Match, Rule, find_all, replace_all
+from streamfilter.matching.scan import MAX_HOLD, Overflow, Scan, explain
+from streamfilter.matching.selection import compiled
+from streamfilter.matching.terms import AnyRule, Given, RuleLike, Terms
 
 __all__ = [
     "MAX_HOLD",
+    "AnyRule",
+    "Engine",
     "Found",
     "Given",
     "Match",
@@ -17,7 +22,7 @@ __all__ = [
     "Rule",
     "RuleLike",
     "Scan",
-    "TailEngine",
+    "Terms",
     "compiled",
     "explain",
     "find_all",

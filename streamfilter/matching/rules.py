@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, Protocol, TypeAlias, cast
 
 import regex
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from streamfilter.declaration import Declared, declared
-from streamfilter.matching.syntax import parse
-from streamfilter.matching.tree import Refused, Tree, lookbehind
+from streamfilter.matching.regular import Expression, NotRegularError, lower
+from streamfilter.matching.tree import Refused, Tree, lookbehind, written_out
 
 MAX_LOOKBEHIND_CHARS = 10_000
 """How far back a rule may look: every stream keeps so much released text readable."""
+
+MAX_EXPRESSION = 20_000
+"""Of these, for an automaton; beyond it `regex`, which counts repeats, does better."""
+
+MAX_WRITTEN_OUT = 200_000
+"""Characters of a pattern with its repeats written out. `(?:(?:a{1000}){1000}){1000}` matches nothing that anybody holds."""
 
 
 @declared
@@ -27,6 +33,8 @@ class Rule(Declared):
         check: asked about each match with its text; a match for which it is not true is no match. A checksum, for example.
         flags: of `regex`.
         lists: the named lists of the pattern (`\L<name>`), as (name, words).
+        timeout: seconds that one search may take if the pattern needs backtracking; beyond it the stream ends with `LimitExceeded`.
+            A regular pattern, which takes a step for each character, needs none.
 
     Raises:
         ValueError: the pattern is invalid, or cannot be streamed exactly; the message says what and where.
@@ -45,8 +53,11 @@ class Rule(Declared):
     check: Callable[[str], object] | None = None
     flags: int = 0
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    timeout: Annotated[float, Field(gt=0)] | None = None
 
     def compile(self) -> None:
+        from streamfilter.matching.syntax import parse
+
         try:  # first, because some of what is refused makes `regex.compile` run out of memory
             tree = parse(self.pattern, self.flags)
             reach = lookbehind(tree.root)
@@ -54,6 +65,10 @@ class Rule(Declared):
             raise ValueError(f"pattern cannot be streamed exactly: {refused}") from None
         except RecursionError:
             raise ValueError("pattern is nested too deeply") from None
+        if (chars := written_out(tree.root)) > MAX_WRITTEN_OUT:
+            raise ValueError(
+                f"pattern has {chars:,} characters with its repeats written out: at most {MAX_WRITTEN_OUT:,} are possible"
+            )
         try:
             compiled = regex.compile(self.pattern, self.flags, **named_lists(self))
         except (regex.error, KeyError) as error:
@@ -78,6 +93,37 @@ class Rule(Declared):
     def compiled(self) -> regex.Pattern[str]:
         """The pattern, as `regex` compiles it."""
         return cast("regex.Pattern[str]", self.__dict__["_compiled"])
+
+    @property
+    def expression(self) -> Expression:
+        """The pattern, for an automaton.
+
+        Raises:
+            NotRegularError: no automaton can match it.
+        """
+        if (chars := written_out(self.tree.root)) > MAX_EXPRESSION:
+            raise NotRegularError(f"it has {chars:,} characters with its repeats written out, more than {MAX_EXPRESSION:,}")
+        return lower(self.tree)
+
+    def match_at(self, text: str, start: int, *, advance: bool = False) -> Match | None:
+        """What the pattern matches at one place, whether the check agrees or not."""
+        found = (advancing(self) if advance else self.compiled).match(text, start)
+        return None if found is None else Match(self, found)
+
+    def as_match(self, buf: str, start: int, end: int, advance: bool, shift: int) -> Match:
+        """A decided match with its groups.
+
+        Args:
+            buf: where it was found.
+            start: where it begins.
+            end: where it ends.
+            advance: whether it was looked for as a match that may not be empty.
+            shift: from positions in the buffer to positions in the text.
+        """
+        found = (advancing(self) if advance else self.compiled).match(buf, start)
+        # A decided match did not depend on the end of the buffer, so the pattern as written finds the same.
+        assert found is not None and found.end() == end, self.name
+        return Match(self, found, shift)
 
 
 def as_rule(given: object) -> object:
@@ -111,8 +157,27 @@ def as_rule(given: object) -> object:
 Given: TypeAlias = "Rule | str | regex.Pattern[str] | re.Pattern[str]"
 """What a stage takes for a rule."""
 
-RuleLike: TypeAlias = Annotated[Rule, BeforeValidator(as_rule)]
-"""A `Rule`, or a pattern (a str, or compiled by `regex` or `re`) that becomes one named "redacted"."""
+
+class Named(Protocol):
+    """What a match says of its rule."""
+
+    @property
+    def name(self) -> str:
+        """Shown in replacements, reports and errors."""
+        ...
+
+
+class RuleKind(Named, Protocol):
+    """What the reference needs to know of a rule."""
+
+    @property
+    def check(self) -> Callable[[str], object] | None:
+        """Asked about each match."""
+        ...
+
+    def match_at(self, text: str, start: int, *, advance: bool = False) -> Match | None:
+        """What matches at one place, whether the check agrees or not."""
+        ...
 
 
 class Match:
@@ -124,7 +189,7 @@ class Match:
 
     __slots__ = ("_inner", "_shift", "rule")
 
-    def __init__(self, rule: Rule, inner: regex.Match[str], shift: int = 0) -> None:
+    def __init__(self, rule: Named, inner: regex.Match[str], shift: int = 0) -> None:
         self.rule = rule
         self._inner = inner
         self._shift = shift  # between the searched buffer and the text
@@ -178,21 +243,20 @@ class Match:
 # ------------------------------------------------------------------ the meaning, on a whole text
 
 
-def match_at(rules: Sequence[Rule], text: str, start: int, *, advance: bool = False) -> Match | None:
+def match_at(rules: Sequence[RuleKind], text: str, start: int, *, advance: bool = False) -> Match | None:
     """The match at one place: of the first rule that matches there and whose check agrees.
 
     Args:
         advance: the match before was empty and ended here, so this one may not be empty.
     """
     for rule in rules:
-        pattern = advancing(rule) if advance else rule.compiled
-        found = pattern.match(text, start)
+        found = rule.match_at(text, start, advance=advance)
         if found is not None and (rule.check is None or rule.check(found.group())):
-            return Match(rule, found)
+            return found
     return None
 
 
-def find_all(rules: Sequence[Rule], text: str) -> Iterator[Match]:
+def find_all(rules: Sequence[RuleKind], text: str) -> Iterator[Match]:
     """All matches in a whole text: the definition of what several rules mean. For one rule without a check, `regex.finditer`.
 
     Example:
@@ -211,7 +275,7 @@ def find_all(rules: Sequence[Rule], text: str) -> Iterator[Match]:
         empty_at = at if found.start() == at else -1
 
 
-def replace_all(rules: Sequence[Rule], text: str, to: Callable[[Match], str], count: int = 0) -> str:
+def replace_all(rules: Sequence[RuleKind], text: str, to: Callable[[Match], str], count: int = 0) -> str:
     r"""A whole text with its matches replaced; for one rule without a check, `regex.sub`.
 
     Example:

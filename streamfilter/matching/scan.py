@@ -6,41 +6,23 @@ It keeps what no match can begin in, hands each decided match to `hit`, and boun
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from streamfilter.errors import LimitExceeded
 from streamfilter.items import End
 from streamfilter.machine import TextMachine, refusal
-from streamfilter.matching.rules import Match, Rule
-from streamfilter.matching.tail import CheckRaisedError, Found, TailEngine
+from streamfilter.matching.engine import CheckRaisedError, Engine, Found, Pursuit
+from streamfilter.matching.rules import Match
+from streamfilter.matching.selection import compiled
+from streamfilter.matching.terms import AnyRule
 
 MAX_HOLD = 1000
 """Characters that may be held for one match that is still open. Long enough for anything people redact in prose, a JSON web token
 included; short enough that searching the hold anew for each chunk stays near the cost of one search of ordinary text."""
 
-LONG_HOLD = 64
-"""Characters that are held when a match is so likely to be open still that this is asked before anything is searched. For a word's
-length that costs more than it spares."""
-
-MAX_SWALLOW = 100_000
-"""Characters within which the end of an overflowing match is looked for; a private key has some thousands. Beyond, the rest of the
-run counts as the match: some patterns take time in the square of what they have matched."""
-
 Overflow: TypeAlias = Literal["redact", "release", "raise"]
 """What happens to a match that is still open when the hold is full. `"redact"`: it counts as a match, up to where it can no longer
 continue. `"release"`: no match begins at its first character. `"raise"`: `LimitExceeded` ends the stream."""
-
-
-@lru_cache(maxsize=256)
-def compiled(rules: tuple[Rule, ...]) -> TailEngine:
-    """The engine for some rules; equal rules share one.
-
-    Example:
-        >>> compiled((Rule("a", "a"),)) is compiled((Rule("a", "a"),))
-        True
-    """
-    return TailEngine(rules)
 
 
 class Scan(TextMachine):
@@ -59,20 +41,21 @@ class Scan(TextMachine):
     early = False
     """Whether the replacement of the match at the beginning of the hold has left already: it is certain, and only its end open."""
 
-    def __init__(self, engine: TailEngine, max_hold: int = MAX_HOLD, overflow: Overflow = "redact") -> None:
+    def __init__(self, engine: Engine, max_hold: int = MAX_HOLD, overflow: Overflow = "redact") -> None:
         self.engine = engine
-        self.context = engine.context
+        self.rules = engine.rules
+        self._search = self.engine.begin()
+        self.context = self.engine.context
         self.max_hold = max_hold
         self.overflow = overflow
         self._has_constants = any(self.constant(rule) for rule in engine.rules)
         self._advance = False  # the match before was empty and ended here
-        self._swallow_until = 0  # of an overflowing match: the size at which to look again whether it is over; 0 if there is none
-        self._swallow_seen = 0  # and the size at which it was seen to be still open
+        self._pursuit: Pursuit | None = None  # of an overflowing match
         self._swallow_rest = False  # it is longer than what can be looked through
 
     # ------------------------------------------------------------------ for stages
 
-    def constant(self, rule: Rule) -> str:
+    def constant(self, rule: AnyRule) -> str:
         """What stands in for any match of a rule, if that is certain before the match is decided; else nothing."""
         return ""
 
@@ -81,7 +64,7 @@ class Scan(TextMachine):
         `early`, its replacement has left, and they are only to be deleted."""
         raise NotImplementedError
 
-    def hit_open(self, rule: Rule) -> None:
+    def hit_open(self, rule: AnyRule) -> None:
         """A match at the beginning of the hold overflows and counts as one: release its replacement as an insertion (unless
         `early`), or set `done`. Its characters are deleted as soon as it is known where they end."""
         raise NotImplementedError
@@ -97,14 +80,14 @@ class Scan(TextMachine):
         if self._swallow_rest:
             hold.replace(len(hold), "")
             return
-        if self._swallow_until and not self._swallow():
+        if self._pursuit is not None and not self._swallow():
             return
         limit = self.max_hold + 1
-        search = self.engine.search
-        here = len(hold) - len(text) > LONG_HOLD
+        search = self._search.search
         while self.done is None:
             buf = hold.buf
             pos = hold.pos
+            base = hold.base
             if self.exhausted:
                 hold.keep(len(buf) - pos)
                 return
@@ -113,8 +96,9 @@ class Scan(TextMachine):
                 left = max(0, pos - self.context)
                 buf = buf[left : pos + limit]
                 pos -= left
+                base += left
             try:
-                start, found = search(buf, pos, self._advance, here=here)
+                start, found = search(buf, base, pos, self._advance)
             except CheckRaisedError as raised:
                 self._refuse(raised, raised.start - pos)
                 return
@@ -122,7 +106,6 @@ class Scan(TextMachine):
                 hold.keep(start - pos)
                 self._advance = False
             if found is not None:
-                here = True
                 self._advance = found.start == found.end
                 self.hit(found, buf)
                 self.early = False
@@ -131,20 +114,20 @@ class Scan(TextMachine):
                 self.early = True
                 hold.replace(0, self.constant(rule))
             if len(buf) - start == limit:
-                if not self._overflow(buf, start):
+                if not self._overflow(buf, base, start):
                     return
             elif not cut:
                 return
 
     def finish(self) -> None:
         hold = self.hold
-        if self._swallow_until:
-            found = self.engine.decide_final(hold.buf, hold.pos, self._advance)
-            self._end_swallow(found, len(hold))
+        if self._pursuit is not None:
+            self._pursuit.finish(hold.buf, hold.base)
+            self._end_swallow(self._pursuit.end)
         while self.done is None:
             buf, pos = hold.buf, hold.pos
             try:
-                found = None if self.exhausted else self.engine.search_final(buf, pos, self._advance)
+                found = None if self.exhausted else self._search.final(buf, hold.base, pos, self._advance)
             except CheckRaisedError as raised:
                 self._refuse(raised, raised.start - pos)
                 return
@@ -161,23 +144,24 @@ class Scan(TextMachine):
         self.hold.keep(clean)
         self.done = refusal(raised.__cause__ or raised)
 
-    def _certain(self, buf: str, start: int) -> Rule | None:
+    def _certain(self, buf: str, start: int) -> AnyRule | None:
         """The rule whose replacement may leave now, though its match may still grow."""
         if not self._has_constants:
             return None
-        rule = self.engine.certain(buf, start, self._advance)
-        return rule if rule is not None and self.constant(rule) else None
+        number = self._search.certain(buf, start, self._advance)
+        return self.rules[number] if number >= 0 and self.constant(self.rules[number]) else None
 
     # ------------------------------------------------------------------ overflow
 
-    def _overflow(self, buf: str, start: int) -> bool:
+    def _overflow(self, buf: str, base: int, start: int) -> bool:
         """The match at the beginning of the hold is still open and the hold is full. Whether to go on searching."""
         hold = self.hold
         if self.overflow == "release" and not self.early:
             hold.keep(1)
             self._advance = False
             return True
-        rule = self.engine.undecided(buf, start, self._advance)
+        pursuit = self.engine.pursue(buf, base, start, self._advance)
+        rule = self.rules[pursuit.rule]
         if self.overflow == "raise":
             where = f"a match of rule {rule.name} at character {hold.offset} of the {hold.channel.kind} was still open"
             self.done = End("error", LimitExceeded("max_hold", self.max_hold, where))
@@ -186,47 +170,29 @@ class Scan(TextMachine):
         self.early = False
         if self.done is not None:
             return False
-        self._swallow_seen = self.max_hold + 1
-        self._swallow_until = self._swallow_seen + 1
+        self._pursuit = pursuit
         return self._swallow()
 
     def _swallow(self) -> bool:
-        """Look whether the overflowing match is over, and if so delete it. Looks are spaced in proportion to its size, which keeps
-        their total cost linear; where it is found to be over is then searched for exactly, so it does not depend on the cuts."""
-        hold = self.hold
-        while (size := self._swallow_until) <= len(hold):
-            if self._is_over(size):
-                low, high = self._swallow_seen, size
-                while high - low > 1:
-                    middle = (low + high) // 2
-                    low, high = (low, middle) if self._is_over(middle) else (middle, high)
-                found = self._decide(high)
-                # With the last of these characters it became certain. If there is no match, that character is none of it.
-                self._end_swallow(found, high - 1)
-                return True
-            if size >= MAX_SWALLOW:
-                self._swallow_rest = True
-                self._end_swallow(None, len(hold))
-                return False
-            self._swallow_seen = size
-            self._swallow_until = min(MAX_SWALLOW, size + max(1, size // 8))
+        """Look whether the overflowing match is over, and delete it as far as it is known. Whether to go on searching."""
+        hold, pursuit = self.hold, self._pursuit
+        assert pursuit is not None
+        if pursuit.over(hold.buf, hold.base):
+            self._end_swallow(pursuit.end)
+            return True
+        hold.replace(pursuit.needs - hold.offset, "")
+        if pursuit.hopeless:
+            self._swallow_rest = True
+            self._end_swallow(hold.offset + len(hold))
         return False
 
-    def _decide(self, size: int) -> Found | None:
-        hold = self.hold
-        return self.engine.decide(hold.buf[: hold.pos + size], hold.pos, self._advance)[1]
-
-    def _is_over(self, size: int) -> bool:
-        hold = self.hold
-        return self.engine.decide(hold.buf[: hold.pos + size], hold.pos, self._advance)[0]
-
-    def _end_swallow(self, found: Found | None, otherwise: int) -> None:
-        """Delete the overflowed match, or without one the characters through which it could have continued."""
-        self.hold.replace(otherwise if found is None else found.end - self.hold.pos, "")
-        self._swallow_until = 0
-        self._advance = found is not None and found.start == found.end
+    def _end_swallow(self, end: int) -> None:
+        self.hold.replace(end - self.hold.offset, "")
+        self._pursuit = None
+        self._advance = False
 
 
-def explain(max_hold: int, overflow: Overflow) -> str:
-    """In words: what looking for rules may hold."""
-    return f"holds a match that is still open, at most {max_hold} characters, then overflow={overflow!r}"
+def explain(rules: tuple[AnyRule, ...], max_hold: int, overflow: Overflow) -> str:
+    """In words: what looking for rules may hold, and how they are looked for."""
+    held = f"holds a match that is still open, at most {max_hold} characters, then overflow={overflow!r}"
+    return f"{held}; {compiled(rules).summary}"

@@ -16,15 +16,17 @@ Cost: each search begins again at the start of the hold, so a chunk costs time l
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, lru_cache
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import regex
 
+from streamfilter.errors import LimitExceeded
+from streamfilter.matching.engine import MAX_SWALLOW, Found, agrees
 from streamfilter.matching.printing import NeverCertain, Use, print_pattern
-from streamfilter.matching.rules import Match, Rule, advancing
+from streamfilter.matching.rules import Match, Rule
 from streamfilter.matching.tree import width
 
 TAIL = "(?s:.*+)(?-i:\U0010ffff)"
@@ -32,83 +34,124 @@ TAIL = "(?s:.*+)(?-i:\U0010ffff)"
 that no text has: by its absence `regex` sees at once that there is no complete match, instead of trying at every start, which on a
 thousand blanks for `\\s+$` takes ten thousand times as long."""
 
+LONG_HOLD = 64
+"""Characters that are held when a match is so likely to be open still that this is asked before anything is searched. For a word's
+length that costs more than it spares."""
 
-class Found(NamedTuple):
-    """A decided match in a buffer.
 
-    Attributes:
-        rule: the number of the rule.
-        start, end: where, in the buffer.
-        advance: whether it was looked for as a match that may not be empty.
+class _Bank:
+    """Neighbouring rules that may stand in one pattern, each way. The empty group `d3` closes a match of rule 3.
+
+    Patterns are compiled when they are first needed: compiling takes a thousand times as long as matching, and few ways are.
     """
 
-    rule: int
-    start: int
-    end: int
-    advance: bool
+    def __init__(self, numbered: Sequence[tuple[int, Rule]]) -> None:
+        self.numbered = numbered
+        self.numbers = {f"d{number}": number for number, _ in numbered}
+        self._hasty = min(
+            (rule for _, rule in numbered if rule.timeout is not None), key=lambda rule: rule.timeout or 0, default=None
+        )
 
+    @cached_property
+    def stream(self) -> regex.Pattern[str]:
+        return self._compile("stream", advance=False)
 
-class CheckRaisedError(Exception):
-    """A rule's check raised, which is the exception's cause.
+    @cached_property
+    def stream_advancing(self) -> regex.Pattern[str]:
+        return self._compile("stream", advance=True)
 
-    Attributes:
-        start: where the match began whose text it was given: nothing before that is in doubt.
-    """
+    @cached_property
+    def final(self) -> regex.Pattern[str]:
+        return self._compile("final", advance=False)
 
-    def __init__(self, start: int) -> None:
-        super().__init__(start)
-        self.start = start
+    @cached_property
+    def final_advancing(self) -> regex.Pattern[str]:
+        return self._compile("final", advance=True)
 
+    @cached_property
+    def certain(self) -> regex.Pattern[str] | None:
+        return self._compile_certain(advance=False)
 
-class _Patterns(NamedTuple):
-    """Neighbouring rules that may stand in one pattern, each way. The empty group `d3` closes a match of rule 3."""
-
-    stream: regex.Pattern[str]
-    stream_advancing: regex.Pattern[str]
-    final: regex.Pattern[str]
-    final_advancing: regex.Pattern[str]
-    numbers: dict[str, int]
-    certain: regex.Pattern[str] | None = None
-    certain_advancing: regex.Pattern[str] | None = None
+    @cached_property
+    def certain_advancing(self) -> regex.Pattern[str] | None:
+        return self._compile_certain(advance=True)
 
     def decided(self, match: regex.Match[str]) -> int:
         """The number of the rule whose match this is; -1 if that is not decided."""
         return self.numbers.get(match.lastgroup or "", -1)
+
+    def ask(self, method: Callable[..., regex.Match[str] | None], *args: Any, **kwargs: Any) -> regex.Match[str] | None:
+        """Call a method of one of the patterns, within the time that the rules allow.
+
+        Raises:
+            LimitExceeded: it took longer.
+        """
+        if self._hasty is None:
+            return method(*args, **kwargs)
+        seconds = self._hasty.timeout or 0
+        try:
+            return method(*args, timeout=seconds, **kwargs)
+        except TimeoutError:
+            raise LimitExceeded("timeout", seconds, f"a search for rule {self._hasty.name}") from None
+
+    def _compile_certain(self, *, advance: bool) -> regex.Pattern[str] | None:
+        try:
+            return self._compile("certain", advance=advance)
+        except NeverCertain:
+            return None
+
+    def _compile(self, use: Use, *, advance: bool) -> regex.Pattern[str]:
+        tree = self.numbered[0][1].tree
+        chosen = {regex.VERSION1: tree.version1, regex.ASCII: tree.ascii, regex.IGNORECASE: tree.ignore_case}
+        flags = sum(flag for flag, holds in chosen.items() if holds)
+        tests = r"(?!\G)" if advance else ""
+        branches: list[str] = []
+        lists: dict[str, Any] = {}
+        for number, rule in self.numbered:
+            with contextlib.suppress(NeverCertain):
+                branches.append(f"(?:{print_pattern(rule.tree, number, use)}{tests}(?P<d{number}>))")
+                lists |= {f"l{number}_{name}": words for name, words in rule.lists}
+        if not branches:
+            raise NeverCertain
+        return regex.compile(f"(?:{'|'.join(branches)}){TAIL if use == 'stream' else ''}", flags, **lists)
 
 
 class TailEngine:
     """Rules, compiled. Immutable: any number of streams and threads share one.
 
     Args:
-        rules: at each place, in this order, the first that matches wins.
-
-    Attributes:
-        context: how many characters to the left of the search it must see.
+        numbered: the rules with their numbers: at each place, in this order, the first that matches wins.
+        why: the reasons for this engine.
 
     Example:
-        >>> engine = TailEngine([Rule("a", "abcd|c")])
-        >>> engine.search("xabc", 0)
+        >>> search = TailEngine([(0, Rule("a", "abcd|c"))]).begin()
+        >>> search.search("xabc", 0, 0, False)
         (1, None)
-        >>> engine.search("xabc!", 0)
+        >>> search.search("xabc!", 0, 1, False)
         (3, Found(rule=0, start=3, end=4, advance=False))
     """
 
-    name = "regex"
+    def __init__(self, numbered: Sequence[tuple[int, Rule]], why: str = "") -> None:
+        self.numbered = tuple(numbered)
+        self.rules = tuple(rule for _, rule in numbered)
+        self.summary = f"regex: searches what is held with each chunk{', because ' + why if why else ''}"
+        self.context = max(rule.context for _, rule in self.numbered)
+        self._banks = [_Bank(list(bank)) for _, bank in groupby(self.numbered, lambda pair: _company(*pair))]
+        self._alone = [_alone(number, rule) for number, rule in self.numbered]
+        self._by_number = dict(self.numbered)
+        self._checked = any(rule.check is not None for _, rule in self.numbered)
+        self._empties = any(width(rule.tree.root)[0] == 0 for _, rule in self.numbered)
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self.rules = tuple(rules)
-        self.context = max(rule.context for rule in self.rules)
-        numbered = list(enumerate(self.rules))
-        self._banks = [_compile(list(bank)) for _, bank in groupby(numbered, lambda pair: _company(*pair))]
-        self._checked = any(rule.check is not None for rule in self.rules)
-        self._empties = any(width(rule.tree.root)[0] == 0 for rule in self.rules)
+    def begin(self) -> TailSearch:
+        return TailSearch(self)
 
     def search(self, buf: str, pos: int, advance: bool = False, *, here: bool = False) -> tuple[int, Found | None]:
-        """Where, from `pos` on, the first match begins or could still begin; and that match, if it is decided.
-
-        With nothing to be found yet, that is the end of the buffer. A match at `pos` may not be empty if `advance`.
+        """As `Search.search`.
 
         Args:
+            buf: the text.
+            pos: where to begin.
+            advance: whether a match at `pos` may not be empty.
             here: whether a match at `pos` is likely, because much is held from there, or a match has just ended there. That is then
                 asked first, which spares a search: it looks for a complete match at every start before it reports a partial one.
         """
@@ -120,22 +163,22 @@ class TailEngine:
                 start, found = min(results, key=lambda result: result[0])
             if found is None or not self._checked or self._agrees(found, buf):
                 return start, found
-            decided, found = self.decide(buf, start, advance and start == pos, found.rule + 1)
-            if found is not None or not decided:
-                return start, found
+            decided, other = self.decide(buf, start, advance and start == pos, after=found.rule)
+            if other is not None:
+                return start, other if decided else None
             if start >= len(buf):
                 return start, None
             pos, advance = start + 1, False
 
-    def _search(self, bank: _Patterns, buf: str, pos: int, advance: bool, here: bool) -> tuple[int, Found | None]:
+    def _search(self, bank: _Bank, buf: str, pos: int, advance: bool, here: bool) -> tuple[int, Found | None]:
         pattern = bank.stream_advancing if advance else bank.stream
         if here and pos < len(buf):
-            match = pattern.match(buf, pos, partial=True)
+            match = bank.ask(pattern.match, buf, pos, partial=True)
             if match is None:
                 return self._search(bank, buf, pos + 1, False, False)
         else:
             # A search that begins at the very end shows groups of attempts before it, if the pattern begins with any character.
-            match = (pattern.search if pos < len(buf) else pattern.match)(buf, pos, partial=True)
+            match = bank.ask(pattern.search if pos < len(buf) else pattern.match, buf, pos, partial=True)
         if match is None:
             return len(buf), None
         start = min(match.start(), len(buf))  # one past the end when every attempt has failed
@@ -144,98 +187,153 @@ class TailEngine:
             return start, None
         return start, Found(rule, start, match.end(match.lastgroup or 0), advance and start == pos)
 
-    def decide(self, buf: str, start: int, advance: bool = False, first: int = 0) -> tuple[bool, Found | None]:
-        """Whether it is decided what matches at `start`, of the rules from `first` on; and the match, if there is one."""
-        for number in range(first, len(self.rules)):
-            rule = self.rules[number]
-            bank = _compile_one(number, rule)
-            match = (bank.stream_advancing if advance else bank.stream).match(buf, start, partial=True)
-            if match is None:
+    def pursue(self, buf: str, base: int, start: int, advance: bool) -> TailPursuit:
+        return TailPursuit(self, buf, base, start, advance)
+
+    def decide(
+        self, buf: str, start: int, advance: bool, stop: int | None = None, *, after: int = -1, checks: bool = True
+    ) -> tuple[bool, Found | None]:
+        """As `Engine.decide`.
+
+        Args:
+            buf: the text.
+            start: where.
+            advance: whether the match may not be empty.
+            stop: the number of the rule before which to stop.
+            after: the number of the rule behind which to begin.
+            checks: whether rules' checks are asked.
+        """
+        for number, match in self._matches(buf, start, advance):
+            if stop is not None and number >= stop:
+                break
+            if match is None or number <= after:
                 continue
-            if bank.decided(match) < 0:
-                return False, None
-            found = Found(number, start, match.end(match.lastgroup or 0), advance)
-            if self._agrees(found, buf):
-                return True, found
+            end = match.end(match.lastgroup or 0)
+            if match.lastgroup != f"d{number}":
+                return False, Found(number, start, -1, advance)
+            if not checks or agrees(self._by_number[number], buf, start, end):
+                return True, Found(number, start, end, advance)
         return True, None
 
-    def undecided(self, buf: str, start: int, advance: bool = False) -> Rule:
-        """The first rule that could still match at `start`."""
-        for number, rule in enumerate(self.rules):
-            bank = _compile_one(number, rule)
-            match = (bank.stream_advancing if advance else bank.stream).match(buf, start, partial=True)
-            if match is not None and bank.decided(match) < 0:
-                return rule
-        return self.rules[0]
-
-    def certain(self, buf: str, start: int, advance: bool = False) -> Rule | None:
-        """The rule that is certain to match at `start`, though how far is still open; None if that is not certain.
-
-        A rule with a check never is: the check is asked about the whole match.
-        """
+    def certain(self, buf: str, start: int, advance: bool) -> int:
+        """As `Search.certain`."""
         if start == len(buf) and not self._empties:
-            return None
+            return -1
         if not any(_finds(bank, buf, start, advance) for bank in self._banks):
-            return None
-        for number, rule in enumerate(self.rules):
-            bank = _compile_one(number, rule)
-            match = (bank.stream_advancing if advance else bank.stream).match(buf, start, partial=True)
+            return -1
+        for bank, (number, match) in zip(self._alone, self._matches(buf, start, advance), strict=True):
             if match is None:
                 continue
-            if bank.decided(match) >= 0 and not self._agrees(Found(number, start, match.end(match.lastgroup or 0), advance), buf):
+            rule = self._by_number[number]
+            end = match.end(match.lastgroup or 0)
+            if match.lastgroup == f"d{number}" and not agrees(rule, buf, start, end):
                 continue
-            return rule if rule.check is None and _finds(bank, buf, start, advance) else None
-        return None
+            return number if rule.check is None and _finds(bank, buf, start, advance) else -1
+        return -1
 
-    def search_final(self, buf: str, pos: int, advance: bool = False) -> Found | None:
-        """The first match from `pos` on, the buffer's end being the end of the text."""
+    def _matches(self, buf: str, start: int, advance: bool) -> Iterator[tuple[int, regex.Match[str] | None]]:
+        """What each rule makes of a place, one after the other: (number, match or None)."""
+        for bank, (number, _) in zip(self._alone, self.numbered, strict=True):
+            pattern = bank.stream_advancing if advance else bank.stream
+            yield number, bank.ask(pattern.match, buf, start, partial=True)
+
+    def search_final(self, buf: str, pos: int, advance: bool) -> Found | None:
+        """As `Search.final`."""
         while pos <= len(buf):
             best: Found | None = None
             for bank in self._banks:
-                match = (bank.final_advancing if advance else bank.final).search(buf, pos)
+                match = bank.ask((bank.final_advancing if advance else bank.final).search, buf, pos)
                 if match is not None and (best is None or match.start() < best.start):
                     best = Found(bank.decided(match), match.start(), match.end(), advance and match.start() == pos)
             if best is None or not self._checked or self._agrees(best, buf):
                 return best
             start = best.start
-            other = self.decide_final(buf, start, advance and start == pos, best.rule + 1)
+            other = self.decide_final(buf, start, advance and start == pos, after=best.rule)
             if other is not None:
                 return other
             pos, advance = start + 1, False
         return None
 
-    def decide_final(self, buf: str, start: int, advance: bool = False, first: int = 0) -> Found | None:
-        """The match at `start`, of the rules from `first` on, the buffer's end being the end of the text."""
-        for number in range(first, len(self.rules)):
-            bank = _compile_one(number, self.rules[number])
-            match = (bank.final_advancing if advance else bank.final).match(buf, start)
-            if match is not None:
-                found = Found(number, start, match.end(), advance)
-                if self._agrees(found, buf):
-                    return found
+    def decide_final(self, buf: str, start: int, advance: bool, *, after: int = -1, checks: bool = True) -> Found | None:
+        """The match at `start`, the buffer's end being the end of the text; arguments as of `decide`."""
+        for bank, (number, rule) in zip(self._alone, self.numbered, strict=True):
+            if number <= after:
+                continue
+            match = bank.ask((bank.final_advancing if advance else bank.final).match, buf, start)
+            if match is not None and (not checks or agrees(rule, buf, start, match.end())):
+                return Found(number, start, match.end(), advance)
         return None
 
     def match(self, found: Found, buf: str, shift: int = 0) -> Match:
-        """What was found, with its groups.
-
-        Args:
-            shift: from positions in the buffer to positions in the text.
-        """
-        rule = self.rules[found.rule]
-        pattern = advancing(rule) if found.advance else rule.compiled
-        match = pattern.match(buf, found.start)
-        # A decided match did not depend on the end of the buffer, so the pattern as written finds the same.
-        assert match is not None and match.end() == found.end, rule.name
-        return Match(rule, match, shift)
+        return self._by_number[found.rule].as_match(buf, found.start, found.end, found.advance, shift)
 
     def _agrees(self, found: Found, buf: str) -> bool:
-        check = self.rules[found.rule].check
-        if check is None:
-            return True
-        try:
-            return bool(check(buf[found.start : found.end]))
-        except Exception as error:
-            raise CheckRaisedError(found.start) from error
+        return agrees(self._by_number[found.rule], buf, found.start, found.end)
+
+
+class TailSearch:
+    """The search through one run. It remembers no more than whether it will find something where it stands."""
+
+    def __init__(self, engine: TailEngine) -> None:
+        self._engine = engine
+        self._here = False
+
+    def search(self, buf: str, base: int, pos: int, advance: bool) -> tuple[int, Found | None]:
+        start, found = self._engine.search(buf, pos, advance, here=self._here)
+        self._here = found is not None or len(buf) - start > LONG_HOLD
+        return start, found
+
+    def certain(self, buf: str, start: int, advance: bool) -> int:
+        return self._engine.certain(buf, start, advance)
+
+    def final(self, buf: str, base: int, pos: int, advance: bool) -> Found | None:
+        return self._engine.search_final(buf, pos, advance)
+
+
+class TailPursuit:
+    """An overflowing match, followed by looking again at sizes that grow by an eighth, which keeps the cost proportional; where it
+    is found to be over is then searched for exactly, so it does not depend on the cuts."""
+
+    def __init__(self, engine: TailEngine, buf: str, base: int, start: int, advance: bool) -> None:
+        self._engine = engine
+        self._advance = advance
+        self._seen = len(buf) - start  # the size at which it was seen to be still open
+        self._look_at = self._seen + 1
+        self.needs = self.end = base + start
+        self.matched = -1
+        self.hopeless = False
+        decided, found = engine.decide(buf, start, advance, checks=False)
+        self.rule = found.rule if found is not None and not decided else -1
+
+    def over(self, buf: str, base: int) -> bool:
+        text = buf[max(0, self.needs - base - self._engine.context) :]
+        start = min(self.needs - base, self._engine.context)
+        while (size := self._look_at) <= len(text) - start:
+            if self._decide(text, start, size)[0]:
+                low, high = self._seen, size
+                while high - low > 1:
+                    middle = (low + high) // 2
+                    low, high = (low, middle) if self._decide(text, start, middle)[0] else (middle, high)
+                # With the last of these characters it became certain. If there is no match, that character is none of it.
+                self._settle(self._decide(text, start, high)[1], self.needs - start, self.needs + high - 1)
+                return True
+            if size >= MAX_SWALLOW:
+                self.hopeless = True
+                return False
+            self._seen = size
+            self._look_at = min(MAX_SWALLOW, size + max(1, size // 8))
+        return False
+
+    def finish(self, buf: str, base: int) -> None:
+        found = self._engine.decide_final(buf, self.needs - base, self._advance, checks=False)
+        self._settle(found, base, base + len(buf))
+
+    def _settle(self, found: Found | None, base: int, otherwise: int) -> None:
+        self.matched = -1 if found is None else found.rule
+        self.end = otherwise if found is None else base + found.end
+
+    def _decide(self, text: str, start: int, size: int) -> tuple[bool, Found | None]:
+        return self._engine.decide(text[: start + size], start, self._advance, checks=False)
 
 
 def _company(number: int, rule: Rule) -> object:
@@ -246,43 +344,11 @@ def _company(number: int, rule: Rule) -> object:
 
 
 @lru_cache(maxsize=1024)
-def _compile_one(number: int, rule: Rule) -> _Patterns:
-    return _compile([(number, rule)])
+def _alone(number: int, rule: Rule) -> _Bank:
+    return _Bank([(number, rule)])
 
 
-def _compile(numbered: Sequence[tuple[int, Rule]]) -> _Patterns:
-    """Rules that may stand together, as one pattern each way."""
-    tree = numbered[0][1].tree
-    chosen = {regex.VERSION1: tree.version1, regex.ASCII: tree.ascii, regex.IGNORECASE: tree.ignore_case}
-    flags = sum(flag for flag, holds in chosen.items() if holds)
-
-    def compiled(use: Use, advance: bool) -> regex.Pattern[str] | None:
-        tests = r"(?!\G)" if advance else ""
-        branches: list[str] = []
-        lists: dict[str, Any] = {}
-        for number, rule in numbered:
-            with contextlib.suppress(NeverCertain):
-                branches.append(f"(?:{print_pattern(rule.tree, number, use)}{tests}(?P<d{number}>))")
-                lists |= {f"l{number}_{name}": words for name, words in rule.lists}
-        if not branches:
-            return None
-        return regex.compile(f"(?:{'|'.join(branches)}){TAIL if use == 'stream' else ''}", flags, **lists)
-
-    stream, stream_advancing = compiled("stream", False), compiled("stream", True)
-    final, final_advancing = compiled("final", False), compiled("final", True)
-    assert stream and stream_advancing and final and final_advancing
-    return _Patterns(
-        stream,
-        stream_advancing,
-        final,
-        final_advancing,
-        {f"d{number}": number for number, _ in numbered},
-        compiled("certain", False),
-        compiled("certain", True),
-    )
-
-
-def _finds(bank: _Patterns, buf: str, start: int, advance: bool) -> bool:
+def _finds(bank: _Bank, buf: str, start: int, advance: bool) -> bool:
     """Whether some rule of a bank is certain to match at `start`, if no rule before it does."""
     pattern = bank.certain_advancing if advance else bank.certain
-    return pattern is not None and pattern.match(buf, start) is not None
+    return pattern is not None and bank.ask(pattern.match, buf, start) is not None

@@ -1,7 +1,8 @@
 """The tree of a pattern, and what can be told from it: how wide a match can be, how far back it looks.
 
 A tree keeps the source of whatever matches exactly one character and never looks into it: classes mean what `regex` says. What it
-does know is what an engine must treat apart: assertions, repeats, groups, references.
+does know is what an engine must treat apart: assertions, repeats, groups, references. Nodes are never changed; that they are not
+declared frozen, nor comparable, saves several milliseconds of importing the library.
 """
 
 from __future__ import annotations
@@ -29,63 +30,63 @@ class Refused(ValueError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Char:
     """Anything that matches exactly one character: a literal, an escape, a class, a dot."""
 
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Several:
     r"""An atom of a varying number of characters: `\X`, `\R`, `\L<name>`."""
 
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Edge:
     r"""A zero-width test: `^ $ \A \Z \b \B \m \M`. `$` is told apart under `(?m)`: `$m`."""
 
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Flags:
     """Inline flags that hold from here to the end of the group: `(?i)`."""
 
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Reference:
     r"""What a group has matched, once more: `\1`, `(?P=name)`."""
 
     group: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
     """A group's pattern, once more: `(?1)`, `(?&name)`. The group may come later."""
 
     ref: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Sequence:
     """One after the other."""
 
     items: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Choice:
     """The first that leads to a match."""
 
     branches: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Capture:
     """A numbered group."""
 
@@ -93,7 +94,7 @@ class Capture:
     group: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Group:
     """A group that captures nothing, by its opening: `(?:`, `(?i-s:`, `(?>`. A branch reset is `(?:`, its numbers are resolved."""
 
@@ -101,7 +102,7 @@ class Group:
     body: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Look:
     """A lookaround, by its opening: `(?=`, `(?!`, `(?<=`, `(?<!`."""
 
@@ -114,7 +115,7 @@ class Look:
         return "<" in self.opening
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Conditional:
     """`(?(1)yes|no)`, `(?(?=ahead)yes|no)`, or `(?(DEFINE)…)`, whose test is None."""
 
@@ -122,7 +123,7 @@ class Conditional:
     body: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Repeat:
     """Something, several times. `mode` is "" (greedy), "?" (lazy) or "+" (possessive)."""
 
@@ -200,6 +201,19 @@ def width(node: Node) -> tuple[int, int]:
         case Repeat(body, least, most):
             low, high = width(body)
             return low * least, min(UNBOUNDED, high * most)
+
+
+def written_out(node: Node) -> int:
+    """How many characters a node has if its repeats are written out.
+
+    Example:
+        >>> from streamfilter.matching.syntax import parse
+        >>> written_out(parse("(?:ab){3,5}c*").root)
+        11
+    """
+    if isinstance(node, Repeat):
+        return max(1, written_out(node.body)) * (node.most if node.most < UNBOUNDED else max(1, node.least))
+    return int(isinstance(node, Char)) + sum(map(written_out, children(node)))
 
 
 def children(node: Node) -> tuple[Node, ...]:

@@ -12,8 +12,9 @@ from streamfilter.context import Context
 from streamfilter.errors import Blocked
 from streamfilter.items import End, Finish
 from streamfilter.machine import Machine, TextMachine
-from streamfilter.matching import MAX_HOLD, Found, Given, Overflow, Rule, RuleLike, Scan, TailEngine, compiled, explain
+from streamfilter.matching import MAX_HOLD, AnyRule, Engine, Found, Given, Overflow, Rule, RuleLike, Scan, compiled, explain
 from streamfilter.pipeline import TextStage, stage
+from streamfilter.text.naming import check_names
 
 
 @stage
@@ -33,7 +34,7 @@ class Block(TextStage):
         channels: the kinds of channel it applies to; None is every kind but tool arguments.
 
     Raises:
-        ValueError: a pattern cannot be streamed exactly, or there is a message and no `"stop"`.
+        ValueError: a pattern cannot be streamed exactly, two rules share a name, or there is a message and no `"stop"`.
         Blocked: while streaming, if `action="raise"`: with the rule and the offset, never the text.
         LimitExceeded: while streaming, if `overflow="raise"`.
 
@@ -68,6 +69,7 @@ class Block(TextStage):
         ) -> None: ...
 
     def compile(self) -> None:
+        check_names(self.rules)
         compiled(self.rules)
         if self.message is not None and self.action == "raise":
             raise ValueError("message is only shown with action='stop': an exception is no text")
@@ -76,7 +78,7 @@ class Block(TextStage):
         return _Blocker(self, context or Context())
 
     def holds(self) -> str:
-        return explain(self.max_hold, self.overflow)
+        return explain(self.rules, self.max_hold, self.overflow)
 
 
 class _Blocker(Scan):
@@ -88,10 +90,10 @@ class _Blocker(Scan):
     def hit(self, found: Found, buf: str) -> None:
         self._block(self.engine.rules[found.rule], self.hold.offset + found.end - found.start)
 
-    def hit_open(self, rule: Rule) -> None:
+    def hit_open(self, rule: AnyRule) -> None:
         self._block(rule, None)
 
-    def _block(self, rule: Rule, end: int | None) -> None:
+    def _block(self, rule: AnyRule, end: int | None) -> None:
         hold = self.hold
         self._found(rule.name, "block", hold.channel, hold.offset, end)
         if self._stage.action == "raise":
@@ -136,7 +138,7 @@ class StopAt(TextStage):
     def compile(self) -> None:
         self._engine()
 
-    def _engine(self) -> TailEngine:
+    def _engine(self) -> Engine:
         return compiled(tuple(Rule("stop", regex.escape(text)) for text in sorted(self.stops, key=len)))
 
     def start(self, context: Context | None = None) -> TextMachine:
@@ -150,7 +152,7 @@ class StopAt(TextStage):
 
 
 class _Stopper(Scan):
-    def __init__(self, stage: StopAt, engine: TailEngine, context: Context) -> None:
+    def __init__(self, stage: StopAt, engine: Engine, context: Context) -> None:
         super().__init__(engine, max_hold=max(MAX_HOLD, *map(len, stage.stops)))  # a string never fills it
         self._include = stage.include
         self._found = context.found

@@ -1,0 +1,388 @@
+"""The engine for regular rules: each character is looked at once, and a chunk costs no more the more is held.
+
+The `finder` says from where a match has begun or could still begin. Once something matches from the first such place, whatever
+comes, the rules are asked in order what matches there and how far (`decider`), one character after the other; behind a decided
+match the finder begins anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from streamfilter.matching.alphabet import Alphabet, Numbers
+from streamfilter.matching.decider import Decider, State
+from streamfilter.matching.engine import MAX_SWALLOW, Found, agrees
+from streamfilter.matching.finder import Finder
+from streamfilter.matching.finder import State as Finding
+from streamfilter.matching.program import Left, Program
+from streamfilter.matching.rules import Match
+from streamfilter.matching.terms import AnyRule
+
+MIN_TRACE = 16
+"""Characters that a decision must have looked at for its way to be remembered: for fewer, looking again costs less."""
+
+
+class _Trace:
+    """The way of a decision, so that a later one that comes upon it can end as it did.
+
+    Without it, replaying what was held looks as far from each place: `a(?:[^z]*b)?` on a thousand `a` and a `z`.
+
+    Attributes:
+        start: where it began.
+        states: what it was in behind each character.
+        end: where the match ended; -1 if there was none.
+        seen: behind which character that was known.
+    """
+
+    __slots__ = ("end", "seen", "start", "states")
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.states: list[State] = []
+        self.end = -1
+        self.seen = -1
+
+
+class Decision:
+    """What matches at one start: rule after rule, one character after the other. All positions are in the run.
+
+    Args:
+        engine: the rules.
+        start: where.
+        advance: whether the match may not be empty.
+        traces: by rule, the ways of earlier decisions in this run; added to.
+        rules: which to ask, by their place among the engine's.
+        checks: whether their checks are asked.
+
+    Attributes:
+        decided: whether nothing can change it any more.
+        found: then, what matches, in the run; None if nothing does.
+        rule: which rule is being asked.
+        end: where a match of it ends by now; -1 if it does not match by now.
+    """
+
+    def __init__(
+        self,
+        engine: Automaton,
+        start: int,
+        advance: bool,
+        traces: dict[int, _Trace],
+        rules: range | None = None,
+        *,
+        checks: bool = True,
+    ) -> None:
+        rules = range(len(engine.numbered)) if rules is None else rules
+        self.decided = False
+        self.found: Found | None = None
+        self.rule = rules.start - 1
+        self._engine = engine
+        self._advance = advance
+        self._traces = traces
+        self._stop = rules.stop
+        self._checks = checks
+        self.start = start
+        self.read = start
+        self._state: State | None = None
+
+    @property
+    def end(self) -> int:
+        return self._trace.end if self._state is not None else -1
+
+    def run(self, buf: str, base: int) -> bool:
+        """Go on through all of the text that there is. Whether it is decided."""
+        while not self.decided:
+            if self._state is None:
+                self._next_rule(buf, base)
+            elif not self._run_rule(buf, base):
+                return False
+            else:
+                self._settle(buf, base)
+        return True
+
+    def finish(self, buf: str, base: int) -> Found | None:
+        """What matches, now that the text is over."""
+        while not self.run(buf, base):
+            assert self._state is not None
+            trace = self._trace
+            effect = self._decider.step(self._state, self._decider.alphabet.end)[1]
+            if effect is not None and effect.matched is not None:
+                trace.end, trace.seen = self._places[effect.matched], self.read + 1
+            self._settle(buf, base)
+        return self.found
+
+    def _next_rule(self, buf: str, base: int) -> None:
+        self.rule += 1
+        if self.rule >= self._stop:
+            self.decided = True
+            return
+        decider = self._decider = self._engine.decider(self.rule)
+        at = self.start - base
+        left = self._engine.left(decider.program, buf, at)
+        self._state, effect = decider.begin(left, begin=at == 0, nonempty=self._advance)
+        assert effect is not None
+        self._trace = _Trace(self.start)
+        self.read = self.start
+        self._places = [self.start] * len(effect.keep)
+        if effect.matched is not None:
+            self._trace.end = self._trace.seen = self.start
+
+    def _run_rule(self, buf: str, base: int) -> bool:
+        """Whether the rule has no thread left."""
+        state, trace, at, places = self._state, self._trace, self.read, self._places
+        assert state is not None
+        if not state.threads:
+            return True
+        known = self._traces.get(self.rule)
+        before = known.states if known is not None and at < known.start + len(known.states) else None
+        states = trace.states
+        for character in buf[at - base :]:
+            state, effect = state[character]
+            at += 1
+            states.append(state)
+            if effect is not None:
+                keep, matched = effect
+                if matched is not None:
+                    trace.end, trace.seen = at if matched < 0 else places[matched], at
+                places = [at if number < 0 else places[number] for number in keep]
+                if not state.threads:
+                    break
+            if before is not None and known is not None:
+                number = at - known.start - 1
+                if number >= len(before):
+                    before = None
+                elif before[number] is state and not state.places:
+                    if known.seen > at:
+                        trace.end, trace.seen = known.end, known.seen
+                    states.clear()  # the rest of the way is known already
+                    self._state = before[-1]
+                    return True
+        self._state, self.read, self._places = state, at, places
+        return not state.threads
+
+    def _settle(self, buf: str, base: int) -> None:
+        """The rule asked has no thread left: it matches, or the next one is asked."""
+        trace = self._trace
+        if len(trace.states) >= MIN_TRACE:
+            self._traces[self.rule] = trace
+        number, rule = self._engine.numbered[self.rule]
+        if trace.end >= 0 and (not self._checks or agrees(rule, buf, self.start - base, trace.end - base)):
+            self.found = Found(number, self.start, trace.end, self._advance)
+            self.decided = True
+        self._state = None
+
+
+class AutomatonSearch:
+    """The search through one run. All positions but those of arguments and results are in the run."""
+
+    def __init__(self, engine: Automaton) -> None:
+        self._engine = engine
+        self._expected = -1  # where the next search begins if it goes on from this one
+        self._state: Finding | None = None
+        self._starts: list[int] = []  # of the state's groups
+        self._read = 0
+        self._origin = 0  # where the finder began
+        self._advance = False
+        self._decision: Decision | None = None
+        self._traces: dict[int, _Trace] = {}
+
+    def search(self, buf: str, base: int, pos: int, advance: bool) -> tuple[int, Found | None]:
+        at = base + pos
+        if self._state is None or at != self._expected or advance != (self._advance and at == self._origin):
+            self._restart(buf, base, at, advance)
+        while True:
+            decision = self._decision
+            if decision is None:
+                if not self._find(buf, base):
+                    self._expected = start = self._starts[0] if self._starts else self._read
+                    return start - base, None
+                decision = self._decision = self._decide(self._starts[0] if self._starts else self._read)
+            if not decision.run(buf, base):
+                self._expected = decision.start
+                return decision.start - base, None
+            if decision.found is not None:
+                return self._give(decision.found, base)
+            if not self._pass_over(decision.start, buf, base):
+                return len(buf), None
+
+    def certain(self, buf: str, start: int, advance: bool) -> int:
+        decision = self._decision
+        if decision is None or decision.end < 0:
+            return -1
+        number, rule = self._engine.numbered[decision.rule]
+        return number if rule.check is None else -1
+
+    def final(self, buf: str, base: int, pos: int, advance: bool) -> Found | None:
+        while True:
+            start, found = self.search(buf, base, pos, advance)
+            if found is not None:
+                return found
+            for decision in [self._decision] if self._decision is not None else map(self._decide, (*self._starts, self._read)):
+                found = decision.finish(buf, base)
+                if found is not None:
+                    return self._give(found, base)[1]
+                start = decision.start
+                if self._engine.checked:
+                    break  # a check may have said no to what hid a later match
+            if not self._engine.checked or not self._pass_over(start, buf, base):
+                self._state = None
+                return None
+            pos, advance = start + 1 - base, False
+
+    # ------------------------------------------------------------------
+
+    def _restart(self, buf: str, base: int, at: int, advance: bool) -> None:
+        finding = self._engine.finder
+        left = self._engine.left(finding.program, buf, at - base)
+        self._state = finding.begin(left, begin=at == base, nonempty=advance)
+        self._starts = []
+        self._expected = self._read = self._origin = at
+        self._advance = advance
+        self._decision = None
+
+    def _find(self, buf: str, base: int) -> bool:
+        """Go through the text until something matches from the first place that is left. Whether it does."""
+        state, starts, at = self._state, self._starts, self._read
+        assert state is not None
+        if state.certain:
+            return True
+        for character in buf[at - base :]:
+            state, keep = state[character]
+            if keep is not None:
+                starts = [at if number < 0 else starts[number] for number in keep]
+                if state.certain:
+                    at += 1
+                    break
+            at += 1
+        self._state, self._starts, self._read = state, starts, at
+        return state.certain
+
+    def _decide(self, start: int) -> Decision:
+        return Decision(self._engine, start, self._advance and start == self._origin, self._traces)
+
+    def _give(self, found: Found, base: int) -> tuple[int, Found]:
+        self._state = None
+        start = found.start - base
+        return start, Found(found.rule, start, found.end - base, found.advance)
+
+    def _pass_over(self, start: int, buf: str, base: int) -> bool:
+        """Nothing matches at `start` after all, for a check said no: look behind it. Whether there is something."""
+        self._state = None
+        if start >= base + len(buf):
+            return False
+        self._restart(buf, base, start + 1, advance=False)
+        return True
+
+
+class AutomatonPursuit:
+    """An overflowing match, followed by all rules that could still match: what was read need not be kept."""
+
+    def __init__(self, engine: Automaton, buf: str, base: int, start: int, advance: bool) -> None:
+        self._engine = engine
+        self._decisions: list[Decision] = []
+        for index in range(len(engine.numbered)):
+            decision = Decision(engine, base + start, advance, {}, range(index, index + 1), checks=False)
+            if not decision.run(buf, base) or decision.found is not None:
+                self._decisions.append(decision)
+        self.rule = next((engine.numbered[each.rule][0] for each in self._decisions if not each.decided), -1)
+        self.matched = -1
+        self.end = base + start
+        self.hopeless = False
+        self._read = base + len(buf)
+        self.needs = self._needed()
+
+    def over(self, buf: str, base: int) -> bool:
+        while True:
+            limit = self._needed() + MAX_SWALLOW
+            text = buf[: limit - base]
+            # All of them must see the text, which may be gone when the first is through.
+            through = [decision.run(text, base) for decision in self._decisions]
+            if all(through):
+                self._settle()
+                return True
+            self._read = base + len(text)
+            self.needs = self._needed()
+            if self._read < limit:
+                return False
+            if self.needs + MAX_SWALLOW == limit:
+                self.hopeless = True
+                return False
+
+    def finish(self, buf: str, base: int) -> None:
+        for decision in self._decisions:
+            decision.finish(buf, base)
+        self._read = base + len(buf) + 1
+        self._settle()
+
+    def _needed(self) -> int:
+        """A match of one of the rules ends here by now: text behind it may have to leave."""
+        ends = (each.end if each.found is None else each.found.end for each in self._decisions)
+        return min((end for end in ends if end >= 0), default=self._read)
+
+    def _settle(self) -> None:
+        found = next((each.found for each in self._decisions if each.found is not None), None)
+        if found is not None:
+            self.matched, self.end = found.rule, found.end
+        elif self._decisions:
+            # With the last character that any of them looked at it became certain that there is no match, and that is none of it.
+            self.end = max(self._read, *(each.read for each in self._decisions)) - 1
+
+
+class Automaton:
+    """Regular rules, compiled.
+
+    Args:
+        numbered: the rules with their numbers: at each place, in this order, the first that matches wins.
+
+    Raises:
+        NotRegularError: together they are too large.
+
+    Example:
+        >>> from streamfilter.matching.rules import Rule
+        >>> search = Automaton([(0, Rule("a", "abcd|c"))]).begin()
+        >>> search.search("xabc", 0, 0, False)
+        (1, None)
+        >>> search.search("xabc!", 0, 1, False)
+        (3, Found(rule=0, start=3, end=4, advance=False))
+    """
+
+    summary = "automaton: one step for each character"
+
+    def __init__(self, numbered: Sequence[tuple[int, AnyRule]]) -> None:
+        self.numbered = tuple(numbered)
+        self.rules = tuple(rule for _, rule in numbered)
+        self.context = max(rule.context for _, rule in self.numbered)
+        self._by_number = dict(self.numbered)
+        self.checked = any(rule.check is not None for _, rule in self.numbered)
+        self._numbers = Numbers()
+        self.finder = Finder([rule.expression for _, rule in self.numbered], self._numbers)
+        self._alphabet = self.finder.alphabet = Alphabet(self._numbers)
+        self._deciders: dict[int, Decider] = {}
+
+    def begin(self) -> AutomatonSearch:
+        return AutomatonSearch(self)
+
+    def decider(self, index: int) -> Decider:
+        """The automaton of one rule, by its place among the rules."""
+        decider = self._deciders.get(index)
+        if decider is None:
+            expression = self.numbered[index][1].expression
+            decider = self._deciders.setdefault(index, Decider(expression, self._numbers, self._alphabet))
+        return decider
+
+    def left(self, program: Program, buf: str, pos: int) -> Left:
+        """What the lookbehinds of a program have seen before a place."""
+        left = program.left
+        if program.looks_behind:
+            for character in buf[max(0, pos - self.context) : pos]:
+                left = program.step_left(left, self._alphabet[character])
+        return left
+
+    def pursue(self, buf: str, base: int, start: int, advance: bool) -> AutomatonPursuit:
+        return AutomatonPursuit(self, buf, base, start, advance)
+
+    def decide(self, buf: str, start: int, advance: bool, stop: int) -> tuple[bool, Found | None]:
+        decision = Decision(self, start, advance, {}, range(sum(number < stop for number, _ in self.numbered)))
+        return decision.run(buf, 0), decision.found
+
+    def match(self, found: Found, buf: str, shift: int = 0) -> Match:
+        return self._by_number[found.rule].as_match(buf, found.start, found.end, found.advance, shift)

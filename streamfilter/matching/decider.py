@@ -1,0 +1,136 @@
+"""What matches at one place, and how far: the automaton of one rule, by priority.
+
+A *state* is the threads of one start, in the order in which a backtracking matcher would try them, cut off behind the first that is
+accepted. The match is decided when no thread is left: it is the last that was accepted. As `finder`, it is made while it is used.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from streamfilter.matching.alphabet import Alphabet, Numbers, Symbol
+from streamfilter.matching.program import NONE, Left, Program, Thread
+from streamfilter.matching.regular import Expression
+
+MAX_ENTRIES = 50_000
+"""Steps and threads that are kept before all are forgotten."""
+
+
+class Effect(NamedTuple):
+    """What a step does to the places that a decision remembers: those at which a thread was accepted but for its lookaheads.
+
+    Attributes:
+        keep: which live on, by their numbers before the step; -1 is the place behind this character.
+        matched: where a match ends now, likewise; None if it ends where it did.
+    """
+
+    keep: tuple[int, ...]
+    matched: int | None
+
+
+Step: TypeAlias = "tuple[State, Effect | None]"
+
+
+class State(dict[str, Step]):
+    """A state, which is the dictionary of its steps.
+
+    Attributes:
+        threads: by priority.
+        left: what lookbehinds have seen.
+        places: how many places its threads remember.
+    """
+
+    __slots__ = ("decider", "left", "places", "threads")
+
+    def __init__(self, decider: Decider, threads: tuple[Thread, ...], left: Left) -> None:
+        self.decider = decider
+        self.threads = threads
+        self.left = left
+        self.places = sum(number == decider.program.accept for number, _ in threads)
+
+    def __missing__(self, character: str) -> Step:
+        step = self[character] = self.decider.step(self, self.decider.alphabet[character])
+        return step
+
+    def __hash__(self) -> int:  # type: ignore[override]  # a state is itself, whatever steps it has by now
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class Decider:
+    """The automaton of one rule.
+
+    Args:
+        expression: of the rule.
+        numbers: of the predicates.
+        alphabet: made of them.
+    """
+
+    def __init__(self, expression: Expression, numbers: Numbers, alphabet: Alphabet) -> None:
+        self.program = Program(expression, numbers)
+        self.alphabet = alphabet
+        self._states: dict[tuple[tuple[Thread, ...], Left], State] = {}
+        self._begins: dict[tuple[Left, bool, bool], Step] = {}
+        self._entries = 0
+
+    def begin(self, left: Left, *, begin: bool, nonempty: bool) -> Step:
+        """The state at a start, and whether the empty text matches there: then the effect's `matched` is -1.
+
+        Args:
+            left: what lookbehinds have seen.
+            begin: whether it is the beginning of the text.
+            nonempty: whether the match may not be empty.
+        """
+        key = left, begin, nonempty
+        step = self._begins.get(key)
+        if step is None:
+            out: list[Thread] = []
+            place = self.program.place(left.place.behind, begin, nonempty)
+            accepted = self.program.reach((self.program.start, NONE), place, set(), out)
+            state = self._state(tuple(out), left)
+            step = self._begins[key] = state, Effect((-1,) * state.places, -1 if accepted else None)
+        return step
+
+    def step(self, state: State, symbol: Symbol) -> Step:
+        """What a state becomes with one symbol."""
+        program = self.program
+        left = program.step_left(state.left, symbol)
+        out: list[Thread] = []
+        seen: set[Thread] = set()
+        keep: list[int] = []
+        matched: int | None = None
+        remembered = 0
+        for thread in state.threads:
+            before = len(out)
+            accepted = program.follow(thread, symbol, left.place, seen, out)
+            source = -1
+            if thread[0] == program.accept:
+                source = remembered
+                remembered += 1
+            keep += [source for number, _ in out[before:] if number == program.accept]
+            if accepted:
+                matched = source
+                break
+        following = self._state(tuple(out), left)
+        self._count(1)
+        same = matched is None and out and keep == list(range(state.places))
+        return following, None if same else Effect(tuple(keep), matched)
+
+    def _state(self, threads: tuple[Thread, ...], left: Left) -> State:
+        state = self._states.get((threads, left))
+        if state is None:
+            state = self._states.setdefault((threads, left), State(self, threads, left))
+            self._count(1 + len(threads))
+        return state
+
+    def _count(self, entries: int) -> None:
+        self._entries += entries
+        if self._entries > MAX_ENTRIES:
+            self._entries = 0
+            self.program.forget()
+            for state in list(self._states.values()):
+                state.clear()
+            self._states = {}
+            self._begins = {}

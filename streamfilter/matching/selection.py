@@ -1,0 +1,156 @@
+"""Which engine finds the matches of some rules: the automaton for what is regular, `regex` for the rest, or both side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from streamfilter.matching.engine import Engine, Found, Pursuit
+from streamfilter.matching.regular import NotRegularError
+from streamfilter.matching.rules import Match, Rule
+from streamfilter.matching.terms import AnyRule
+
+if TYPE_CHECKING:
+    from streamfilter.matching.automaton import Automaton
+    from streamfilter.matching.tail import TailEngine
+
+
+@lru_cache(maxsize=256)
+def compiled(rules: tuple[AnyRule, ...]) -> Engine:
+    r"""The engine for some rules; equal rules share one.
+
+    Raises:
+        ValueError: the rules are too large together.
+
+    Example:
+        >>> from streamfilter.matching.rules import Rule
+        >>> compiled((Rule("a", "a"),)) is compiled((Rule("a", "a"),))
+        True
+        >>> print(compiled((Rule("twice", r"(a)\1"),)).summary)
+        regex: searches what is held with each chunk, because of rule twice: it refers back to a group
+    """
+    from streamfilter.matching.automaton import Automaton
+    from streamfilter.matching.tail import TailEngine
+
+    regular: list[tuple[int, AnyRule]] = []
+    others: list[tuple[int, Rule]] = []
+    reasons: list[str] = []
+    for number, rule in enumerate(rules):
+        try:
+            rule.expression  # noqa: B018
+        except NotRegularError as reason:
+            assert isinstance(rule, Rule)
+            others.append((number, rule))
+            reasons.append(f"of rule {rule.name}: {reason}")
+        else:
+            regular.append((number, rule))
+    why = "; ".join(dict.fromkeys(reasons))
+    if not regular:
+        return TailEngine(others, why)
+    try:
+        automaton = Automaton(regular)
+    except NotRegularError as error:
+        raise ValueError(
+            f"the rules are too large together: {error}; bound their repeats, or give them to several stages"
+        ) from None
+    return SideBySide(rules, automaton, TailEngine(others, why)) if others else automaton
+
+
+class SideBySide:
+    """Two engines for the rules of one stage: what the first of them in the order of rules finds at the first place counts.
+
+    Args:
+        rules: all of them.
+        automaton: for some.
+        tail: for the others.
+    """
+
+    def __init__(self, rules: tuple[AnyRule, ...], automaton: Automaton, tail: TailEngine) -> None:
+        self.rules = rules
+        self.both = (automaton, tail)
+        self.context = max(automaton.context, tail.context)
+        self.summary = f"{automaton.summary}; beside it {tail.summary}"
+        self._of_automaton = {number for number, _ in automaton.numbered}
+
+    def begin(self) -> SideBySideSearch:
+        return SideBySideSearch(self)
+
+    def pursue(self, buf: str, base: int, start: int, advance: bool) -> SideBySidePursuit:
+        return SideBySidePursuit([engine.pursue(buf, base, start, advance) for engine in self.both])
+
+    def settle(self, found: Found | None, buf: str, start: int, advance: bool) -> Found | None:
+        """Whether a match that one engine has found is it, though the other is not through; None if that is open."""
+        if found is None:
+            return None
+        other = self.both[found.rule in self._of_automaton]
+        decided, earlier = other.decide(buf, start, advance, found.rule)
+        return (earlier or found) if decided else None
+
+    def match(self, found: Found, buf: str, shift: int = 0) -> Match:
+        return self.both[found.rule not in self._of_automaton].match(found, buf, shift)
+
+
+class SideBySideSearch:
+    """The search through one run with two engines."""
+
+    def __init__(self, engine: SideBySide) -> None:
+        self._engine = engine
+        self._searches = [each.begin() for each in engine.both]
+        self._starts = [0, 0]
+
+    def search(self, buf: str, base: int, pos: int, advance: bool) -> tuple[int, Found | None]:
+        results = [each.search(buf, base, pos, advance) for each in self._searches]
+        self._starts = [start for start, _ in results]
+        (one, found_one), (two, found_two) = results
+        if one != two:
+            return min(results, key=lambda result: result[0])
+        if found_one is not None and found_two is not None:
+            return one, _first([found_one, found_two])
+        return one, self._engine.settle(found_one or found_two, buf, one, advance and one == pos)
+
+    def certain(self, buf: str, start: int, advance: bool) -> int:
+        for place, search, other in zip(self._starts, self._searches, reversed(self._engine.both), strict=True):
+            if place == start and (rule := search.certain(buf, start, advance)) >= 0:
+                return rule if other.decide(buf, start, advance, rule) == (True, None) else -1
+        return -1
+
+    def final(self, buf: str, base: int, pos: int, advance: bool) -> Found | None:
+        return _first([each.final(buf, base, pos, advance) for each in self._searches])
+
+
+class SideBySidePursuit:
+    """An overflowing match, followed by two engines."""
+
+    def __init__(self, pursuits: Sequence[Pursuit]) -> None:
+        self._pursuits = pursuits
+        self._open = list(pursuits)
+        self.rule = min((each.rule for each in pursuits if each.rule >= 0), default=-1)
+        self.needs = min(each.needs for each in pursuits)
+        self.matched = self.end = -1
+        self.hopeless = False
+
+    def over(self, buf: str, base: int) -> bool:
+        self._open = [each for each in self._open if not each.over(buf, base)]
+        if not self._open:
+            self._settle()
+            return True
+        over = (each.end for each in self._pursuits if each not in self._open and each.matched >= 0)
+        self.needs = min([*over, *(each.needs for each in self._open)])
+        self.hopeless = any(each.hopeless for each in self._open)
+        return False
+
+    def finish(self, buf: str, base: int) -> None:
+        for each in self._open:
+            each.finish(buf, base)
+        self._settle()
+
+    def _settle(self) -> None:
+        matched = [each for each in self._pursuits if each.matched >= 0]
+        best = min(matched, key=lambda each: each.matched) if matched else max(self._pursuits, key=lambda each: each.end)
+        self.matched, self.end = best.matched, best.end
+
+
+def _first(found: Sequence[Found | None]) -> Found | None:
+    """The leftmost match, and of several the one of the first rule."""
+    return min((each for each in found if each is not None), key=lambda each: (each.start, each.rule), default=None)

@@ -1,0 +1,279 @@
+"""Both engines, and the two side by side, find the same matches: the same tests, from the same data."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+from collections.abc import Sequence
+
+import pytest
+import regex
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from patterns import CASES, PATTERNS_WITH_FLAGS, all_cases
+
+import streamfilter as sf
+from streamfilter.lift import Lift
+from streamfilter.matching import Engine, Found, Rule, Scan, compiled, decider, finder, replace_all
+from streamfilter.matching.automaton import Automaton
+from streamfilter.matching.regular import NotRegularError
+from streamfilter.matching.selection import SideBySide
+from streamfilter.matching.tail import TailEngine
+from streamfilter.testing import cut
+from streamfilter.testing.strategies import chunkings
+
+NEVER = Rule("never", r"(\0)\1")
+"""Not regular, and in none of the texts."""
+
+
+class Marker(Scan):
+    """Puts the number of the rule in the place of each match."""
+
+    def hit(self, found: Found, buf: str) -> None:
+        self.hold.replace(found.end - found.start, f"<{found.rule}>")
+
+
+def marked(engine: Engine, pieces: Sequence[str]) -> str:
+    """What comes out of a stream."""
+    machine = Lift(lambda: Marker(engine), "Marker")
+    return "".join(str(item) for piece in pieces for item in machine.feed(piece)) + "".join(map(str, machine.finish()))
+
+
+def engines(rules: Sequence[Rule]) -> dict[str, Engine]:
+    """Every engine that can find some rules; the one with all of them first."""
+    numbered = list(enumerate(rules))
+    made: dict[str, Engine] = {"regex": TailEngine(numbered)}
+    try:
+        made["automaton"] = automaton = Automaton(numbered)
+    except NotRegularError:
+        return made
+    beside = TailEngine([(len(rules), NEVER)])
+    made["side by side"] = SideBySide((*rules, NEVER), automaton, beside)
+    return made
+
+
+def ways(text: str) -> list[list[str]]:
+    rng = random.Random(len(text))
+    return [[text], list(text) or [text], *(cut(text, *(rng.randrange(len(text) + 1) for _ in range(3))) for _ in range(3))]
+
+
+@pytest.mark.parametrize(("pattern", "text"), all_cases())
+def test_every_engine_finds_what_sub_replaces(pattern: str, text: str) -> None:
+    """The same cases as for the stages, with each engine that can do them."""
+    want = regex.sub(pattern, "<0>", text)
+    for name, engine in engines([Rule("r", pattern)]).items():
+        for pieces in ways(text):
+            assert marked(engine, pieces) == want, (name, pieces)
+
+
+@pytest.mark.parametrize(("pattern", "flags", "text"), PATTERNS_WITH_FLAGS)
+def test_every_engine_honours_flags(pattern: str, flags: int, text: str) -> None:
+    """A rule's flags are those of `regex`."""
+    want = regex.sub(pattern, "<0>", text, flags=flags)
+    for name, engine in engines([Rule("r", pattern, flags=flags)]).items():
+        for pieces in ways(text):
+            assert marked(engine, pieces) == want, (name, pieces)
+
+
+REGULAR = [pattern for pattern in CASES if "automaton" in engines([Rule("r", pattern)])]
+
+
+def test_what_is_regular_is_known() -> None:
+    """Of the cases, only those need `regex` that have what no automaton can do, and `explain` says what that is."""
+    others = {pattern: sf.Redact(pattern).explain() for pattern in CASES if pattern not in REGULAR}
+    assert all("because of rule redacted: it " in said for said in others.values())
+    reasons = {
+        r"(a|b)\1": "it refers back to a group", "(?>a|ab)c": "it has an atomic group", "a++b": "it has a possessive repeat",
+        "(a)?b(?(1)c|d)": "it has a condition", "(?P<n>ab?)(?&n)": "it calls a group", r"\X": r"it has \X, \R or a named list",
+        "a(?=b(?!c))": "it has an assertion inside a lookaround", "(?:(?:a*))*": "it repeats what can be empty",
+        "(?:a|(?i:b))[^c]": "it ignores case in parts beside negated sets", "a{30000}": "30,000 characters with its repeats",
+    }  # fmt: skip
+    for pattern, reason in reasons.items():
+        assert reason in sf.Redact(pattern).explain(), pattern
+    assert len(REGULAR) >= 70
+    assert "automaton" in sf.Redact(*REGULAR).explain()
+    both = sf.Redact("a", r"(b)\1").explain()
+    assert "automaton: one step for each character; beside it regex" in both
+
+
+def test_rules_that_are_too_large_are_refused_when_the_stage_is_built() -> None:
+    """What no memory could hold is said at once, and what would be right."""
+    with pytest.raises(ValueError, match=r"1,000,000,000 characters with its repeats written out: at most 200,000"):
+        sf.Redact("(?:(?:a{1000}){1000}){1000}")
+    many = [Rule(f"r{n}", rf"{chr(0x4E00 + n)}[a-f{n}]{{0,19000}}x") for n in range(6)]
+    with pytest.raises(ValueError, match=r"rules are too large together: .* more than 100,000 .* several stages"):
+        sf.Redact(*many)
+
+
+# ------------------------------------------------------------------ random patterns
+
+ATOMS = [
+    "a", "b", "A", "ab", "[ab]", "[^a]", ".", r"\w", r"\W", r"\s", r"\n", "x", "(?i:A)", "(?s:.)",
+    r"\b", r"\B", r"\m", r"\M", "^", "$", "(?m:^)", "(?m:$)", r"\A", r"\Z",
+    "(?=b)", "(?!a)", "(?!ab)", "(?=.*b)", "(?!.*b)", "(?=a|$)", r"(?!\b)",
+    "(?<=a)", "(?<!b|ab)", "(?<=^|b)", "(?<=a+)", "(?<=a[ab]?b)",
+]  # fmt: skip
+REPEATS = ["*", "+", "?", "*?", "+?", "??", "{2}", "{1,2}?", "{0,3}", "{2,}"]
+
+
+def patterns() -> st.SearchStrategy[str]:
+    """Patterns of what is regular, nested anyhow; some are not regular as a whole."""
+    return st.recursive(
+        st.sampled_from(ATOMS),
+        lambda inner: st.one_of(
+            st.tuples(inner, inner).map("".join),
+            st.tuples(inner, inner).map(lambda pair: f"(?:{pair[0]}|{pair[1]})"),
+            st.tuples(inner, st.sampled_from(REPEATS)).map(lambda pair: f"(?:{pair[0]}){pair[1]}"),
+            inner.map(lambda body: f"(?={body})"),
+            inner.map(lambda body: f"(?!{body})b"),
+        ),
+        max_leaves=7,
+    )
+
+
+RULE_SETS = st.lists(st.tuples(patterns(), st.sampled_from([False, False, True])), min_size=1, max_size=3)
+
+
+def built(drawn: list[tuple[str, bool]]) -> list[Rule]:
+    """One to three rules that can be streamed, some with a check."""
+    made: list[Rule] = []
+    for number, (pattern, checked) in enumerate(drawn):
+        with contextlib.suppress(ValueError):
+            made.append(Rule(f"r{number}", pattern, check=odd if checked else None))
+    assume(made)
+    return made
+
+
+def odd(text: str) -> bool:
+    """A check."""
+    return len(text) % 2 == 1
+
+
+@settings(max_examples=settings().max_examples * 5 if settings().max_examples >= 10_000 else 5000)
+@given(RULE_SETS, st.text("aaabbA \nx", max_size=12), st.data())
+def test_random_rules_are_matched_as_the_reference_loop_says(drawn: list[tuple[str, bool]], text: str, data: st.DataObject) -> None:
+    """By the engine that is chosen for them. 5,000 cases; in the long profile 100,000."""
+    rules = built(drawn)
+    pieces = data.draw(chunkings(text)) if text else [text]
+    want = replace_all(rules, text, lambda match: f"<{rules.index(match.rule)}>")  # type: ignore[arg-type]
+    assert marked(compiled(tuple(rules)), pieces) == want
+    assert marked(compiled(tuple(rules)), list(text) or [""]) == want
+
+
+@given(RULE_SETS, st.text("aaabbA \nx", max_size=10), st.data())
+def test_engines_agree(drawn: list[tuple[str, bool]], text: str, data: st.DataObject) -> None:
+    """Whatever an engine is chosen for could be done by any that can."""
+    rules = built(drawn)
+    pieces = data.draw(chunkings(text)) if text else [text]
+    assert len({marked(engine, pieces) for engine in engines(rules).values()}) == 1
+
+
+@given(
+    st.lists(st.sampled_from(REGULAR), min_size=1, max_size=4),
+    st.sampled_from([r"(a)\1", "b++", r"\X(?<=b)", "(?:a?)*b"]),
+    st.data(),
+)
+def test_side_by_side_means_the_reference_loop(regular: list[str], other: str, data: st.DataObject) -> None:
+    """Rules that need different engines share a stage, in any order."""
+    given_patterns = data.draw(st.permutations([*regular, other]))
+    rules = [
+        Rule(f"r{number}", pattern, check=data.draw(st.sampled_from([None, odd]))) for number, pattern in enumerate(given_patterns)
+    ]
+    text = data.draw(st.text("aabbc 1x.@-\n", max_size=12))
+    want = replace_all(rules, text, lambda match: f"<{match.rule.name[1:]}>")
+    for pieces in ways(text):
+        assert marked(compiled(tuple(rules)), pieces) == want
+
+
+@given(st.integers(1, 6), st.text("aab-", max_size=30), st.sampled_from(["redact", "release"]), st.data())
+def test_overflow_is_the_same_at_every_cut_with_two_engines(most: int, text: str, policy: str, data: st.DataObject) -> None:
+    """Where one engine has an open match, or both."""
+    stage = sf.Redact("a[ab]*-", r"(b)\1++-", "(?:ab)++--", to="#", max_hold=most, overflow=policy)  # type: ignore[arg-type]
+    want = "".join(stage.iter(list(text)))
+    assert "".join(stage.iter(data.draw(chunkings(text)) if text else [text])) == want
+
+
+# ------------------------------------------------------------------ bounded, and shared
+
+
+def test_forgetting_states_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache is emptied when it is full; streams that are under way go on."""
+    rng = random.Random(3)
+    text = "".join(rng.choice("ab") for _ in range(3000)) + "c ab"
+    rules = (Rule("blow", "a[ab]{9}c"), Rule("up", "b[ab]{7}(?=aab)"), Rule("behind", "(?<=a[ab]{5}b)bb"))
+    want = replace_all(rules, text, lambda match: f"<{rules.index(match.rule)}>")
+    monkeypatch.setattr(finder, "MAX_ENTRIES", 500)
+    monkeypatch.setattr(decider, "MAX_ENTRIES", 50)
+    engine = Automaton(list(enumerate(rules)))
+    for size in (1, 7, 3000):
+        assert marked(engine, [text[at : at + size] for at in range(0, len(text), size)]) == want
+    assert len(engine.finder._states) < 500
+
+
+def test_threads_share_an_engine() -> None:
+    """Without locks, while its states are made and forgotten."""
+    rules = [Rule("one", r"\b[a-z]{2,9}\b(?= [0-9])"), Rule("two", "[0-9]{3}(?![0-9])")]
+    rng = random.Random(4)
+    texts = ["".join(rng.choice("abc 0123.") for _ in range(2000)) for _ in range(8)]
+    want = [replace_all(rules, text, lambda match: f"<{rules.index(match.rule)}>") for text in texts]  # type: ignore[arg-type]
+    engine = Automaton(list(enumerate(rules)))
+    got: dict[int, str] = {}
+
+    def run(number: int) -> None:
+        got[number] = marked(engine, cut(texts[number], *range(3, 2000, 3)))
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [got[number] for number in range(8)] == want
+
+
+@pytest.mark.parametrize("text", ["\u0301" * 1_000_000, "ab\ud800\udfff\0\u202e\u200fa" * 1000], ids=["a million marks", "awkward"])
+def test_awkward_text_is_exact_and_bounded(text: str) -> None:
+    """Combining characters without end, lone surrogates, U+0000, marks of direction."""
+    for patterns_ in ((r"\w\u0301{3}b", "ab"), ("a.", r"[\ud800-\udfff]+"), (r"\0.", r"(\u0301)x\1")):
+        rules = [Rule("one", patterns_[0]), Rule("two", patterns_[1])]
+        want = text
+        if len(text) < 100_000:
+            want = replace_all(rules, text, lambda match: f"<{match.rule.name}>")
+        for size in (4, 1000, len(text)) if len(text) < 100_000 else (4096, len(text)):
+            stage = sf.Redact(*rules, to="<{rule}>")
+            assert "".join(stage.iter([text[at : at + size] for at in range(0, len(text), size)])) == want
+
+
+def test_a_chunk_of_ten_megabytes_is_exact() -> None:
+    """A whole book in one piece is looked through once."""
+    text = ("lorem ipsum dolor sit amet, " * 40 + "call 555-010-2030. ") * 8700
+    assert len(text) > 9_900_000
+    assert "".join(sf.Redact(r"\d{3}-\d{3}-\d{4}", to="#").iter([text])) == regex.sub(r"\d{3}-\d{3}-\d{4}", "#", text)
+
+
+def test_a_long_hold_is_not_searched_again() -> None:
+    """What decides a long hold replays it, and each place is decided by the way that another has gone."""
+    steps = 0
+    text = "a" * 900 + "z"
+    engine = Automaton([(0, Rule("r", "a(?:[^z]*b)?"))])
+    step = decider.Decider.step
+
+    def counted(self: decider.Decider, state: decider.State, symbol: object) -> object:
+        nonlocal steps
+        steps += 1
+        return step(self, state, symbol)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decider.Decider, "step", counted)
+        assert marked(engine, [text]) == "<0>" * 900 + "z"
+    assert steps < 10  # the rest is in the cache
+    assert sum(len(state) for state in engine.decider(0)._states.values()) < 10
+
+
+def test_a_backtracking_rule_can_be_given_a_time_limit() -> None:
+    """A search that takes longer ends the stream; without a limit nothing is asked of a clock."""
+    slow = Rule("slow", r"(?:(x|xx)+)(?:\1a)b", timeout=0.02)
+    with pytest.raises(sf.LimitExceeded, match=r"timeout of 0.02 exceeded: a search for rule slow"):
+        list(sf.Redact(slow).iter(["x" * 40, "c"]))
+    with pytest.raises(ValueError, match="timeout"):
+        Rule("slow", "x", timeout=0)
