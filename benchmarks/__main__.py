@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from benchmarks import kernel, matching, peers, startup
+from benchmarks import kernel, matching, peers, scale, startup
 from benchmarks.figures import Figure
 
-GROUPS = {"kernel": kernel, "matching": matching, "startup": startup}
+GROUPS = {"kernel": kernel, "matching": matching, "scale": scale, "startup": startup}
 
 
 async def main(names: list[str]) -> int:

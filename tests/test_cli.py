@@ -79,7 +79,7 @@ def test_what_is_released_is_written_at_once() -> None:
         (("run", "--redact", "emial"), "unknown rule 'emial': did you mean 'email'?"),
         (("run", "--pattern", r"a\Kb"), r"cannot be streamed exactly: \K at position 1"),
         (("run", "--pattern", "a*"), "matches the empty text"),
-        (("run", "--redact", ""), "unknown rule '': there are email, phone"),
+        (("run", "--redact", ""), "unknown rule '': there are PII, SECRETS, email, phone"),
         (("run", "--colour"), "No such option"),
         (("run",), "nothing to do: give --redact, --pattern or --stop-at"),
         (("run", "--redact", "email", "--to", "{x}"), "only {rule} is known"),

@@ -141,9 +141,9 @@ def test_replacements_are_values(value: Any) -> None:
         (lambda: sf.Hash("12345678", chars=65), "chars"),
         (lambda: sf.Redact("a", to=sf.Placeholder(), max_hold=LONGEST - 1), f"max_hold: with a Placeholder at least {LONGEST}"),
         (lambda: sf.Redact("a", to=sf.Placeholder(), overflow="release"), "was not looked at"),
-        (lambda: sf.Redact("a", to=sf.Mask), r"to is the class Mask: write Mask\(\.\.\.\)"),  # type: ignore[arg-type]
-        (lambda: sf.Redact("a", to=sf.Placeholder), "to is the class Placeholder"),  # type: ignore[arg-type]
-        (lambda: sf.Replace("a", sf.Hash), "to is the class Hash"),  # type: ignore[arg-type]
+        (lambda: sf.Redact("a", to=sf.Mask), r"to: it is the class Mask: write Mask\(\.\.\.\)"),  # type: ignore[arg-type]
+        (lambda: sf.Redact("a", to=sf.Placeholder), "to: it is the class Placeholder"),  # type: ignore[arg-type]
+        (lambda: sf.Replace("a", sf.Hash), "to: it is the class Hash"),  # type: ignore[arg-type]
         (lambda: sf.Vault(0), "max_entries=0: at least 1"),
     ],
 )

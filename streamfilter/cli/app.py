@@ -67,7 +67,9 @@ def demo(fast: bool) -> None:
 def _named(ctx: click.Context, param: click.Parameter, value: str | None) -> list[sf.Rule]:
     """The catalogue rules of some names, separated by commas."""
     try:
-        return [detectors.by_name(name.strip()) for name in value.split(",")] if value is not None else []
+        if value is None:
+            return []
+        return list(dict.fromkeys(rule for name in value.split(",") for rule in detectors.named(name.strip())))
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None
 
@@ -90,7 +92,7 @@ def _patterned(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
     "rules",
     metavar="NAMES",
     callback=_named,
-    help=f"Rules to redact, separated by commas: {', '.join(detectors.NAMES)}.",
+    help=f"Rules to redact, separated by commas: PII, SECRETS (for all of a kind), {', '.join(detectors.NAMES)}.",
 )
 @click.option(
     "--pattern",

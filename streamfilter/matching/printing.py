@@ -190,8 +190,8 @@ class _Printer:
 
     def must_open(self, node: Repeat, single: bool, after: Node | None) -> bool:
         """Which repeats `regex` does not report faithfully at the end: any in a lookbehind, groups, and lazy single characters. Not
-        one of any character before a literal, which `regex` looks for, and much faster so; for others it would look beyond what they
-        match."""
+        one of any character before a literal, which `regex` looks for, and much faster so; for others it would look beyond what
+        they match."""
         if self.behind:
             return True
         if not single:

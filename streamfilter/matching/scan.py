@@ -59,9 +59,13 @@ class Scan(TextMachine):
         """What stands in for any match of a rule, if that is certain before the match is decided; else nothing."""
         return ""
 
+    def hit_early(self, rule: AnyRule) -> None:
+        """A match at the beginning of the hold is certain, though not where it ends: its constant leaves."""
+        self.hold.replace(0, self.constant(rule))
+
     def hit(self, found: Found, buf: str) -> None:
         """A decided match: it is the first `found.end - found.start` characters of the hold. Release them, or set `done`. If
-        `early`, its replacement has left, and they are only to be deleted."""
+        `early`, its constant has left, and they are only to be deleted. If fewer are released, the search goes on behind those."""
         raise NotImplementedError
 
     def hit_open(self, rule: AnyRule) -> None:
@@ -112,7 +116,7 @@ class Scan(TextMachine):
                 continue
             if not self.early and (rule := self._certain(buf, start)) is not None:
                 self.early = True
-                hold.replace(0, self.constant(rule))
+                self.hit_early(rule)
             if len(buf) - start == limit:
                 if not self._overflow(buf, base, start):
                     return

@@ -8,7 +8,7 @@ from string import Formatter
 from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, cast
 
 import regex
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context, Finding
 from streamfilter.declaration import Declared
@@ -24,6 +24,21 @@ _MARK = "\U0010ffff"
 """A character that no text has: what a group stands for when it is asked which part of a template comes before any group."""
 
 _NO_GROUPS = regex.compile("")
+
+
+def _check_replacement(to: object) -> object:
+    """Refuse what is no replacement; and the class of a declared one, which could be called too, but not with a match."""
+    if isinstance(to, type) and issubclass(to, Declared):
+        raise ValueError(f"it is the class {to.__name__}: write {to.__name__}(...)")
+    if not isinstance(to, str | Placeholder) and not callable(to):
+        raise ValueError(f"a text or a function of the match is needed, not {type(to).__qualname__}")
+    return to
+
+
+def _check_template(to: object) -> object:
+    if isinstance(to, Placeholder):
+        raise ValueError("a Placeholder is for Redact: a template or a function of the match is needed")
+    return _check_replacement(to)
 
 
 @stage
@@ -58,7 +73,9 @@ class Redact(TextStage):
 
     _variadic: ClassVar[str] = "rules"
     rules: Annotated[tuple[RuleLike, ...], Field(min_length=1)]
-    to: str | Callable[[Match], str] | Placeholder = dataclasses.field(default="[{rule}]", kw_only=True)
+    to: Annotated[str | Callable[[Match], str] | Placeholder, BeforeValidator(_check_replacement)] = dataclasses.field(
+        default="[{rule}]", kw_only=True
+    )
     max_hold: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_HOLD, kw_only=True)
     overflow: Overflow = dataclasses.field(default="redact", kw_only=True)
     channels: tuple[str, ...] | None = dataclasses.field(default=None, kw_only=True)
@@ -76,7 +93,6 @@ class Redact(TextStage):
 
     def compile(self) -> None:
         check_names(self.rules)
-        _check_made(self.to)
         self._engine()
         if isinstance(self.to, str):
             _check_fields(self.to)
@@ -148,13 +164,11 @@ class _Redactor(_Redacting):
         self._to = to
         super().__init__(stage, engine, context)
 
-    def feed(self, text: str) -> None:
-        super().feed(text)
-        if self.early and self._begun is None:
-            self._begun = self._begin(self._asked.name, "redact", self.hold.channel, self.hold.offset)
+    def hit_early(self, rule: AnyRule) -> None:
+        self._begun = self._begin(rule.name, "redact", self.hold.channel, self.hold.offset)
+        super().hit_early(rule)
 
     def constant(self, rule: AnyRule) -> str:
-        self._asked = rule  # the last one before a replacement leaves early is the one whose replacement it is
         return self._to.format(rule=rule.name) if isinstance(self._to, str) else ""
 
     def stand_in(self, rule: AnyRule, found: Found, buf: str) -> str:
@@ -215,7 +229,7 @@ class Replace(TextStage):
     """
 
     pattern: RuleLike
-    to: str | Callable[[Match], str]
+    to: Annotated[str | Callable[[Match], str], BeforeValidator(_check_template)]
     count: Annotated[int, Field(ge=0)] = 0
     max_hold: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_HOLD, kw_only=True)
     overflow: Overflow = dataclasses.field(default="release", kw_only=True)
@@ -234,7 +248,6 @@ class Replace(TextStage):
         ) -> None: ...
 
     def compile(self) -> None:
-        _check_made(self.to)
         compiled((self.pattern,))
         pattern = self.pattern.compiled if isinstance(self.pattern, Rule) else _NO_GROUPS
         template = _read_template(self.to, pattern) if isinstance(self.to, str) else None
@@ -325,12 +338,6 @@ def _read_template(template: str, pattern: regex.Pattern[str]) -> _Template:
         return _Template(beginning, not mark, expanded(""))
     except (regex.error, IndexError) as error:
         raise ValueError(f"to is not a valid template for this pattern: {error}") from None
-
-
-def _check_made(to: object) -> None:
-    """Refuse the class of a declared replacement, which could be called too, but not with a match."""
-    if isinstance(to, type) and issubclass(to, Declared):
-        raise ValueError(f"to is the class {to.__name__}: write {to.__name__}(...)")
 
 
 def _check_fields(template: str) -> None:
