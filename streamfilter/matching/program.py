@@ -50,14 +50,14 @@ class Left:
     """What the lookbehinds have seen. Within a program, equal ones are one object.
 
     Attributes:
-        sets: for each, the nodes that it has got to.
+        nodes: those that they have got to, but for the ones that they begin with at any place.
         place: what that says of the place.
     """
 
-    __slots__ = ("place", "sets", "steps")
+    __slots__ = ("nodes", "place", "steps")
 
-    def __init__(self, sets: tuple[Nodes, ...], place: Place) -> None:
-        self.sets = sets
+    def __init__(self, nodes: Nodes, place: Place) -> None:
+        self.nodes = nodes
         self.place = place
         self.steps: dict[Symbol, Left] = {}
 
@@ -92,14 +92,16 @@ class Program:
         self._nodes: list[tuple[Any, ...]] = []
         self._known: dict[tuple[Any, ...], int] = {}
         self._behinds: dict[Expression, int] = {}
-        self._behind_starts: list[Nodes] = []
+        self._behind_ends: list[int] = []  # each has an end of its own: all of them run as one
+        self._behind_starts: Nodes = frozenset()
+        self._behind_steps: dict[Symbol, Nodes] = {}  # of these
         self._walks: list[_Walk] = []
-        self._lefts: dict[tuple[Nodes, ...], Left] = {}
+        self._lefts: dict[Nodes, Left] = {}
         self._closures: dict[tuple[int, Place], frozenset[Thread] | None] = {}
         self._places: dict[tuple[tuple[bool, ...], bool, bool], Place] = {}
         self.accept = self._node(ACCEPT)
         self.start = self._build(expression, self.accept)
-        self.left = self._left(tuple(self._behind_starts))
+        self.left = self._left(frozenset())
 
     # ------------------------------------------------------------------ building
 
@@ -157,7 +159,9 @@ class Program:
         number = self._behinds.get(body)
         if number is None:
             number = self._behinds[body] = len(self._behinds)
-            self._behind_starts.append(self._flat([self._build(body, self.accept)]))
+            end = self._new(ACCEPT)
+            self._behind_ends.append(end)
+            self._behind_starts |= self._flat([self._build(body, end)])
         return number
 
     # ------------------------------------------------------------------ lookarounds: sets of nodes
@@ -184,11 +188,11 @@ class Program:
         reached = [node[2] for number in numbers if (node := self._nodes[number])[0] == CHAR and takes[node[1]]]
         return self._flat(reached) if reached else frozenset()
 
-    def _left(self, sets: tuple[Nodes, ...]) -> Left:
-        left = self._lefts.get(sets)
+    def _left(self, nodes: Nodes) -> Left:
+        left = self._lefts.get(nodes)
         if left is None:
-            place = self.place(tuple(self.accept in nodes for nodes in sets))
-            left = self._lefts.setdefault(sets, Left(sets, place))
+            place = self.place(tuple(end in nodes or end in self._behind_starts for end in self._behind_ends))
+            left = self._lefts.setdefault(nodes, Left(nodes, place))
         return left
 
     def place(self, behind: tuple[bool, ...], begin: bool = False, nonempty: bool = False) -> Place:
@@ -205,16 +209,17 @@ class Program:
         """Forget what was worked out on the way; searches that are under way go on."""
         for left in list(self._lefts.values()):
             left.steps.clear()
-        self._lefts = {self.left.sets: self.left}
+        self._lefts = {self.left.nodes: self.left}
         self._closures = {}
 
     def step_left(self, left: Left, symbol: Symbol) -> Left:
         """What the lookbehinds have seen with one symbol more."""
         stepped = left.steps.get(symbol)
         if stepped is None:
-            pairs = zip(left.sets, self._behind_starts, strict=True)
-            stepped = self._left(tuple(self._step_flat(nodes, symbol) | start for nodes, start in pairs))
-            left.steps[symbol] = stepped
+            begun = self._behind_steps.get(symbol)
+            if begun is None:
+                begun = self._behind_steps[symbol] = self._step_flat(self._behind_starts, symbol)
+            stepped = left.steps[symbol] = self._left(self._step_flat(left.nodes, symbol) | begun)
         return stepped
 
     def _with(self, conditions: Conditions, wanted: bool, nodes: Nodes) -> Conditions | None:
