@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from typing import TYPE_CHECKING, Any, assert_type
 
 import streamfilter as sf
-from streamfilter.detectors import EMAIL
+from streamfilter.detectors import EMAIL, PII, SECRETS, from_gitleaks
 from streamfilter.providers import openai
 
 if TYPE_CHECKING:
@@ -64,9 +64,19 @@ async def chunks(source: AsyncIterable[ChatCompletionChunk], raw: AsyncIterable[
         assert_type(answer, str)
 
 
+def reversible(source: AsyncIterable[str]) -> None:
+    context = sf.Context(vault=sf.Vault(max_entries=100), tags={"tenant": "acme"})
+    private = sf.Redact(*PII, *SECRETS, sf.Terms(["a", "b"], name="names", fold="nfkc"), to=sf.Placeholder())
+    assert_type(private.apply("a", context=context), str)
+    assert_type(sf.Restore()(source, context=context), sf.Stream[str])
+    sf.Redact(sf.Rule("x", "a", timeout=0.5), to=sf.Mask(keep_last=2) if context.tags else sf.Hash("0123456789"))
+    sf.Redact(*from_gitleaks("gitleaks.toml"))
+
+
 def wrong(numbers: AsyncIterable[int]) -> None:
     SAFE(numbers)  # type: ignore[type-var]
     Mask(keep="many")  # type: ignore[arg-type]
+    sf.Terms("abc", fold="nfc")  # type: ignore[arg-type]
     sf.Redact(3)  # type: ignore[arg-type]
     sf.Redact("a", overflow="keep")  # type: ignore[arg-type]
     sf.StopAt("a", after="b")  # type: ignore[call-arg]

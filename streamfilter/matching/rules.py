@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Protocol, TypeAlias, cast
+from functools import cached_property
+from typing import Annotated, Any, Protocol, TypeAlias
 
 import regex
 from pydantic import Field
@@ -56,43 +57,37 @@ class Rule(Declared):
     timeout: Annotated[float, Field(gt=0)] | None = None
 
     def compile(self) -> None:
-        from streamfilter.matching.syntax import parse
-
         try:  # first, because some of what is refused makes `regex.compile` run out of memory
-            tree = parse(self.pattern, self.flags)
-            reach = lookbehind(tree.root)
+            chars, reach = written_out(self.tree.root), self.context
         except Refused as refused:
             raise ValueError(f"pattern cannot be streamed exactly: {refused}") from None
         except RecursionError:
             raise ValueError("pattern is nested too deeply") from None
-        if (chars := written_out(tree.root)) > MAX_WRITTEN_OUT:
-            raise ValueError(
-                f"pattern has {chars:,} characters with its repeats written out: at most {MAX_WRITTEN_OUT:,} are possible"
-            )
+        if chars > MAX_WRITTEN_OUT:
+            raise ValueError(f"pattern has {chars:,} characters with its repeats written out: at most {MAX_WRITTEN_OUT:,} may be")
         try:
-            compiled = regex.compile(self.pattern, self.flags, **named_lists(self))
+            _ = self.compiled
         except (regex.error, KeyError) as error:
             raise ValueError(f"pattern is not valid: {error}") from None
         if reach > MAX_LOOKBEHIND_CHARS:
             raise ValueError(f"pattern looks back {reach} characters: at most {MAX_LOOKBEHIND_CHARS} can be kept")
-        object.__setattr__(self, "_tree", tree)
-        object.__setattr__(self, "_reach", max(1, reach))
-        object.__setattr__(self, "_compiled", compiled)
 
-    @property
+    @cached_property
     def tree(self) -> Tree:
         """The pattern, parsed."""
-        return cast("Tree", self.__dict__["_tree"])
+        from streamfilter.matching.syntax import parse
 
-    @property
+        return parse(self.pattern, self.flags)
+
+    @cached_property
     def context(self) -> int:
         """How many characters to the left of a match it may look at; at least one, which tells the text's beginning."""
-        return cast("int", self.__dict__["_reach"])
+        return max(1, lookbehind(self.tree.root))
 
-    @property
+    @cached_property
     def compiled(self) -> regex.Pattern[str]:
         """The pattern, as `regex` compiles it."""
-        return cast("regex.Pattern[str]", self.__dict__["_compiled"])
+        return regex.compile(self.pattern, self.flags, **named_lists(self))
 
     @property
     def expression(self) -> Expression:

@@ -13,7 +13,6 @@ from streamfilter.items import End
 from streamfilter.machine import TextMachine, refusal
 from streamfilter.matching.engine import CheckRaisedError, Engine, Found, Pursuit
 from streamfilter.matching.rules import Match
-from streamfilter.matching.selection import compiled
 from streamfilter.matching.terms import AnyRule
 
 MAX_HOLD = 1000
@@ -196,7 +195,7 @@ class Scan(TextMachine):
         self._advance = False
 
 
-def explain(rules: tuple[AnyRule, ...], max_hold: int, overflow: Overflow) -> str:
+def explain(engine: Engine, max_hold: int, overflow: Overflow) -> str:
     """In words: what looking for rules may hold, and how they are looked for."""
     held = f"holds a match that is still open, at most {max_hold} characters, then overflow={overflow!r}"
-    return f"{held}; {compiled(rules).summary}"
+    return f"{held}; {engine.summary}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from streamfilter.matching.engine import Engine, Found, Pursuit
 from streamfilter.matching.regular import NotRegularError
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from streamfilter.matching.tail import TailEngine
 
 
-@lru_cache(maxsize=256)
+_ENGINES: WeakValueDictionary[tuple[AnyRule, ...], Engine] = WeakValueDictionary()
+"""Those in use. An engine keeps megabytes of what it has worked out, and should go with the last stage that has it."""
+
+
 def compiled(rules: tuple[AnyRule, ...]) -> Engine:
     r"""The engine for some rules; equal rules share one.
 
@@ -30,6 +33,10 @@ def compiled(rules: tuple[AnyRule, ...]) -> Engine:
         >>> print(compiled((Rule("twice", r"(a)\1"),)).summary)
         regex: searches what is held with each chunk, because of rule twice: it refers back to a group
     """
+    return _ENGINES.get(rules) or _ENGINES.setdefault(rules, _compile(rules))
+
+
+def _compile(rules: tuple[AnyRule, ...]) -> Engine:
     from streamfilter.matching.automaton import Automaton
     from streamfilter.matching.tail import TailEngine
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 import regex
 from pydantic import BeforeValidator, Field
@@ -95,12 +96,9 @@ class Terms(Declared):
     def compile(self) -> None:
         if sum(map(len, self.words)) > MAX_LETTERS:
             raise ValueError(f"words have more than {MAX_LETTERS:,} letters together: give them to several stages")
-        folded = list(dict.fromkeys(map(self.folding.fold, self.words)))
-        if "" in folded:
+        if "" in self._folded:
             empty = next(number for number, word in enumerate(self.words) if not self.folding.fold(word))
             raise ValueError(f"words.{empty}: nothing is left of it when it is folded")
-        object.__setattr__(self, "_folded", frozenset(folded))
-        object.__setattr__(self, "_expression", self._express(folded))
 
     def __hash__(self) -> int:
         return hash((type(self), self.name, self.words[0], len(self.words)))  # one of a hundred thousand words takes time
@@ -119,12 +117,9 @@ class Terms(Declared):
         """How many characters to the left of a match it may look at."""
         return MAX_IGNORED if self.fold else 1
 
-    @property
+    @cached_property
     def expression(self) -> Expression:
         """The words, for an automaton."""
-        return cast("Expression", self.__dict__["_expression"])
-
-    def _express(self, folded: list[str]) -> Expression:
         before: Expression = EMPTY
         after_word: list[Expression] = []
         after_other: list[Expression] = []
@@ -136,7 +131,7 @@ class Terms(Declared):
             after_word.append(mark)
             after_other.append(mark)
         branches: list[Expression] = []
-        for words in ([word for word in folded if is_word(word[0])], [word for word in folded if not is_word(word[0])]):
+        for words in ([w for w in self._folded if is_word(w[0])], [w for w in self._folded if not is_word(w[0])]):
             if words:
                 guard = before if is_word(words[0][0]) else EMPTY
                 branches.append(row([guard, Words(tuple(words), self.folding, row(after_word), row(after_other))]))
@@ -145,9 +140,9 @@ class Terms(Declared):
     def _one(self, trait: Trait) -> One:
         return One(Property(self.folding, trait))
 
-    @property
-    def _words(self) -> frozenset[str]:
-        return cast("frozenset[str]", self.__dict__["_folded"])
+    @cached_property
+    def _folded(self) -> dict[str, None]:
+        return dict.fromkeys(map(self.folding.fold, self.words))
 
     @property
     def _ignored(self) -> Expression:
@@ -161,14 +156,14 @@ class Terms(Declared):
         if start >= len(text) or not fold(text[start]):
             return None
         before = fold(text[:start])[-1:]
-        longest = max(map(len, self._words))
+        longest = max(map(len, self._folded))
         end = 0
         folded = ""
         for at in range(start, len(text)):
             folded += fold(text[at])
             if len(folded) > longest:
                 break
-            if fold(text[at]) and folded in self._words and self._stands_alone(before, folded, fold(text[at + 1 :])[:1]):
+            if fold(text[at]) and folded in self._folded and self._stands_alone(before, folded, fold(text[at + 1 :])[:1]):
                 end = at + 1
         return self.as_match(text, start, end, advance, 0) if end else None
 

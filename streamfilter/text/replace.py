@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import cached_property
 from string import Formatter
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 import regex
 from pydantic import BeforeValidator, Field
@@ -93,7 +94,7 @@ class Redact(TextStage):
 
     def compile(self) -> None:
         check_names(self.rules)
-        self._engine()
+        _ = self._engine
         if isinstance(self.to, str):
             _check_fields(self.to)
         if isinstance(self.to, Placeholder):
@@ -104,6 +105,7 @@ class Redact(TextStage):
                     "overflow='release' lets text out that was not looked at, and that Restore could take for a placeholder"
                 )
 
+    @cached_property
     def _engine(self) -> Engine:
         return compiled((*self.rules, lookalike()) if isinstance(self.to, Placeholder) else self.rules)
 
@@ -115,11 +117,11 @@ class Redact(TextStage):
     def start(self, context: Context | None = None) -> TextMachine:
         given = context or Context()
         if isinstance(self.to, Placeholder):
-            return _Hider(self, self._engine(), given, vault_of(given, "Redact(to=Placeholder())"))
-        return _Redactor(self, self._engine(), given, self.to)
+            return _Hider(self, self._engine, given, vault_of(given, "Redact(to=Placeholder())"))
+        return _Redactor(self, self._engine, given, self.to)
 
     def holds(self) -> str:
-        return explain(self.rules, self.max_hold, self.overflow)
+        return explain(self._engine, self.max_hold, self.overflow)
 
 
 class _Redacting(Scan):
@@ -248,27 +250,29 @@ class Replace(TextStage):
         ) -> None: ...
 
     def compile(self) -> None:
-        compiled((self.pattern,))
-        pattern = self.pattern.compiled if isinstance(self.pattern, Rule) else _NO_GROUPS
-        template = _read_template(self.to, pattern) if isinstance(self.to, str) else None
-        object.__setattr__(self, "_template", template)
+        _ = self._engine, self._template
 
-    @property
-    def template(self) -> _Template | None:
+    @cached_property
+    def _engine(self) -> Engine:
+        return compiled((self.pattern,))
+
+    @cached_property
+    def _template(self) -> _Template | None:
         """What is known of the replacement before any match, if it is a template."""
-        return cast("_Template | None", self.__dict__["_template"])
+        pattern = self.pattern.compiled if isinstance(self.pattern, Rule) else _NO_GROUPS
+        return _read_template(self.to, pattern) if isinstance(self.to, str) else None
 
     def start(self, context: Context | None = None) -> TextMachine:
-        return _Replacer(self)
+        return _Replacer(self, self._engine, self._template)
 
     def holds(self) -> str:
-        return explain((self.pattern,), self.max_hold, self.overflow)
+        return explain(self._engine, self.max_hold, self.overflow)
 
 
 class _Replacer(Scan):
-    def __init__(self, stage: Replace) -> None:
+    def __init__(self, stage: Replace, engine: Engine, template: _Template | None) -> None:
         self._to = stage.to
-        self._template = template = stage.template
+        self._template = template
         self._left = stage.count
         self._early = ""
         # With `overflow="release"` a match that grows too long is not replaced after all, so its replacement is not certain before
@@ -276,7 +280,7 @@ class _Replacer(Scan):
         is_bounded = isinstance(stage.pattern, Rule) and width(stage.pattern.tree.root)[1] <= stage.max_hold
         if template is not None and (template.is_constant or is_bounded or stage.overflow != "release"):
             self._early = template.beginning
-        super().__init__(compiled((stage.pattern,)), stage.max_hold, stage.overflow)
+        super().__init__(engine, stage.max_hold, stage.overflow)
 
     def constant(self, rule: AnyRule) -> str:
         return self._early

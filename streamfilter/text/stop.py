@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import regex
@@ -70,20 +71,24 @@ class Block(TextStage):
 
     def compile(self) -> None:
         check_names(self.rules)
-        compiled(self.rules)
+        _ = self._engine
         if self.message is not None and self.action == "raise":
             raise ValueError("message is only shown with action='stop': an exception is no text")
 
+    @cached_property
+    def _engine(self) -> Engine:
+        return compiled(self.rules)
+
     def start(self, context: Context | None = None) -> TextMachine:
-        return _Blocker(self, context or Context())
+        return _Blocker(self, self._engine, context or Context())
 
     def holds(self) -> str:
-        return explain(self.rules, self.max_hold, self.overflow)
+        return explain(self._engine, self.max_hold, self.overflow)
 
 
 class _Blocker(Scan):
-    def __init__(self, stage: Block, context: Context) -> None:
-        super().__init__(compiled(stage.rules), stage.max_hold, stage.overflow)
+    def __init__(self, stage: Block, engine: Engine, context: Context) -> None:
+        super().__init__(engine, stage.max_hold, stage.overflow)
         self._stage = stage
         self._found = context.found
 
@@ -136,13 +141,14 @@ class StopAt(TextStage):
         ) -> None: ...
 
     def compile(self) -> None:
-        self._engine()
+        _ = self._engine
 
+    @cached_property
     def _engine(self) -> Engine:
         return compiled(tuple(Rule("stop", regex.escape(text)) for text in sorted(self.stops, key=len)))
 
     def start(self, context: Context | None = None) -> TextMachine:
-        return _Stopper(self, self._engine(), context or Context())
+        return _Stopper(self, self._engine, context or Context())
 
     def machine(self, context: Context | None = None) -> Machine:
         return self._lift(context, self.choices)
