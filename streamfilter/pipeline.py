@@ -29,6 +29,9 @@ from streamfilter.stream import (
     open_stream,
 )
 
+BRIEF_CHARS = 200
+"""Of a stage's repr in an explanation: some lines."""
+
 C = TypeVar("C")
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -110,7 +113,7 @@ class Stage(Declared, Generic[In, Out]):
             >>> print(sf.Redact("a").explain())
             Redact(Rule('redacted', 'a')): every text channel; holds a match that is still open, at most 1000 characters, ...
         """
-        return "\n".join(f"{part!r}: {part.explanation()}" for part in self.stages) or "an empty pipeline: passes everything"
+        return "\n".join(f"{_brief(part)}: {part.explanation()}" for part in self.stages) or "an empty pipeline: passes everything"
 
     def explanation(self) -> str:
         """In words: which items this stage applies to, and what it may hold."""
@@ -367,6 +370,12 @@ def as_stage(part: object) -> Stage[Any, Any]:
     if callable(part):
         return Wait(cast("Function", part))
     raise TypeError(f"{type(part).__qualname__} is not a stage: give a Stage or an async generator function")
+
+
+def _brief(part: object) -> str:
+    """A repr for people: that of a catalogue of rules fills a screen."""
+    text = repr(part)
+    return text if len(text) <= BRIEF_CHARS else f"{text[:BRIEF_CHARS]}…"
 
 
 def _check_text(text: object) -> None:

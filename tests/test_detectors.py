@@ -19,6 +19,7 @@ from hypothesis import given, settings, strategies
 import streamfilter as sf
 from streamfilter import detectors
 from streamfilter.detectors import checks, money
+from streamfilter.detectors.taken import TakenRules
 from streamfilter.matching import Rule
 from streamfilter.testing import cut
 
@@ -574,7 +575,7 @@ def write(folder: Path, text: str, name: str = "gitleaks.toml") -> Path:
     return path
 
 
-def left_out(rules: detectors.gitleaks.GitleaksRules) -> list[tuple[str, str]]:
+def left_out(rules: TakenRules) -> list[tuple[str, str]]:
     return [(each.rule, each.what) for each in rules.left_out]
 
 

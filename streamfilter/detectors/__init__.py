@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from streamfilter.detectors.network import IPV4, IPV6, MAC, URL
     from streamfilter.detectors.people import EMAIL, PHONE, UK_NINO, US_SSN
     from streamfilter.detectors.phones import phone_number as phone_number
+    from streamfilter.detectors.presidio import from_presidio
 
     PII: tuple[Rule, ...]
     SECRETS: tuple[Rule, ...]
@@ -74,6 +75,7 @@ __all__ = [
     "by_name",
     "entropy",
     "from_gitleaks",
+    "from_presidio",
     "luhn",
     "mod97",
     "named",
@@ -88,7 +90,14 @@ _FAMILIES = {
     "credentials": "JWT PRIVATE_KEY AWS_SECRET_KEY AZURE_SECRET PASSWORD HIGH_ENTROPY",
     "crypto": "BITCOIN ETHEREUM",
 }
-_FUNCTIONS = {"entropy": "checks", "luhn": "checks", "mod97": "checks", "from_gitleaks": "gitleaks", "phone_number": "phones"}
+_FUNCTIONS = {
+    "entropy": "checks",
+    "luhn": "checks",
+    "mod97": "checks",
+    "from_gitleaks": "gitleaks",
+    "from_presidio": "presidio",
+    "phone_number": "phones",
+}
 _PLACES = {name: family for family, names in _FAMILIES.items() for name in names.split()} | _FUNCTIONS
 
 _TUPLES = {

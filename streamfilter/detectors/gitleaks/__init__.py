@@ -10,10 +10,10 @@ checks.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast, overload
+from typing import Literal, cast
 
 import regex
 
@@ -21,56 +21,13 @@ from streamfilter.detectors.gitleaks import go, secret
 from streamfilter.detectors.gitleaks.config import Allowed, Config, Entry, read
 from streamfilter.detectors.gitleaks.findings import AllowList, Finding
 from streamfilter.detectors.gitleaks.tree import written
+from streamfilter.detectors.taken import LeftOut, TakenRules
 from streamfilter.matching import Rule
 
-__all__ = ["AllowList", "Finding", "GitleaksRules", "LeftOut", "from_gitleaks"]
+__all__ = ["AllowList", "Finding", "from_gitleaks"]
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A part of a gitleaks configuration that was not taken over.
-
-    Attributes:
-        rule: the id of the rule that it belongs to; "" if to all.
-        what: the rule itself ("rule"), or its field.
-        reason: why, and what holds instead.
-    """
-
-    rule: str
-    what: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.rule or 'all rules'}: {self.what}: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class GitleaksRules(Sequence[Rule]):
-    """The rules of a gitleaks configuration, to be given to a stage: `Redact(*rules)`.
-
-    Attributes:
-        rules: in the order of the file.
-        left_out: what was not taken over.
-    """
-
-    rules: tuple[Rule, ...]
-    left_out: tuple[LeftOut, ...] = ()
-
-    @overload
-    def __getitem__(self, index: int) -> Rule: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Rule, ...]: ...
-    def __getitem__(self, index: int | slice) -> Rule | tuple[Rule, ...]:
-        return self.rules[index]
-
-    def __len__(self) -> int:
-        return len(self.rules)
-
-    def __iter__(self) -> Iterator[Rule]:
-        return iter(self.rules)
-
-
-def from_gitleaks(path: str | os.PathLike[str], *, default: str | os.PathLike[str] | None = None) -> GitleaksRules:
+def from_gitleaks(path: str | os.PathLike[str], *, default: str | os.PathLike[str] | None = None) -> TakenRules:
     """The rules of a gitleaks configuration (version 8), with their keywords, entropy and allow-lists.
 
     A match is the secret alone where that finds the same secrets: the label before it stays, and so does what follows. One of a
@@ -94,7 +51,7 @@ def from_gitleaks(path: str | os.PathLike[str], *, default: str | os.PathLike[st
         targeted = [each for each in config.allowlists if entry.id in each.targetrules]
         if (rule := notes.rule(entry, [*entry.allowlists, *targeted], shared)) is not None:
             rules.append(rule)
-    return GitleaksRules(tuple(rules), tuple(notes.left_out))
+    return TakenRules(tuple(rules), tuple(notes.left_out))
 
 
 @dataclass(frozen=True, slots=True)
