@@ -15,7 +15,7 @@ from patterns import CASES, PATTERNS_WITH_FLAGS, all_cases
 
 import streamfilter as sf
 from streamfilter.lift import Lift
-from streamfilter.matching import Engine, Found, Rule, Scan, compiled, decider, finder, replace_all
+from streamfilter.matching import Engine, Found, Rule, Scan, cache, compiled, decider, replace_all
 from streamfilter.matching.automaton import Automaton
 from streamfilter.matching.regular import NotRegularError
 from streamfilter.matching.selection import SideBySide
@@ -203,8 +203,7 @@ def test_forgetting_states_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     text = "".join(rng.choice("ab") for _ in range(3000)) + "c ab"
     rules = (Rule("blow", "a[ab]{9}c"), Rule("up", "b[ab]{7}(?=aab)"), Rule("behind", "(?<=a[ab]{5}b)bb"))
     want = replace_all(rules, text, lambda match: f"<{rules.index(match.rule)}>")
-    monkeypatch.setattr(finder, "MAX_ENTRIES", 500)
-    monkeypatch.setattr(decider, "MAX_ENTRIES", 50)
+    monkeypatch.setattr(cache, "MAX_ENTRIES", 500)
     engine = Automaton(list(enumerate(rules)))
     for size in (1, 7, 3000):
         assert marked(engine, [text[at : at + size] for at in range(0, len(text), size)]) == want

@@ -7,9 +7,12 @@ match the finder begins anew.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from operator import itemgetter
 
 from streamfilter.matching.alphabet import Alphabet, Numbers
+from streamfilter.matching.cache import Cache
 from streamfilter.matching.decider import Decider, State
 from streamfilter.matching.engine import MAX_SWALLOW, Found, agrees
 from streamfilter.matching.finder import Finder
@@ -30,17 +33,38 @@ class _Trace:
     Attributes:
         start: where it began.
         states: what it was in behind each character.
+        places: those that it remembered then, from each character on behind which they changed.
         end: where the match ended; -1 if there was none.
         seen: behind which character that was known.
     """
 
-    __slots__ = ("end", "seen", "start", "states")
+    __slots__ = ("end", "places", "seen", "start", "states")
 
     def __init__(self, start: int) -> None:
         self.start = start
         self.states: list[State] = []
+        self.places: list[tuple[int, list[int]]] = []
         self.end = -1
         self.seen = -1
+
+    def end_from(self, at: int, places: list[int], end: int) -> int | None:
+        """Where a match ends whose decision has come upon this way, or -1.
+
+        Args:
+            at: behind which character.
+            places: that it remembers there; as many as were remembered here.
+            end: where it ends by then.
+
+        Returns:
+            None if that cannot be told.
+        """
+        if self.seen <= at:
+            return end
+        if self.end > at or not places:
+            return self.end
+        mine = self.places[bisect_right(self.places, at, key=itemgetter(0)) - 1][1]
+        ends = {place for place, known in zip(places, mine, strict=True) if known == self.end}
+        return ends.pop() if len(ends) == 1 else None
 
 
 class Decision:
@@ -79,7 +103,7 @@ class Decision:
         self._advance = advance
         self._traces = traces
         self._stop = rules.stop
-        self._checks = checks
+        self._checks = self._traced = checks  # without them it is a pursuit, which is never replayed
         self.start = start
         self.read = start
         self._state: State | None = None
@@ -87,6 +111,14 @@ class Decision:
     @property
     def end(self) -> int:
         return self._trace.end if self._state is not None else -1
+
+    def ends(self) -> list[int]:
+        """Where a match may end that has been accepted by now, if only but for its lookaheads."""
+        if self.found is not None:
+            return [self.found.end]
+        if self._state is None:
+            return []
+        return [self._trace.end, *self._places] if self._trace.end >= 0 else self._places
 
     def run(self, buf: str, base: int) -> bool:
         """Go on through all of the text that there is. Whether it is decided."""
@@ -123,6 +155,8 @@ class Decision:
         self._trace = _Trace(self.start)
         self.read = self.start
         self._places = [self.start] * len(effect.keep)
+        if self._places:
+            self._trace.places.append((self.start, self._places))
         if effect.matched is not None:
             self._trace.end = self._trace.seen = self.start
 
@@ -134,26 +168,28 @@ class Decision:
             return True
         known = self._traces.get(self.rule)
         before = known.states if known is not None and at < known.start + len(known.states) else None
-        states = trace.states
+        states = trace.states if self._traced else None
         for character in buf[at - base :]:
             state, effect = state[character]
             at += 1
-            states.append(state)
+            if states is not None:
+                states.append(state)
             if effect is not None:
                 keep, matched = effect
                 if matched is not None:
                     trace.end, trace.seen = at if matched < 0 else places[matched], at
                 places = [at if number < 0 else places[number] for number in keep]
+                if places and states is not None:
+                    trace.places.append((at, places))
                 if not state.threads:
                     break
             if before is not None and known is not None:
                 number = at - known.start - 1
                 if number >= len(before):
                     before = None
-                elif before[number] is state and not state.places:
-                    if known.seen > at:
-                        trace.end, trace.seen = known.end, known.seen
-                    states.clear()  # the rest of the way is known already
+                elif before[number] is state and (end := known.end_from(at, places, trace.end)) is not None:
+                    trace.end = end
+                    trace.states.clear()  # the rest of the way is known already
                     self._state = before[-1]
                     return True
         self._state, self.read, self._places = state, at, places
@@ -314,9 +350,9 @@ class AutomatonPursuit:
         self._settle()
 
     def _needed(self) -> int:
-        """A match of one of the rules ends here by now: text behind it may have to leave."""
-        ends = (each.end if each.found is None else each.found.end for each in self._decisions)
-        return min((end for end in ends if end >= 0), default=self._read)
+        """A match of one of the rules ends here by now, or may turn out to: text behind it may have to leave."""
+        ends = [end for each in self._decisions for end in each.ends()]
+        return min(ends, default=self._read)
 
     def _settle(self) -> None:
         found = next((each.found for each in self._decisions if each.found is not None), None)
@@ -354,7 +390,8 @@ class Automaton:
         self._by_number = dict(self.numbered)
         self.checked = any(rule.check is not None for _, rule in self.numbered)
         self._numbers = Numbers()
-        self.finder = Finder([rule.expression for _, rule in self.numbered], self._numbers)
+        self._cache = Cache()
+        self.finder = Finder([rule.expression for _, rule in self.numbered], self._numbers, self._cache)
         self._alphabet = self.finder.alphabet = Alphabet(self._numbers)
         self._deciders: dict[int, Decider] = {}
 
@@ -366,7 +403,7 @@ class Automaton:
         decider = self._deciders.get(index)
         if decider is None:
             expression = self.numbered[index][1].expression
-            decider = self._deciders.setdefault(index, Decider(expression, self._numbers, self._alphabet))
+            decider = self._deciders.setdefault(index, Decider(expression, self._numbers, self._alphabet, self._cache))
         return decider
 
     def left(self, program: Program, buf: str, pos: int) -> Left:

@@ -9,11 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias
 
 from streamfilter.matching.alphabet import Alphabet, Numbers, Symbol
+from streamfilter.matching.cache import Cache, Steps
 from streamfilter.matching.program import NONE, Left, Program, Thread
 from streamfilter.matching.regular import Expression
-
-MAX_ENTRIES = 50_000
-"""Steps and threads that are kept before all are forgotten."""
 
 
 class Effect(NamedTuple):
@@ -31,7 +29,7 @@ class Effect(NamedTuple):
 Step: TypeAlias = "tuple[State, Effect | None]"
 
 
-class State(dict[str, Step]):
+class State(Steps[Step]):
     """A state, which is the dictionary of its steps.
 
     Attributes:
@@ -52,12 +50,6 @@ class State(dict[str, Step]):
         step = self[character] = self.decider.step(self, self.decider.alphabet[character])
         return step
 
-    def __hash__(self) -> int:  # type: ignore[override]  # a state is itself, whatever steps it has by now
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
 
 class Decider:
     """The automaton of one rule.
@@ -66,14 +58,16 @@ class Decider:
         expression: of the rule.
         numbers: of the predicates.
         alphabet: made of them.
+        cache: of the engine.
     """
 
-    def __init__(self, expression: Expression, numbers: Numbers, alphabet: Alphabet) -> None:
-        self.program = Program(expression, numbers)
+    def __init__(self, expression: Expression, numbers: Numbers, alphabet: Alphabet, cache: Cache) -> None:
+        self.program = Program(expression, numbers, cache)
+        self._count = cache.count
+        cache.members.append(self)
         self.alphabet = alphabet
         self._states: dict[tuple[tuple[Thread, ...], Left], State] = {}
         self._begins: dict[tuple[Left, bool, bool], Step] = {}
-        self._entries = 0
 
     def begin(self, left: Left, *, begin: bool, nonempty: bool) -> Step:
         """The state at a start, and whether the empty text matches there: then the effect's `matched` is -1.
@@ -125,12 +119,9 @@ class Decider:
             self._count(1 + len(threads))
         return state
 
-    def _count(self, entries: int) -> None:
-        self._entries += entries
-        if self._entries > MAX_ENTRIES:
-            self._entries = 0
-            self.program.forget()
-            for state in list(self._states.values()):
-                state.clear()
-            self._states = {}
-            self._begins = {}
+    def forget(self) -> None:
+        """As `Forgetful.forget`."""
+        for state in list(self._states.values()):
+            state.clear()
+        self._states = {}
+        self._begins = {}

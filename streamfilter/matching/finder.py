@@ -13,12 +13,12 @@ from itertools import groupby
 from typing import TypeAlias
 
 from streamfilter.matching.alphabet import Alphabet, Numbers, Symbol
+from streamfilter.matching.cache import Cache, Steps
 from streamfilter.matching.program import Left, Place, Program, Thread
 from streamfilter.matching.regular import Either, Expression, Row, row
 
-MAX_ENTRIES = 150_000
-"""Steps and threads that are kept before all are forgotten: some 20 MB. Four rules on ordinary text need a thousand, a hundred
-rules that scan for secrets a hundred thousand; `a[ab]{20}c` has a million states, any of which is quickly made again."""
+MAX_FACTORED = 50
+"""How far into rules it is looked for whether they begin alike: each further one nests the expression deeper."""
 
 Keep: TypeAlias = "tuple[int, ...] | None"
 """Which places live on, by their numbers before the step; -1 is the place of this character. None if nothing changed."""
@@ -39,7 +39,7 @@ ACCEPTED = Group(frozenset(), accepted=True)
 """Something matches from there, whatever comes: no later place matters any more."""
 
 
-class State(dict[str, "tuple[State, Keep]"]):
+class State(Steps["tuple[State, Keep]"]):
     """A state, which is the dictionary of its steps.
 
     Attributes:
@@ -61,12 +61,6 @@ class State(dict[str, "tuple[State, Keep]"]):
     def __missing__(self, character: str) -> tuple[State, Keep]:
         return self.finder.step(self, character)
 
-    def __hash__(self) -> int:  # type: ignore[override]  # a state is itself, whatever steps it has by now
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
 
 class Finder:
     """The automaton of some rules.
@@ -74,6 +68,7 @@ class Finder:
     Args:
         expressions: of the rules.
         numbers: of their predicates; new ones are added.
+        cache: of the engine.
 
     Raises:
         NotRegularError: they have too many nodes.
@@ -81,12 +76,13 @@ class Finder:
 
     alphabet: Alphabet
 
-    def __init__(self, expressions: Sequence[Expression], numbers: Numbers) -> None:
-        self.program = Program(factored([_items(each) for each in expressions]), numbers)
+    def __init__(self, expressions: Sequence[Expression], numbers: Numbers, cache: Cache) -> None:
+        self.program = Program(factored([_items(each) for each in expressions]), numbers, cache)
+        self._count = cache.count
+        cache.members.append(self)
         self._groups: dict[frozenset[Thread], Group] = {}
         self._fresh: dict[Place, Group] = {}
         self._states: dict[tuple[object, ...], State] = {}
-        self._entries = 0
 
     def begin(self, left: Left, *, begin: bool, nonempty: bool) -> State:
         """The state in which a search begins.
@@ -161,26 +157,22 @@ class Finder:
             self._count(1 + len(groups))
         return state
 
-    def _count(self, entries: int) -> None:
-        """Streams that are in a state go on from it, and make what they need anew; a count that threads race for is no matter."""
-        self._entries += entries
-        if self._entries > MAX_ENTRIES:
-            self._entries = 0
-            self.program.forget()
-            for state in list(self._states.values()):
-                state.clear()
-            for group in list(self._groups.values()):
-                group.steps.clear()
-            self._states = {}
-            self._groups = {}
-            self._fresh = {}
+    def forget(self) -> None:
+        """As `Forgetful.forget`."""
+        for state in list(self._states.values()):
+            state.clear()
+        for group in list(self._groups.values()):
+            group.steps.clear()
+        self._states = {}
+        self._groups = {}
+        self._fresh = {}
 
 
 def _items(expression: Expression) -> tuple[Expression, ...]:
     return expression.items if isinstance(expression, Row) else (expression,)
 
 
-def factored(rows: Sequence[tuple[Expression, ...]]) -> Expression:
+def factored(rows: Sequence[tuple[Expression, ...]], depth: int = 0) -> Expression:
     """One expression for several rows, in which those that begin alike share their beginning. Priorities are lost.
 
     Example:
@@ -191,6 +183,8 @@ def factored(rows: Sequence[tuple[Expression, ...]]) -> Expression:
         >>> [type(item).__name__ for item in shared.items]
         ['One', 'One', 'Either']
     """
+    if depth == MAX_FACTORED:
+        return Either(tuple(row(list(items)) for items in rows))
     numbers: dict[Expression | None, int] = {}
     by_first = [(numbers.setdefault(items[0] if items else None, len(numbers)), items) for items in rows]
     by_first.sort(key=lambda pair: pair[0])
@@ -202,5 +196,5 @@ def factored(rows: Sequence[tuple[Expression, ...]]) -> Expression:
             branches.append(row(list(first)))
             continue
         shared = next((n for n, parts in enumerate(zip(*members, strict=False)) if len(set(parts)) > 1), min(map(len, members)))
-        branches.append(row([*first[:shared], factored([items[shared:] for items in members])]))
+        branches.append(row([*first[:shared], factored([items[shared:] for items in members], depth + 1)]))
     return branches[0] if len(branches) == 1 else Either(tuple(branches))

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 from streamfilter.matching.alphabet import Numbers, Symbol
+from streamfilter.matching.cache import Cache
 from streamfilter.matching.folding import Trie, trie
 from streamfilter.matching.regular import Around, Begin, Either, Expression, Loop, NotRegularError, One, Row, Words
 
@@ -77,6 +78,7 @@ class Program:
     Args:
         expression: what to match.
         numbers: of predicates and foldings; new ones are added.
+        cache: of the engine.
 
     Attributes:
         start: the first node.
@@ -87,8 +89,10 @@ class Program:
         NotRegularError: it has too many nodes.
     """
 
-    def __init__(self, expression: Expression, numbers: Numbers) -> None:
+    def __init__(self, expression: Expression, numbers: Numbers, cache: Cache) -> None:
         self._numbers = numbers
+        self._cache = cache
+        cache.members.append(self)
         self._nodes: list[tuple[Any, ...]] = []
         self._known: dict[tuple[Any, ...], int] = {}
         self._behinds: dict[Expression, int] = {}
@@ -193,6 +197,7 @@ class Program:
         if left is None:
             place = self.place(tuple(end in nodes or end in self._behind_starts for end in self._behind_ends))
             left = self._lefts.setdefault(nodes, Left(nodes, place))
+            self._cache.count(2 + len(nodes) + len(self._behind_ends))
         return left
 
     def place(self, behind: tuple[bool, ...], begin: bool = False, nonempty: bool = False) -> Place:
@@ -206,11 +211,13 @@ class Program:
         return bool(self._behinds)
 
     def forget(self) -> None:
-        """Forget what was worked out on the way; searches that are under way go on."""
+        """As `Forgetful.forget`."""
         for left in list(self._lefts.values()):
             left.steps.clear()
         self._lefts = {self.left.nodes: self.left}
         self._closures = {}
+        self._places = {}
+        self._behind_steps = {}
 
     def step_left(self, left: Left, symbol: Symbol) -> Left:
         """What the lookbehinds have seen with one symbol more."""
@@ -325,6 +332,7 @@ class Program:
             out: list[Thread] = []
             accepted = self.reach((number, NONE), place, set(), out)
             closures[key] = None if accepted else frozenset(out)
+            self._cache.count(len(out))
         return closures[key]
 
     def _follow_trie(

@@ -50,6 +50,7 @@ class Scan(TextMachine):
         self._has_constants = any(self.constant(rule) for rule in engine.rules)
         self._advance = False  # the match before was empty and ended here
         self._pursuit: Pursuit | None = None  # of an overflowing match
+        self._overflowed_at = 0  # where that one begins
         self._swallow_rest = False  # it is longer than what can be looked through
 
     # ------------------------------------------------------------------ for stages
@@ -174,6 +175,7 @@ class Scan(TextMachine):
         if self.done is not None:
             return False
         self._pursuit = pursuit
+        self._overflowed_at = hold.offset
         return self._swallow()
 
     def _swallow(self) -> bool:
@@ -192,7 +194,7 @@ class Scan(TextMachine):
     def _end_swallow(self, end: int) -> None:
         self.hold.replace(end - self.hold.offset, "")
         self._pursuit = None
-        self._advance = False
+        self._advance = end == self._overflowed_at  # it was empty after all
 
 
 def explain(engine: Engine, max_hold: int, overflow: Overflow) -> str:
