@@ -422,4 +422,4 @@ class Automaton:
         return decision.run(buf, 0), decision.found
 
     def match(self, found: Found, buf: str, shift: int = 0) -> Match:
-        return self._by_number[found.rule].as_match(buf, found.start, found.end, found.advance, shift)
+        return Match(self._by_number[found.rule], buf, found[1:3], advance=found.advance, shift=shift)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
+from weakref import WeakValueDictionary
 
 import regex
 
@@ -109,7 +110,9 @@ class Trie:
 _LEAF: dict[str, int] = {}
 
 
-@lru_cache(maxsize=64)
+_TRIES: WeakValueDictionary[tuple[str, ...], Trie] = WeakValueDictionary()
+
+
 def trie(words: tuple[str, ...]) -> Trie:
-    """The trie of some words; engines of the same words share it."""
-    return Trie(words)
+    """The trie of some words, which all programs with these words share."""
+    return _TRIES.get(words) or _TRIES.setdefault(words, Trie(words))

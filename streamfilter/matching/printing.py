@@ -104,7 +104,7 @@ class _Printer:
         self.number = number
         self.use = use
         self.referenced = _referenced(tree.root, tree)
-        self.behind = False  # inside a lookbehind
+        self.around = False  # inside a lookaround
 
     def name(self, group: int) -> str:
         return f"g{self.number}_{group}"
@@ -153,9 +153,9 @@ class _Printer:
         return source
 
     def look(self, node: Look) -> str:
-        around, self.behind = self.behind, self.behind or node.behind
+        around, self.around = self.around, True
         shown = f"{node.opening}{self.show(node.body)})"
-        self.behind = around
+        self.around = around
         if self.use != "certain":
             return shown
         if node.behind:
@@ -189,10 +189,10 @@ class _Printer:
         return f"{body}{node.source}{node.mode}"
 
     def must_open(self, node: Repeat, single: bool, after: Node | None) -> bool:
-        """Which repeats `regex` does not report faithfully at the end: any in a lookbehind, groups, and lazy single characters. Not
+        """Which repeats `regex` does not report faithfully at the end: any in a lookaround, groups, and lazy single characters. Not
         one of any character before a literal, which `regex` looks for, and much faster so; for others it would look beyond what
         they match."""
-        if self.behind:
+        if self.around:
             return True
         if not single:
             return node.source != "?" or node.mode == "?"

@@ -136,6 +136,8 @@ def lower(tree: Tree) -> Expression:
     """
     if tree.mixed_case and _has_negated_set(tree.root):
         raise NotRegularError("it ignores case in parts beside negated sets, which `regex` decides in its own way")
+    if (tree.ignore_case or tree.mixed_case) and _has_property(tree.root):
+        raise NotRegularError("it ignores case beside properties, which `regex` decides in its own way")
     return _Lowering(tree).node(tree.root)
 
 
@@ -293,6 +295,12 @@ def edge(kind: str, word: One) -> Expression:
         case r"\B":
             return Either((Row((before, after)), Row((opposite(before), opposite(after)))))
     raise AssertionError(kind)
+
+
+def _has_property(node: Node) -> bool:
+    if isinstance(node, Char):
+        return any(part in node.source for part in (r"\p", r"\P", "[:"))
+    return any(map(_has_property, children(node)))
 
 
 def _has_negated_set(node: Node) -> bool:

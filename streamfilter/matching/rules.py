@@ -11,11 +11,16 @@ import regex
 from pydantic import Field
 
 from streamfilter.declaration import Declared, declared
+from streamfilter.errors import LimitExceeded
 from streamfilter.matching.regular import Expression, NotRegularError, lower
 from streamfilter.matching.tree import Refused, Tree, lookbehind, written_out
 
 MAX_LOOKBEHIND_CHARS = 10_000
 """How far back a rule may look: every stream keeps so much released text readable."""
+
+MAX_SECONDS = 2.0
+"""For one search of a thousand characters, which takes some microseconds. What takes longer backtracks without an end in sight, and
+nothing else runs meanwhile."""
 
 MAX_EXPRESSION = 20_000
 """Of these, for an automaton; beyond it `regex`, which counts repeats, does better."""
@@ -34,8 +39,8 @@ class Rule(Declared):
         check: asked about each match with its text; a match for which it is not true is no match. A checksum, for example.
         flags: of `regex`.
         lists: the named lists of the pattern (`\L<name>`), as (name, words).
-        timeout: seconds that one search may take if the pattern needs backtracking; beyond it the stream ends with `LimitExceeded`.
-            A regular pattern, which takes a step for each character, needs none.
+        timeout: seconds that `regex` may take for one search, where it is needed: for a pattern that is not regular, and for the
+            groups of a match. Beyond it the stream ends with `LimitExceeded`.
 
     Raises:
         ValueError: the pattern is invalid, or cannot be streamed exactly; the message says what and where.
@@ -54,7 +59,7 @@ class Rule(Declared):
     check: Callable[[str], object] | None = None
     flags: int = 0
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    timeout: Annotated[float, Field(gt=0)] | None = None
+    timeout: Annotated[float, Field(gt=0)] = MAX_SECONDS
 
     def compile(self) -> None:
         try:  # first, because some of what is refused makes `regex.compile` run out of memory
@@ -89,7 +94,7 @@ class Rule(Declared):
         """The pattern, as `regex` compiles it."""
         return regex.compile(self.pattern, self.flags, **named_lists(self))
 
-    @property
+    @cached_property
     def expression(self) -> Expression:
         """The pattern, for an automaton.
 
@@ -102,23 +107,16 @@ class Rule(Declared):
 
     def match_at(self, text: str, start: int, *, advance: bool = False) -> Match | None:
         """What the pattern matches at one place, whether the check agrees or not."""
-        found = (advancing(self) if advance else self.compiled).match(text, start)
-        return None if found is None else Match(self, found)
+        found = self.match_groups(text, start, advance)
+        return None if found is None else Match(self, text, (start, found.end()), advance=advance)
 
-    def as_match(self, buf: str, start: int, end: int, advance: bool, shift: int) -> Match:
-        """A decided match with its groups.
+    def match_groups(self, text: str, start: int, advance: bool) -> regex.Match[str] | None:
+        """What `regex` matches at one place.
 
-        Args:
-            buf: where it was found.
-            start: where it begins.
-            end: where it ends.
-            advance: whether it was looked for as a match that may not be empty.
-            shift: from positions in the buffer to positions in the text.
+        Raises:
+            LimitExceeded: it takes too long.
         """
-        found = (advancing(self) if advance else self.compiled).match(buf, start)
-        # A decided match did not depend on the end of the buffer, so the pattern as written finds the same.
-        assert found is not None and found.end() == end, self.name
-        return Match(self, found, shift)
+        return within(self, (advancing(self) if advance else self.compiled).match, text, start)
 
 
 def as_rule(given: object) -> object:
@@ -153,17 +151,13 @@ Given: TypeAlias = "Rule | str | regex.Pattern[str] | re.Pattern[str]"
 """What a stage takes for a rule."""
 
 
-class Named(Protocol):
-    """What a match says of its rule."""
+class RuleKind(Protocol):
+    """What the reference and a match need to know of a rule."""
 
     @property
     def name(self) -> str:
         """Shown in replacements, reports and errors."""
         ...
-
-
-class RuleKind(Named, Protocol):
-    """What the reference needs to know of a rule."""
 
     @property
     def check(self) -> Callable[[str], object] | None:
@@ -174,6 +168,10 @@ class RuleKind(Named, Protocol):
         """What matches at one place, whether the check agrees or not."""
         ...
 
+    def match_groups(self, text: str, start: int, advance: bool) -> regex.Match[str] | None:
+        """What `regex` matches at one place."""
+        ...
+
 
 class Match:
     """A decided match, as templates and callables see it: the part of `regex.Match` that does not depend on the cuts.
@@ -182,39 +180,52 @@ class Match:
         rule: what matched.
     """
 
-    __slots__ = ("_inner", "_shift", "rule")
+    __slots__ = ("_advance", "_buf", "_inner", "_shift", "_span", "rule")
 
-    def __init__(self, rule: Named, inner: regex.Match[str], shift: int = 0) -> None:
+    def __init__(self, rule: RuleKind, buf: str, span: tuple[int, int], *, advance: bool = False, shift: int = 0) -> None:
         self.rule = rule
-        self._inner = inner
-        self._shift = shift  # between the searched buffer and the text
+        self._buf = buf
+        self._span = span
+        self._advance = advance
+        self._shift = shift  # between the buffer and the text
+        self._inner: regex.Match[str] | None = None
+
+    @property
+    def _groups(self) -> regex.Match[str]:
+        """As `regex` matches it. Only who asks for groups pays for that."""
+        if self._inner is None:
+            start, end = self._span
+            self._inner = self.rule.match_groups(self._buf, start, self._advance)
+            # A decided match did not depend on the end of the buffer, so the pattern as written finds the same.
+            assert self._inner is not None and self._inner.end() == end, self.rule.name
+        return self._inner
 
     def group(self, *groups: int | str) -> Any:
         """As `regex.Match.group`."""
-        return self._inner.group(*groups)
+        return self._buf[slice(*self._span)] if groups in ((), (0,)) else self._groups.group(*groups)
 
     __getitem__ = group
 
     def groups(self, default: Any = None) -> tuple[Any, ...]:
         """As `regex.Match.groups`."""
-        return self._inner.groups(default)
+        return self._groups.groups(default)
 
     def groupdict(self, default: Any = None) -> dict[str, Any]:
         """As `regex.Match.groupdict`."""
-        return self._inner.groupdict(default)
+        return self._groups.groupdict(default)
 
     def expand(self, template: str) -> str:
         """As `regex.Match.expand`."""
-        return self._inner.expand(template)
+        return self._groups.expand(template)
 
     def start(self, group: int | str = 0) -> int:
         """Where a group begins, in characters of the channel's text; -1 if it took no part."""
-        at = self._inner.start(group)
+        at = self._span[0] if group == 0 else self._groups.start(group)
         return at if at < 0 else at + self._shift
 
     def end(self, group: int | str = 0) -> int:
         """Where a group ends, in characters of the channel's text; -1 if it took no part."""
-        at = self._inner.end(group)
+        at = self._span[1] if group == 0 else self._groups.end(group)
         return at if at < 0 else at + self._shift
 
     def span(self, group: int | str = 0) -> tuple[int, int]:
@@ -224,12 +235,12 @@ class Match:
     @property
     def lastgroup(self) -> str | None:
         """As `regex.Match.lastgroup`."""
-        return self._inner.lastgroup
+        return self._groups.lastgroup
 
     @property
     def lastindex(self) -> int | None:
         """As `regex.Match.lastindex`."""
-        return self._inner.lastindex
+        return self._groups.lastindex
 
     def __repr__(self) -> str:
         return f"<match of {self.rule.name} at {self.start()}>"  # never the text
@@ -289,7 +300,21 @@ def replace_all(rules: Sequence[RuleKind], text: str, to: Callable[[Match], str]
 
 def advancing(rule: Rule) -> regex.Pattern[str]:
     """The rule's pattern for a match that may not be empty where the search begins."""
-    return regex.compile(f"(?:{_closed(rule)})(?!\\G)", rule.flags, **named_lists(rule))
+    chosen = {regex.ASCII: rule.tree.ascii, regex.VERSION1: rule.tree.version1}
+    flags = sum(flag for flag, holds in chosen.items() if holds)  # which `regex` honours for a whole pattern only
+    return regex.compile(f"(?:{_closed(rule)})(?!\\G)", rule.flags | flags, **named_lists(rule))
+
+
+def within(rule: Rule, method: Callable[..., regex.Match[str] | None], *args: Any, **kwargs: Any) -> regex.Match[str] | None:
+    """Call a method of a pattern, within the time that a rule allows.
+
+    Raises:
+        LimitExceeded: it takes longer.
+    """
+    try:
+        return method(*args, timeout=rule.timeout, **kwargs)
+    except TimeoutError:
+        raise LimitExceeded("timeout", rule.timeout, f"a search for rule {rule.name}, in seconds") from None
 
 
 def named_lists(rule: Rule) -> dict[str, Any]:

@@ -17,16 +17,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
 import regex
 
-from streamfilter.errors import LimitExceeded
 from streamfilter.matching.engine import MAX_SWALLOW, Found, agrees
 from streamfilter.matching.printing import NeverCertain, Use, print_pattern
-from streamfilter.matching.rules import Match, Rule
+from streamfilter.matching.rules import Match, Rule, within
 from streamfilter.matching.tree import width
 
 TAIL = "(?s:.*+)(?-i:\U0010ffff)"
@@ -48,9 +47,6 @@ class _Bank:
     def __init__(self, numbered: Sequence[tuple[int, Rule]]) -> None:
         self.numbered = numbered
         self.numbers = {f"d{number}": number for number, _ in numbered}
-        self._hasty = min(
-            (rule for _, rule in numbered if rule.timeout is not None), key=lambda rule: rule.timeout or 0, default=None
-        )
 
     @cached_property
     def stream(self) -> regex.Pattern[str]:
@@ -81,18 +77,8 @@ class _Bank:
         return self.numbers.get(match.lastgroup or "", -1)
 
     def ask(self, method: Callable[..., regex.Match[str] | None], *args: Any, **kwargs: Any) -> regex.Match[str] | None:
-        """Call a method of one of the patterns, within the time that the rules allow.
-
-        Raises:
-            LimitExceeded: it took longer.
-        """
-        if self._hasty is None:
-            return method(*args, **kwargs)
-        seconds = self._hasty.timeout or 0
-        try:
-            return method(*args, timeout=seconds, **kwargs)
-        except TimeoutError:
-            raise LimitExceeded("timeout", seconds, f"a search for rule {self._hasty.name}") from None
+        """Call a method of one of the patterns, within the time that the rules allow: all of them allow the same."""
+        return within(self.numbered[0][1], method, *args, **kwargs)
 
     def _compile_certain(self, *, advance: bool) -> regex.Pattern[str] | None:
         try:
@@ -137,7 +123,7 @@ class TailEngine:
         self.summary = f"regex: searches what is held with each chunk{', because ' + why if why else ''}"
         self.context = max(rule.context for _, rule in self.numbered)
         self._banks = [_Bank(list(bank)) for _, bank in groupby(self.numbered, lambda pair: _company(*pair))]
-        self._alone = [_alone(number, rule) for number, rule in self.numbered]
+        self._alone = [_Bank([pair]) for pair in self.numbered]
         self._by_number = dict(self.numbered)
         self._checked = any(rule.check is not None for _, rule in self.numbered)
         self._empties = any(width(rule.tree.root)[0] == 0 for _, rule in self.numbered)
@@ -265,7 +251,7 @@ class TailEngine:
         return None
 
     def match(self, found: Found, buf: str, shift: int = 0) -> Match:
-        return self._by_number[found.rule].as_match(buf, found.start, found.end, found.advance, shift)
+        return Match(self._by_number[found.rule], buf, found[1:3], advance=found.advance, shift=shift)
 
     def _agrees(self, found: Found, buf: str) -> bool:
         return agrees(self._by_number[found.rule], buf, found.start, found.end)
@@ -340,12 +326,7 @@ def _company(number: int, rule: Rule) -> object:
     """What rules must have in common to stand in one pattern. `regex` honours some flags for sets and case only if they hold for a
     whole pattern, and mistakes negated sets where parts of one ignore case and others do not: such a rule stands alone."""
     tree = rule.tree
-    return number if tree.mixed_case else (tree.version1, tree.ascii, tree.ignore_case)
-
-
-@lru_cache(maxsize=1024)
-def _alone(number: int, rule: Rule) -> _Bank:
-    return _Bank([(number, rule)])
+    return number if tree.mixed_case else (tree.version1, tree.ascii, tree.ignore_case, rule.timeout)
 
 
 def _finds(bank: _Bank, buf: str, start: int, advance: bool) -> bool:

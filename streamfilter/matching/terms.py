@@ -27,6 +27,9 @@ MAX_LETTERS = 5_000_000
 MAX_IGNORED = 256
 """Invisible characters between a match and the word before it that are looked through to tell whether it is one word."""
 
+SHOWN_WORDS = 8
+"""In a repr: errors and logs show those."""
+
 _EVERYTHING = regex.compile("(?s:.*)")
 
 
@@ -41,6 +44,7 @@ class Terms(Declared):
         whole_words: not inside a word: a match neither begins nor ends between two word characters.
         fold: `"nfkc"` finds compatibility forms too (full-width and mathematical letters, ligatures, accents written apart), and
             words with invisible characters in them (zero-width spaces, soft hyphens). What is replaced is the original text's span.
+            Several marks on one letter are compared in the order in which they are written.
 
     Raises:
         ValueError: there is no word, one is empty (or nothing is left of it by folding), or there are too many.
@@ -103,6 +107,12 @@ class Terms(Declared):
     def __hash__(self) -> int:
         return hash((type(self), self.name, self.words[0], len(self.words)))  # one of a hundred thousand words takes time
 
+    def __repr__(self) -> str:
+        if len(self.words) <= SHOWN_WORDS:
+            return super().__repr__()
+        first = ", ".join(map(repr, self.words[:SHOWN_WORDS]))
+        return f"<Terms {self.name!r}: {first} and {len(self.words) - SHOWN_WORDS:,} more>"
+
     @property
     def check(self) -> None:
         """Words need no check."""
@@ -124,10 +134,10 @@ class Terms(Declared):
         after_word: list[Expression] = []
         after_other: list[Expression] = []
         if self.whole_words:
-            before = Around(row([self._one("ends_word"), self._ignored]), behind=True, wanted=False)
-            after_word.append(Around(row([self._ignored, self._one("begins_word")]), behind=False, wanted=False))
+            before = Around(row([self._one("ends_word"), self._ignored(MAX_IGNORED - 1)]), behind=True, wanted=False)
+            after_word.append(Around(row([self._ignored(), self._one("begins_word")]), behind=False, wanted=False))
         if self.fold:
-            mark = Around(row([self._ignored, self._one("begins_mark")]), behind=False, wanted=False)
+            mark = Around(row([self._ignored(), self._one("begins_mark")]), behind=False, wanted=False)
             after_word.append(mark)
             after_other.append(mark)
         branches: list[Expression] = []
@@ -144,9 +154,8 @@ class Terms(Declared):
     def _folded(self) -> dict[str, None]:
         return dict.fromkeys(map(self.folding.fold, self.words))
 
-    @property
-    def _ignored(self) -> Expression:
-        return Loop(self._one("ignored"), 0, None, greedy=True) if self.fold else EMPTY
+    def _ignored(self, most: int | None = None) -> Expression:
+        return Loop(self._one("ignored"), 0, most, greedy=True) if self.fold else EMPTY
 
     # ------------------------------------------------------------------ on a whole text
 
@@ -155,7 +164,7 @@ class Terms(Declared):
         fold = self.folding.fold
         if start >= len(text) or not fold(text[start]):
             return None
-        before = fold(text[:start])[-1:]
+        before = fold(text[max(0, start - MAX_IGNORED) : start])[-1:]
         longest = max(map(len, self._folded))
         end = 0
         folded = ""
@@ -165,7 +174,7 @@ class Terms(Declared):
                 break
             if fold(text[at]) and folded in self._folded and self._stands_alone(before, folded, fold(text[at + 1 :])[:1]):
                 end = at + 1
-        return self.as_match(text, start, end, advance, 0) if end else None
+        return Match(self, text, (start, end), advance=advance) if end else None
 
     def _stands_alone(self, before: str, word: str, after: str) -> bool:
         if self.fold and after and unicodedata.combining(after):
@@ -174,11 +183,10 @@ class Terms(Declared):
             return True
         return not (before and is_word(before) and is_word(word[0])) and not (after and is_word(after) and is_word(word[-1]))
 
-    def as_match(self, buf: str, start: int, end: int, advance: bool, shift: int) -> Match:
-        """A decided match; it has no groups. Arguments as of `Rule.as_match`."""
-        found = _EVERYTHING.match(buf, start, end)
-        assert found is not None
-        return Match(self, found, shift)
+    def match_groups(self, text: str, start: int, advance: bool) -> regex.Match[str] | None:
+        """The match, for who asks for its groups, of which there are none."""
+        found = self.match_at(text, start, advance=advance)
+        return None if found is None else _EVERYTHING.match(text, start, found.end())
 
 
 def as_any_rule(given: object) -> object:
