@@ -90,6 +90,10 @@ class Context:
     seen: set[Key] = field(default_factory=set, init=False, compare=False, repr=False)
     _open: list[Finding] = field(default_factory=list, init=False, compare=False, repr=False)  # begun, and not found yet
 
+    def __post_init__(self) -> None:
+        if self.vault is not None and not isinstance(self.vault, Vault):
+            raise TypeError(f"vault is {type(self.vault).__qualname__}: a Vault is needed")
+
     def started(self, after_stop: AfterStop) -> Context:
         """The same context with an empty report: what one stream gets."""
         started = dataclasses.replace(self)

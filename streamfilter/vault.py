@@ -70,8 +70,8 @@ class Vault:
     __slots__ = ("_beginnings", "_counts", "_entries", "_issued", "_others", "max_entries", "picklable")  # `vars` shows nothing
 
     def __init__(self, max_entries: int | None = None, *, picklable: bool = False) -> None:
-        if max_entries is not None and max_entries < 1:
-            raise ValueError(f"max_entries={max_entries}: at least 1 is needed, or None for no limit")
+        if max_entries is not None and not (isinstance(max_entries, int) and max_entries >= 1):
+            raise ValueError(f"max_entries={max_entries!r}: at least 1 is needed, or None for no limit")
         self.max_entries = max_entries
         self.picklable = picklable
         self._entries: dict[str, tuple[str, str]] = {}  # EMAIL_1 -> (rule, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
@@ -15,8 +16,8 @@ from patterns import CASES, PATTERNS_WITH_FLAGS, all_cases
 
 import streamfilter as sf
 from streamfilter.lift import Lift
-from streamfilter.matching import Engine, Found, Rule, Scan, cache, compiled, decider, replace_all
-from streamfilter.matching.automaton import Automaton
+from streamfilter.matching import Engine, Found, Rule, Scan, cache, compiled, replace_all
+from streamfilter.matching.automaton import Automaton, Decision
 from streamfilter.matching.regular import NotRegularError
 from streamfilter.matching.selection import SideBySide
 from streamfilter.matching.tail import TailEngine
@@ -194,6 +195,39 @@ def test_overflow_is_the_same_at_every_cut_with_two_engines(most: int, text: str
     assert "".join(stage.iter(data.draw(chunkings(text)) if text else [text])) == want
 
 
+OPEN = [
+    "a[ab]*-",
+    "a(?=b*c)",
+    "a(?![^x]*b)",
+    "(?:<[^>x]*>)?",
+    "(?:a[^x]*b)?",
+    "(?:(?=[^x]*b)a)+",
+    r"(?:<[^>x]*+>)?",
+    r"a(?=(b*)c)\1++",
+]
+
+
+@given(
+    st.sampled_from(OPEN), st.integers(1, 6), st.text("aab<>cx-", max_size=30), st.sampled_from(["redact", "release"]), st.data()
+)
+def test_what_overflows_is_the_same_at_every_cut(pattern: str, most: int, text: str, policy: str, data: st.DataObject) -> None:
+    """Matches that are open in their lookaheads, or may turn out to be empty, with either engine; and it comes to an end."""
+    stage = sf.Redact(pattern, "bb", to="#", max_hold=most, overflow=policy)  # type: ignore[arg-type]
+    want = "".join(stage.iter(list(text) or [text]))
+    assert "".join(stage.iter(data.draw(chunkings(text)) if text else [text])) == want
+    assert "".join(stage.iter([text])) == want
+
+
+def test_what_was_accepted_but_for_a_lookahead_is_not_lost() -> None:
+    """The text behind it leaves when the lookahead is decided, though the hold has overflowed."""
+    for pieces in ways("xa" + "b" * 30 + "c y"):
+        assert "".join(sf.Redact("a(?=b*c)", to="#", max_hold=5).iter(pieces)) == "x#" + "b" * 30 + "c y"
+    text = "secret" + "\u200b" * 1500 + " x"
+    for size in (1, 4, 2000):
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        assert "".join(sf.Redact(sf.Terms(["secret"], fold="nfkc"), to="#").iter(pieces)) == "#" + text[6:]
+
+
 # ------------------------------------------------------------------ bounded, and shared
 
 
@@ -250,23 +284,73 @@ def test_a_chunk_of_ten_megabytes_is_exact() -> None:
     assert "".join(sf.Redact(r"\d{3}-\d{3}-\d{4}", to="#").iter([text])) == regex.sub(r"\d{3}-\d{3}-\d{4}", "#", text)
 
 
-def test_a_long_hold_is_not_searched_again() -> None:
-    """What decides a long hold replays it, and each place is decided by the way that another has gone."""
-    steps = 0
-    text = "a" * 900 + "z"
-    engine = Automaton([(0, Rule("r", "a(?:[^z]*b)?"))])
-    step = decider.Decider.step
+def test_replaying_a_long_hold_takes_steps_in_proportion() -> None:
+    """Each place is decided by the way that another has gone: twice the hold, twice the steps. An open lookahead changes nothing."""
 
-    def counted(self: decider.Decider, state: decider.State, symbol: object) -> object:
-        nonlocal steps
-        steps += 1
-        return step(self, state, symbol)  # type: ignore[arg-type]
+    def steps(pattern: str, chars: int) -> int:
+        taken = 0
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decider.Decider, "step", counted)
-        assert marked(engine, [text]) == "<0>" * 900 + "z"
-    assert steps < 10  # the rest is in the cache
-    assert sum(len(state) for state in engine.decider(0)._states.values()) < 10
+        engine = Automaton([(0, Rule("r", pattern))])
+        run = Decision._run_rule
+
+        def counted(self: Decision, buf: str, base: int) -> bool:
+            nonlocal taken
+            before, read = len(self._trace.states), self.read
+            over = run(self, buf, base)
+            taken += max(len(self._trace.states) - before, self.read - read, 1)
+            return over
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Decision, "_run_rule", counted)
+            assert marked(engine, ["a" * chars, "z"]) == regex.sub(pattern, "<0>", "a" * chars + "z")
+        return taken
+
+    for pattern in ("a(?:[^z]*b)?", "a(?![^z]*b)", "(?:(?=[^z]*b)a)+|a"):
+        assert steps(pattern, 800) < 2.5 * steps(pattern, 400), pattern
+
+
+def test_an_endless_match_takes_no_memory() -> None:
+    """A match that overflows and never ends is followed without keeping anything of it, nor of the way."""
+    machine = sf.Redact("<[^>]*>", to="#").machine()
+    machine.feed("<" + "b" * 2000)
+    tracemalloc.start()
+    for _ in range(2000):
+        machine.feed("b" * 100)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 10_000
+
+
+def test_rules_that_begin_alike_may_be_many() -> None:
+    """Each the beginning of the next."""
+    stops = ["ab" * n for n in range(1, 800)]
+    assert sf.Redact(*[Rule(stop, f"{stop}c") for stop in stops], to="#").apply("xababababc") == "x#"
+    assert sf.StopAt(*stops).apply("xyab") == "xy"
+
+
+def test_regex_is_asked_for_groups_only_by_who_wants_them() -> None:
+    """A function that takes the text alone costs no search, however the pattern backtracks."""
+    rule = Rule("r", r"(?:x|xx)+(?=[yz])|x+", timeout=0.05)
+    assert sf.Redact(rule, to=sf.Mask(keep_last=1)).apply("x" * 60 + " ") == "•" * 59 + "x "
+    with pytest.raises(sf.LimitExceeded, match="a search for rule r"):
+        sf.Redact(rule, to=lambda match: str(match.groups())).apply("x" * 60 + " ")
+
+
+def test_each_rule_has_its_own_time() -> None:
+    """A quick one does not hurry another, and the error names the right one."""
+    quick, slow = Rule("quick", r"(q)\1", timeout=30), Rule("slow", r"(?:(x|xx)+)(?:\1a)b", timeout=0.02)
+    with pytest.raises(sf.LimitExceeded, match="rule slow"):
+        list(sf.Redact(quick, slow).iter(["x" * 40, "c"]))
+
+
+@given(
+    st.sampled_from([r"(?i)(?:σ|\p{Lu})", "(?ai)(a|[[:upper:]])", r"(?i)\p{Ll}a", "(?i)[[:alpha:]]ß", r"(?i)\P{Lu}"]),
+    st.text("σςΣᾳAaßẞſKk\u212a", max_size=6),
+)
+def test_properties_beside_case_mean_what_regex_says(pattern: str, text: str) -> None:
+    """`regex` decides them by context, so it is asked."""
+    for pieces in ways(text):
+        assert "".join(sf.Replace(pattern, "#").iter(pieces)) == regex.sub(pattern, "#", text)
 
 
 def test_a_backtracking_rule_can_be_given_a_time_limit() -> None:

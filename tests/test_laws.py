@@ -11,16 +11,17 @@ import pytest
 import regex
 
 import streamfilter as sf
-from streamfilter.matching import Rule, replace_all
+from streamfilter.matching import AnyRule, Rule, replace_all
 from streamfilter.testing import check_stage
 from streamfilter.testing.laws import AnyStage
 
 WORD_A = Rule("x", r"\ba\b")
 BS = Rule("y", r"b+(?= )")
+TERMS = sf.Terms(["ab", "b a", "b"])
 EVEN = Rule("even", r"\d+", check=lambda text: int(text) % 2 == 0)
 
 
-def _redacted(*rules: Rule, to: str = "[{rule}]") -> Callable[[str], str]:
+def _redacted(*rules: AnyRule, to: str = "[{rule}]") -> Callable[[str], str]:
     return lambda text: replace_all(rules, text, lambda match: to.format(rule=match.rule.name))
 
 
@@ -115,6 +116,12 @@ LAWFUL: list[tuple[AnyStage, Callable[[str], str]]] = [
     (sf.Redact("[ab]+", to=sf.Hash("pepper and salt")), lambda text: regex.sub("[ab]+", _hash, text)),
     (WithVault(sf.Redact(Rule("a", "a+"), to=sf.Placeholder())), _hidden),
     (WithVault(sf.Restore(), ("a<", "> <A_1>")), lambda text: regex.sub(r"< {0,3}a[ _]1 {0,3}>", "a<", text)),
+    (sf.Redact(TERMS, "12", to="<{rule}>"), _redacted(TERMS, Rule("redacted", "12"), to="<{rule}>")),
+    (
+        sf.Redact(r"(a|b)\1", "a+b?", TERMS, to="<{rule}>"),
+        _redacted(Rule("redacted", r"(a|b)\1"), Rule("redacted", "a+b?"), TERMS, to="<{rule}>"),
+    ),
+    (sf.Redact("<[^>]*>", to="", max_hold=3), lambda text: regex.sub("<[^>]*>", "", text)),
     (sf.Replace("a*", "-"), lambda text: regex.sub("a*", "-", text)),
     (sf.Replace(r"(a)(b)?", r"<\2\1>", 2), lambda text: regex.sub(r"(a)(b)?", r"<\2\1>", text, 2)),
     (sf.Replace(r"(a)b{0,2}", r"-\n\1"), lambda text: regex.sub("(a)b{0,2}", r"-\n\1", text)),

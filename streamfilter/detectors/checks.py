@@ -44,7 +44,7 @@ def mod97(text: str) -> bool:
         (True, False)
     """
     plain = "".join(character for character in text if character.isalnum())
-    if not plain.isascii() or len(plain) <= 4:
+    if not plain.isascii() or not 4 < len(plain) <= 34:  # of the longest IBAN
         return False
     return int("".join(str(int(character, 36)) for character in plain[4:] + plain[:4])) % 97 == 1
 

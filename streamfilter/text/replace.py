@@ -55,7 +55,8 @@ class Redact(TextStage):
             `Mask()` or `Hash(salt)`, or `Placeholder()`, which `Restore` takes back.
         max_hold: characters that may be held for one match that is still open.
         overflow: what happens then: `"redact"` replaces it once and swallows it up to where it can no longer continue, `"release"`
-            lets it pass, `"raise"` ends the stream with `LimitExceeded`.
+            lets it pass, `"raise"` ends the stream with `LimitExceeded`. A text that has left already, because the match was
+            certain, stays; the match is then swallowed.
         channels: the kinds of channel it applies to; None is every kind but tool arguments.
 
     Raises:
@@ -207,7 +208,7 @@ class _Hider(_Redacting):
 
 @stage
 class Replace(TextStage):
-    r"""Replace what a pattern matches: `regex.sub` on a stream. It applies to the answer.
+    r"""Replace what a pattern matches: `regex.sub` on a stream. It applies to the answer, and is no guard: it reports nothing.
 
     Args:
         pattern: a pattern, compiled or not, or a `Rule`.

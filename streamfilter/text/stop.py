@@ -154,7 +154,7 @@ class StopAt(TextStage):
         return self._lift(context, self.choices)
 
     def holds(self) -> str:
-        return f"holds the beginning of a stop string, at most {max(map(len, self.stops)) - 1} characters"
+        return f"holds the beginning of a stop string, at most {max(map(len, self.stops)) - 1} characters; {self._engine.summary}"
 
 
 class _Stopper(Scan):
