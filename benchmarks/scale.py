@@ -43,9 +43,9 @@ def words(count: int, seed: int = 3) -> list[str]:
     return list(made)
 
 
-def secret_rules(count: int) -> list[sf.Rule]:
+def secret_rules(count: int, seed: int = 4) -> list[sf.Rule]:
     """Rules in the two forms that secret scanners have: a label and what is assigned, or a prefix."""
-    names = words(count, seed=4)
+    names = words(count, seed=seed)
     labelled = (_LABEL % name + _BODIES[n % len(_BODIES)] + _END for n, name in enumerate(names))
     prefixed = (rf"\b({name[:4]}_[a-zA-Z0-9]{{{20 + n % 30}}})\b" for n, name in enumerate(names))
     return [sf.Rule(name, next(labelled if n % 10 < 7 else prefixed)) for n, name in enumerate(names)]
@@ -93,7 +93,7 @@ async def _cold() -> list[Figure]:
     made = []
     many = words(10_000, seed=9)
     builds: dict[str, Callable[[], sf.Redact]] = {
-        "100 secret-scanner rules": lambda: sf.Redact(*secret_rules(100)),
+        "100 secret-scanner rules": lambda: sf.Redact(*secret_rules(100, seed=10)),
         "10,000 terms": lambda: sf.Redact(sf.Terms(many)),
     }
     for name, build in builds.items():

@@ -17,7 +17,8 @@ from patterns import CASES, PATTERNS_WITH_FLAGS, all_cases
 import streamfilter as sf
 from streamfilter.lift import Lift
 from streamfilter.matching import Engine, Found, Rule, Scan, cache, compiled, replace_all
-from streamfilter.matching.automaton import Automaton, Decision
+from streamfilter.matching.automaton import Automaton
+from streamfilter.matching.decision import Decision
 from streamfilter.matching.regular import NotRegularError
 from streamfilter.matching.selection import SideBySide
 from streamfilter.matching.tail import TailEngine

@@ -302,11 +302,11 @@ def test_an_overflow_can_release_or_raise() -> None:
 @pytest.mark.parametrize("pattern", ["<(?:[^>]*>)?", "<(?:[^>]*+>)?"])
 def test_what_is_too_long_to_look_through_is_swallowed_to_the_end(pattern: str) -> None:
     """Where text must be kept to tell where a match ends, an endless one is bounded in memory, and never shows."""
-    from streamfilter.matching import automaton, tail
+    from streamfilter.matching import decision, tail
 
     stage = sf.Redact(pattern, to="#", max_hold=10)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(automaton, "MAX_SWALLOW", 100)
+        patch.setattr(decision, "MAX_SWALLOW", 100)
         patch.setattr(tail, "MAX_SWALLOW", 100)
         for size in (1, 30, 1000):
             text = "a<" + "b" * 300 + "> c"

@@ -13,198 +13,46 @@ from operator import itemgetter
 
 from streamfilter.matching.alphabet import Alphabet, Numbers
 from streamfilter.matching.cache import Cache
-from streamfilter.matching.decider import Decider, State
-from streamfilter.matching.engine import MAX_SWALLOW, Found, agrees
+from streamfilter.matching.decider import Decider
+from streamfilter.matching.decision import MIN_TRACE, AutomatonPursuit, Decision, Trace
+from streamfilter.matching.engine import Found
 from streamfilter.matching.finder import Finder
 from streamfilter.matching.finder import State as Finding
 from streamfilter.matching.program import Left, Program
 from streamfilter.matching.rules import Match
 from streamfilter.matching.terms import AnyRule
 
-MIN_TRACE = 16
-"""Characters that a decision must have looked at for its way to be remembered: for fewer, looking again costs less."""
 
-
-class _Trace:
-    """The way of a decision, so that a later one that comes upon it can end as it did.
-
-    Without it, replaying what was held looks as far from each place: `a(?:[^z]*b)?` on a thousand `a` and a `z`.
+class _Way:
+    """A way of the finder through text that was held, so that a later one that comes upon it need not go on.
 
     Attributes:
         start: where it began.
         states: what it was in behind each character.
-        places: those that it remembered then, from each character on behind which they changed.
-        end: where the match ended; -1 if there was none.
-        seen: behind which character that was known.
+        starts: the places of the state's groups, from each character on behind which they changed.
     """
 
-    __slots__ = ("end", "places", "seen", "start", "states")
+    __slots__ = ("start", "starts", "states")
 
     def __init__(self, start: int) -> None:
         self.start = start
-        self.states: list[State] = []
-        self.places: list[tuple[int, list[int]]] = []
-        self.end = -1
-        self.seen = -1
-
-    def end_from(self, at: int, places: list[int], end: int) -> int | None:
-        """Where a match ends whose decision has come upon this way, or -1.
-
-        Args:
-            at: behind which character.
-            places: that it remembers there; as many as were remembered here.
-            end: where it ends by then.
-
-        Returns:
-            None if that cannot be told.
-        """
-        if self.seen <= at:
-            return end
-        if self.end > at or not places:
-            return self.end
-        mine = self.places[bisect_right(self.places, at, key=itemgetter(0)) - 1][1]
-        ends = {place for place, known in zip(places, mine, strict=True) if known == self.end}
-        return ends.pop() if len(ends) == 1 else None
-
-
-class Decision:
-    """What matches at one start: rule after rule, one character after the other. All positions are in the run.
-
-    Args:
-        engine: the rules.
-        start: where.
-        advance: whether the match may not be empty.
-        traces: by rule, the ways of earlier decisions in this run; added to.
-        rules: which to ask, by their place among the engine's.
-        checks: whether their checks are asked.
-
-    Attributes:
-        decided: whether nothing can change it any more.
-        found: then, what matches, in the run; None if nothing does.
-        rule: which rule is being asked.
-        end: where a match of it ends by now; -1 if it does not match by now.
-    """
-
-    def __init__(
-        self,
-        engine: Automaton,
-        start: int,
-        advance: bool,
-        traces: dict[int, _Trace],
-        rules: range | None = None,
-        *,
-        checks: bool = True,
-    ) -> None:
-        rules = range(len(engine.numbered)) if rules is None else rules
-        self.decided = False
-        self.found: Found | None = None
-        self.rule = rules.start - 1
-        self._engine = engine
-        self._advance = advance
-        self._traces = traces
-        self._stop = rules.stop
-        self._checks = self._traced = checks  # without them it is a pursuit, which is never replayed
-        self.start = start
-        self.read = start
-        self._state: State | None = None
+        self.states: list[Finding] = []
+        self.starts: list[tuple[int, list[int]]] = [(start, [])]
 
     @property
     def end(self) -> int:
-        return self._trace.end if self._state is not None else -1
+        """How far it went."""
+        return self.start + len(self.states)
 
-    def ends(self) -> list[int]:
-        """Where a match may end that has been accepted by now, if only but for its lookaheads."""
-        if self.found is not None:
-            return [self.found.end]
-        if self._state is None:
-            return []
-        return [self._trace.end, *self._places] if self._trace.end >= 0 else self._places
+    def meets(self, state: Finding, at: int) -> bool:
+        """Whether it was in the same state behind the same character."""
+        return self.start < at <= self.end and self.states[at - self.start - 1] is state
 
-    def run(self, buf: str, base: int) -> bool:
-        """Go on through all of the text that there is. Whether it is decided."""
-        while not self.decided:
-            if self._state is None:
-                self._next_rule(buf, base)
-            elif not self._run_rule(buf, base):
-                return False
-            else:
-                self._settle(buf, base)
-        return True
-
-    def finish(self, buf: str, base: int) -> Found | None:
-        """What matches, now that the text is over."""
-        while not self.run(buf, base):
-            assert self._state is not None
-            trace = self._trace
-            effect = self._decider.step(self._state, self._decider.alphabet.end)[1]
-            if effect is not None and effect.matched is not None:
-                trace.end, trace.seen = self._places[effect.matched], self.read + 1
-            self._settle(buf, base)
-        return self.found
-
-    def _next_rule(self, buf: str, base: int) -> None:
-        self.rule += 1
-        if self.rule >= self._stop:
-            self.decided = True
-            return
-        decider = self._decider = self._engine.decider(self.rule)
-        at = self.start - base
-        left = self._engine.left(decider.program, buf, at)
-        self._state, effect = decider.begin(left, begin=at == 0, nonempty=self._advance)
-        assert effect is not None
-        self._trace = _Trace(self.start)
-        self.read = self.start
-        self._places = [self.start] * len(effect.keep)
-        if self._places:
-            self._trace.places.append((self.start, self._places))
-        if effect.matched is not None:
-            self._trace.end = self._trace.seen = self.start
-
-    def _run_rule(self, buf: str, base: int) -> bool:
-        """Whether the rule has no thread left."""
-        state, trace, at, places = self._state, self._trace, self.read, self._places
-        assert state is not None
-        if not state.threads:
-            return True
-        known = self._traces.get(self.rule)
-        before = known.states if known is not None and at < known.start + len(known.states) else None
-        states = trace.states if self._traced else None
-        for character in buf[at - base :]:
-            state, effect = state[character]
-            at += 1
-            if states is not None:
-                states.append(state)
-            if effect is not None:
-                keep, matched = effect
-                if matched is not None:
-                    trace.end, trace.seen = at if matched < 0 else places[matched], at
-                places = [at if number < 0 else places[number] for number in keep]
-                if places and states is not None:
-                    trace.places.append((at, places))
-                if not state.threads:
-                    break
-            if before is not None and known is not None:
-                number = at - known.start - 1
-                if number >= len(before):
-                    before = None
-                elif before[number] is state and (end := known.end_from(at, places, trace.end)) is not None:
-                    trace.end = end
-                    trace.states.clear()  # the rest of the way is known already
-                    self._state = before[-1]
-                    return True
-        self._state, self.read, self._places = state, at, places
-        return not state.threads
-
-    def _settle(self, buf: str, base: int) -> None:
-        """The rule asked has no thread left: it matches, or the next one is asked."""
-        trace = self._trace
-        if len(trace.states) >= MIN_TRACE:
-            self._traces[self.rule] = trace
-        number, rule = self._engine.numbered[self.rule]
-        if trace.end >= 0 and (not self._checks or agrees(rule, buf, self.start - base, trace.end - base)):
-            self.found = Found(number, self.start, trace.end, self._advance)
-            self.decided = True
-        self._state = None
+    def starts_from(self, at: int, starts: list[int]) -> list[int]:
+        """The places at its end, for one that came upon it behind a character with these."""
+        before = self.starts[bisect_right(self.starts, at, key=itemgetter(0)) - 1][1]
+        theirs = dict(zip(before, starts, strict=True))
+        return [theirs.get(place, place) for place in self.starts[-1][1]]
 
 
 class AutomatonSearch:
@@ -219,7 +67,9 @@ class AutomatonSearch:
         self._origin = 0  # where the finder began
         self._advance = False
         self._decision: Decision | None = None
-        self._traces: dict[int, _Trace] = {}
+        self._traces: dict[int, Trace] = {}
+        self._way: _Way | None = None
+        self._replays = False  # there is text that was gone through before
 
     def search(self, buf: str, base: int, pos: int, advance: bool) -> tuple[int, Found | None]:
         at = base + pos
@@ -274,6 +124,7 @@ class AutomatonSearch:
         self._expected = self._read = self._origin = at
         self._advance = advance
         self._decision = None
+        self._replays = base + len(buf) - at >= MIN_TRACE
 
     def _find(self, buf: str, base: int) -> bool:
         """Go through the text until something matches from the first place that is left. Whether it does."""
@@ -281,6 +132,9 @@ class AutomatonSearch:
         assert state is not None
         if state.certain:
             return True
+        if self._replays:
+            self._replays = False
+            return self._find_again(buf, base)
         for character in buf[at - base :]:
             state, keep = state[character]
             if keep is not None:
@@ -291,6 +145,27 @@ class AutomatonSearch:
             at += 1
         self._state, self._starts, self._read = state, starts, at
         return state.certain
+
+    def _find_again(self, buf: str, base: int) -> bool:
+        """As `_find`, through text in which it may come upon the way that it went before."""
+        state, starts, at = self._state, self._starts, self._read
+        assert state is not None
+        known, way = self._way, _Way(at)
+        for character in buf[at - base :]:
+            state, keep = state[character]
+            if keep is not None:
+                starts = [at if number < 0 else starts[number] for number in keep]
+                way.starts.append((at + 1, starts))
+            at += 1
+            way.states.append(state)
+            if state.certain:
+                break
+            if known is not None and known.meets(state, at):
+                state, starts, at = known.states[-1], known.starts_from(at, starts), known.end
+                way = known
+                break
+        self._state, self._starts, self._read, self._way = state, starts, at, way
+        return state.certain or self._find(buf, base)
 
     def _decide(self, start: int) -> Decision:
         return Decision(self._engine, start, self._advance and start == self._origin, self._traces)
@@ -307,60 +182,6 @@ class AutomatonSearch:
             return False
         self._restart(buf, base, start + 1, advance=False)
         return True
-
-
-class AutomatonPursuit:
-    """An overflowing match, followed by all rules that could still match: what was read need not be kept."""
-
-    def __init__(self, engine: Automaton, buf: str, base: int, start: int, advance: bool) -> None:
-        self._engine = engine
-        self._decisions: list[Decision] = []
-        for index in range(len(engine.numbered)):
-            decision = Decision(engine, base + start, advance, {}, range(index, index + 1), checks=False)
-            if not decision.run(buf, base) or decision.found is not None:
-                self._decisions.append(decision)
-        self.rule = next((engine.numbered[each.rule][0] for each in self._decisions if not each.decided), -1)
-        self.matched = -1
-        self.end = base + start
-        self.hopeless = False
-        self._read = base + len(buf)
-        self.needs = self._needed()
-
-    def over(self, buf: str, base: int) -> bool:
-        while True:
-            limit = self._needed() + MAX_SWALLOW
-            text = buf[: limit - base]
-            # All of them must see the text, which may be gone when the first is through.
-            through = [decision.run(text, base) for decision in self._decisions]
-            if all(through):
-                self._settle()
-                return True
-            self._read = base + len(text)
-            self.needs = self._needed()
-            if self._read < limit:
-                return False
-            if self.needs + MAX_SWALLOW == limit:
-                self.hopeless = True
-                return False
-
-    def finish(self, buf: str, base: int) -> None:
-        for decision in self._decisions:
-            decision.finish(buf, base)
-        self._read = base + len(buf) + 1
-        self._settle()
-
-    def _needed(self) -> int:
-        """A match of one of the rules ends here by now, or may turn out to: text behind it may have to leave."""
-        ends = [end for each in self._decisions for end in each.ends()]
-        return min(ends, default=self._read)
-
-    def _settle(self) -> None:
-        found = next((each.found for each in self._decisions if each.found is not None), None)
-        if found is not None:
-            self.matched, self.end = found.rule, found.end
-        elif self._decisions:
-            # With the last character that any of them looked at it became certain that there is no match, and that is none of it.
-            self.end = max(self._read, *(each.read for each in self._decisions)) - 1
 
 
 class Automaton:
