@@ -219,6 +219,23 @@ def test_what_overflows_is_the_same_at_every_cut(pattern: str, most: int, text: 
     assert "".join(stage.iter([text])) == want
 
 
+@pytest.mark.parametrize(("first", "second"), [("ab", "abc*d"), ("(?>ab)", "abc*+d"), ("(?>ab)", "abc*d"), ("ab", "abc*+d")])
+def test_what_a_check_has_refused_does_not_end_an_overflow(first: str, second: str) -> None:
+    """The rule that overflows is followed to its end, though another one matched less of it and was refused."""
+    rules = [Rule("no", first, check=lambda _: False), Rule("yes", second)]
+    for pieces in ways("x abcccccccccccd y"):
+        assert "".join(sf.Redact(*rules, max_hold=5).iter(pieces)) == "x [yes] y"
+
+
+@pytest.mark.parametrize("pattern", ["x(?=(a+))", "x(?=(a)|b)(?=(a+))", "x(?=(a|ab))b?"])
+def test_what_a_lookahead_captures_is_whole(pattern: str) -> None:
+    """A group in a lookahead may grow after the match is certain; it is waited for."""
+    for text in ("xaaab", "xab", "xa"):
+        want = regex.sub(pattern, r"<\1>", text)
+        for pieces in ways(text):
+            assert "".join(sf.Replace(pattern, r"<\1>").iter(pieces)) == want
+
+
 def test_what_was_accepted_but_for_a_lookahead_is_not_lost() -> None:
     """The text behind it leaves when the lookahead is decided, though the hold has overflowed."""
     for pieces in ways("xa" + "b" * 30 + "c y"):

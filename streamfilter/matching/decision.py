@@ -71,7 +71,6 @@ class Decision:
         advance: whether the match may not be empty.
         traces: by rule, the ways of earlier decisions in this run; added to.
         rules: which to ask, by their place among the engine's.
-        checks: whether their checks are asked.
 
     Attributes:
         decided: whether nothing can change it any more.
@@ -87,8 +86,6 @@ class Decision:
         advance: bool,
         traces: dict[int, Trace],
         rules: range | None = None,
-        *,
-        checks: bool = True,
     ) -> None:
         rules = range(len(engine.numbered)) if rules is None else rules
         self.decided = False
@@ -98,7 +95,7 @@ class Decision:
         self._advance = advance
         self._traces = traces
         self._stop = rules.stop
-        self._checks = self._traced = checks  # without them it is a pursuit, which is never replayed
+        self._checks = self._traced = True
         self.start = start
         self.read = start
         self._state: State | None = None
@@ -106,6 +103,10 @@ class Decision:
     @property
     def end(self) -> int:
         return self._trace.end if self._state is not None else -1
+
+    def pursue(self) -> None:
+        """From now on ask no check, for the text will be gone, and remember no way, for it is never replayed."""
+        self._checks = self._traced = False
 
     def ends(self) -> list[int]:
         """Where a match may end that has been accepted by now, if only but for its lookaheads."""
@@ -209,8 +210,11 @@ class AutomatonPursuit:
         self._engine = engine
         self._decisions: list[Decision] = []
         for index in range(len(engine.numbered)):
-            decision = Decision(engine, base + start, advance, {}, range(index, index + 1), checks=False)
-            if not decision.run(buf, base) or decision.found is not None:
+            decision = Decision(engine, base + start, advance, {}, range(index, index + 1))
+            if not decision.run(buf, base):
+                decision.pursue()
+                self._decisions.append(decision)
+            elif decision.found is not None:
                 self._decisions.append(decision)
         self.rule = next((engine.numbered[each.rule][0] for each in self._decisions if not each.decided), -1)
         self.matched = -1

@@ -27,6 +27,7 @@ from streamfilter.matching.tree import (
     Sequence,
     Tree,
     children,
+    has_capture,
     width,
 )
 
@@ -171,6 +172,8 @@ class _Lowering:
                 self.ignore_case, self.dot_all = saved
                 return inner
             case Look(opening, body):
+                if not node.behind and has_capture(body):
+                    raise NotRegularError("it captures in a lookahead")
                 return around(self.scope(body), behind=node.behind, wanted="=" in opening)
             case Repeat():
                 return self.repeat(node)

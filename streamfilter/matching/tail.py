@@ -177,7 +177,14 @@ class TailEngine:
         return TailPursuit(self, buf, base, start, advance)
 
     def decide(
-        self, buf: str, start: int, advance: bool, stop: int | None = None, *, after: int = -1, checks: bool = True
+        self,
+        buf: str,
+        start: int,
+        advance: bool,
+        stop: int | None = None,
+        *,
+        after: int = -1,
+        without: frozenset[int] | None = None,
     ) -> tuple[bool, Found | None]:
         """As `Engine.decide`.
 
@@ -187,19 +194,29 @@ class TailEngine:
             advance: whether the match may not be empty.
             stop: the number of the rule before which to stop.
             after: the number of the rule behind which to begin.
-            checks: whether rules' checks are asked.
+            without: in a pursuit, where no check is asked, the rules that do not take part.
         """
         for number, match in self._matches(buf, start, advance):
             if stop is not None and number >= stop:
                 break
-            if match is None or number <= after:
+            if match is None or number <= after or (without and number in without):
                 continue
             end = match.end(match.lastgroup or 0)
             if match.lastgroup != f"d{number}":
                 return False, Found(number, start, -1, advance)
-            if not checks or agrees(self._by_number[number], buf, start, end):
+            if without is not None or agrees(self._by_number[number], buf, start, end):
                 return True, Found(number, start, end, advance)
         return True, None
+
+    def refused(self, buf: str, start: int, advance: bool) -> frozenset[int]:
+        """The rules that match at a place, but for their checks."""
+        return frozenset(
+            number
+            for number, match in self._matches(buf, start, advance)
+            if match is not None
+            and match.lastgroup == f"d{number}"
+            and not agrees(self._by_number[number], buf, start, match.end(match.lastgroup))
+        )
 
     def certain(self, buf: str, start: int, advance: bool) -> int:
         """As `Search.certain`."""
@@ -240,13 +257,15 @@ class TailEngine:
             pos, advance = start + 1, False
         return None
 
-    def decide_final(self, buf: str, start: int, advance: bool, *, after: int = -1, checks: bool = True) -> Found | None:
+    def decide_final(
+        self, buf: str, start: int, advance: bool, *, after: int = -1, without: frozenset[int] | None = None
+    ) -> Found | None:
         """The match at `start`, the buffer's end being the end of the text; arguments as of `decide`."""
         for bank, (number, rule) in zip(self._alone, self.numbered, strict=True):
-            if number <= after:
+            if number <= after or (without and number in without):
                 continue
             match = bank.ask((bank.final_advancing if advance else bank.final).match, buf, start)
-            if match is not None and (not checks or agrees(rule, buf, start, match.end())):
+            if match is not None and (without is not None or agrees(rule, buf, start, match.end())):
                 return Found(number, start, match.end(), advance)
         return None
 
@@ -288,7 +307,8 @@ class TailPursuit:
         self.needs = self.end = base + start
         self.matched = -1
         self.hopeless = False
-        decided, found = engine.decide(buf, start, advance, checks=False)
+        self._without = engine.refused(buf, start, advance)
+        decided, found = engine.decide(buf, start, advance, without=self._without)
         self.rule = found.rule if found is not None and not decided else -1
 
     def over(self, buf: str, base: int) -> bool:
@@ -311,7 +331,7 @@ class TailPursuit:
         return False
 
     def finish(self, buf: str, base: int) -> None:
-        found = self._engine.decide_final(buf, self.needs - base, self._advance, checks=False)
+        found = self._engine.decide_final(buf, self.needs - base, self._advance, without=self._without)
         self._settle(found, base, base + len(buf))
 
     def _settle(self, found: Found | None, base: int, otherwise: int) -> None:
@@ -319,7 +339,7 @@ class TailPursuit:
         self.end = otherwise if found is None else base + found.end
 
     def _decide(self, text: str, start: int, size: int) -> tuple[bool, Found | None]:
-        return self._engine.decide(text[: start + size], start, self._advance, checks=False)
+        return self._engine.decide(text[: start + size], start, self._advance, without=self._without)
 
 
 def _company(number: int, rule: Rule) -> object:
