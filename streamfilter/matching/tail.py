@@ -215,7 +215,7 @@ class TailEngine:
             for number, match in self._matches(buf, start, advance)
             if match is not None
             and match.lastgroup == f"d{number}"
-            and not agrees(self._by_number[number], buf, start, match.end(match.lastgroup))
+            and not agrees(self._by_number[number], buf, start, match.end(f"d{number}"))
         )
 
     def certain(self, buf: str, start: int, advance: bool) -> int:
