@@ -11,7 +11,7 @@ async with sf.Redact(EMAIL)(tokens) as stream:
 from typing import TYPE_CHECKING
 
 from streamfilter.context import Context, Finding, Report
-from streamfilter.errors import Blocked, LimitExceeded, MalformedInput, ProviderError, StreamFilterError
+from streamfilter.errors import Blocked, LimitExceeded, MalformedInput, ModerationError, ProviderError, StreamFilterError
 from streamfilter.items import (
     Channel,
     End,
@@ -27,13 +27,17 @@ from streamfilter.items import (
 from streamfilter.machine import Machine, TextMachine, mapping
 from streamfilter.matching import Match, Rule, Terms
 from streamfilter.pipeline import Pipeline, Stage, TextStage, stage
-from streamfilter.stream import Stream, SyncStream
+from streamfilter.plain import SyncStream
+from streamfilter.stream import Stream
 from streamfilter.text import Block, Drop, Hash, MapText, Mask, Placeholder, Redact, Replace, Restore, StopAt, Tap
 from streamfilter.vault import Vault
+from streamfilter.verdict import Verdict, VerdictCache
 
 if TYPE_CHECKING:
     from streamfilter import testing as testing
+    from streamfilter.moderation import Moderate, Window
     from streamfilter.providers.text import text_of
+    from streamfilter.segment import Segmentation, by_chars, by_line, by_paragraph, by_sentence, by_words, cumulative, whole
 
 __all__ = [
     "Block",
@@ -54,6 +58,8 @@ __all__ = [
     "MapText",
     "Mask",
     "Match",
+    "Moderate",
+    "ModerationError",
     "Pipeline",
     "Placeholder",
     "ProviderError",
@@ -63,6 +69,7 @@ __all__ = [
     "Report",
     "Restore",
     "Rule",
+    "Segmentation",
     "Stage",
     "StopAt",
     "Stream",
@@ -76,21 +83,39 @@ __all__ = [
     "ToolCall",
     "Usage",
     "Vault",
+    "Verdict",
+    "VerdictCache",
+    "Window",
+    "by_chars",
+    "by_line",
+    "by_paragraph",
+    "by_sentence",
+    "by_words",
+    "cumulative",
     "mapping",
     "stage",
     "text_of",
+    "whole",
 ]
+
+
+_SEGMENTS = ("Segmentation", "by_chars", "by_line", "by_paragraph", "by_sentence", "by_words", "cumulative", "whole")
+_LATE = {
+    "testing": "testing",
+    "text_of": "providers.text",
+    **dict.fromkeys(("Moderate", "Window"), "moderation"),
+    **dict.fromkeys(_SEGMENTS, "segment"),
+}
+"""Where public names are that are imported by those who use them."""
 
 
 if not TYPE_CHECKING:  # a type checker would take any name for one of this module's
 
     def __getattr__(name: str) -> object:
-        if name == "text_of":  # the providers are imported by those who read one
-            from streamfilter.providers.text import text_of
+        module = _LATE.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-            return text_of
-        if name == "testing":
-            import streamfilter.testing
-
-            return streamfilter.testing
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = import_module(f"streamfilter.{module}")
+        return found if name == module else getattr(found, name)

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 from streamfilter.items import Channel, Key
 from streamfilter.vault import Vault
+from streamfilter.verdict import VerdictCache
 
 MAX_FINDINGS = 10_000
 """Findings that a report keeps one by one; beyond it they are only counted, so that a report on an endless stream stays bounded."""
@@ -29,10 +30,12 @@ class Finding:
 
     Attributes:
         rule: the name of the rule.
-        action: `"redact"`, `"restore"`, `"block"` or `"stop"`.
+        action: `"redact"`, `"restore"`, `"block"` or `"stop"`; of a check also `"replace"`, `"flag"` (it was only watched) and
+            `"release"` (it gave no verdict, and the text left without one).
         channel: where.
         start: its first character, counted in the channel's text as it reached the stage.
         end: the character after its last; None if the stream ended, or the limit was reached, before that was known.
+        score: how sure a check was, if it said so.
         tags: the tags of the stream's context.
     """
 
@@ -41,6 +44,7 @@ class Finding:
     channel: Channel
     start: int
     end: int | None
+    score: float | None = None
     tags: Mapping[str, object] = field(default_factory=dict, compare=False)
 
 
@@ -52,6 +56,8 @@ class Report:
         counts: findings per rule.
         findings: the first `MAX_FINDINGS` of them, in the order in which they were decided. A match whose replacement had begun to
             leave when the stream was cut off comes last, with `end=None`.
+        checks: how many windows of text checks were asked about; what a cache answered is not among them.
+        checked_chars: how many characters these had.
 
     Example:
         >>> import streamfilter as sf
@@ -62,6 +68,8 @@ class Report:
 
     counts: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    checks: int = 0
+    checked_chars: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,7 @@ class Context:
         tags: whatever names the stream for those who watch it; they are on every `Finding`.
         observe: called with each `Finding` as it happens, once. What an observer raises ends the stream.
         vault: what `Redact(..., to=Placeholder())` remembers, and `Restore()` restores from. One caller's, over all his streams.
+        verdicts: where `Moderate` remembers what its checks said of the same text before.
 
     Attributes:
         report: of one stream.
@@ -84,6 +93,7 @@ class Context:
     tags: Mapping[str, object] = field(default_factory=dict)
     observe: Sequence[Callable[[Finding], object]] = ()
     vault: Vault | None = None
+    verdicts: VerdictCache | None = None
     report: Report = field(default_factory=Report, init=False, compare=False)
     after_stop: AfterStop = field(default="close", init=False, compare=False)
     is_started: bool = field(default=False, init=False, compare=False, repr=False)
@@ -93,6 +103,8 @@ class Context:
     def __post_init__(self) -> None:
         if self.vault is not None and not isinstance(self.vault, Vault):
             raise TypeError(f"vault is {type(self.vault).__qualname__}: a Vault is needed")
+        if self.verdicts is not None and not isinstance(self.verdicts, VerdictCache):
+            raise TypeError(f"verdicts is {type(self.verdicts).__qualname__}: a VerdictCache is needed")
 
     def started(self, after_stop: AfterStop) -> Context:
         """The same context with an empty report: what one stream gets."""
@@ -101,7 +113,17 @@ class Context:
         object.__setattr__(started, "is_started", True)
         return started
 
-    def found(self, rule: str, action: str, channel: Channel, start: int, end: int | None, begun: Finding | None = None) -> None:
+    def found(
+        self,
+        rule: str,
+        action: str,
+        channel: Channel,
+        start: int,
+        end: int | None,
+        begun: Finding | None = None,
+        *,
+        score: float | None = None,
+    ) -> None:
         """Report a finding. Offsets count the characters of the channel's text as it reached the stage.
 
         Args:
@@ -109,14 +131,14 @@ class Context:
         """
         if begun is not None:
             self._open.remove(begun)
-        self._report(Finding(rule, action, channel, start, end, self.tags))
+        self._report(Finding(rule, action, channel, start, end, score, self.tags))
 
     def begun(self, rule: str, action: str, channel: Channel, start: int) -> Finding:
         """Take note of a finding whose end is open, though what stands in for it has begun to leave.
 
         It is reported when it is `found`; if the stream is cut off before, then.
         """
-        finding = Finding(rule, action, channel, start, None, self.tags)
+        finding = Finding(rule, action, channel, start, None, tags=self.tags)
         self._open.append(finding)
         return finding
 

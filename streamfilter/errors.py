@@ -6,6 +6,9 @@ The exceptions of a source, a consumer or a user's function are never wrapped in
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 
 class StreamFilterError(Exception):
     """The base of every exception that this library defines.
@@ -17,26 +20,74 @@ class StreamFilterError(Exception):
 
 
 class Blocked(StreamFilterError):
-    """A rule of `Block` matched: everything before the match was delivered, and nothing of the match.
+    """A rule of `Block` matched, or a check of `Moderate` refused: everything before that was delivered.
+
+    Of what matched or was refused nothing was, unless `left` is beyond `offset`.
 
     Attributes:
         rule: the name of the rule.
-        offset: where the match began, in characters of that channel's text as it reached the stage.
+        offset: where the match or the window began, in characters of that channel's text as it reached the stage.
         channel: the kind of text it was found in (`"answer"`, `"reasoning"`, …).
+        left: how many characters of that text had left the stage by then: `offset`, or more under `mode="optimistic"`.
+        reason: what the check said, if it said anything. It is not part of the message: it may quote the text.
+        score: how sure the check was, if it said so.
 
     Example:
         >>> Blocked("canary", 120, "answer")
         Blocked('rule canary matched at character 120 of the answer')
+        >>> Blocked("violence", 120, "answer", left=200)
+        Blocked('rule violence matched at character 120 of the answer, when 200 characters of it had left')
     """
 
-    def __init__(self, rule: str, offset: int, channel: str = "answer") -> None:
-        super().__init__(f"rule {rule} matched at character {offset} of the {channel}")
+    def __init__(
+        self,
+        rule: str,
+        offset: int,
+        channel: str = "answer",
+        *,
+        left: int | None = None,
+        reason: str | None = None,
+        score: float | None = None,
+    ) -> None:
+        gone = f", when {left} characters of it had left" if left is not None and left > offset else ""
+        super().__init__(f"rule {rule} matched at character {offset} of the {channel}{gone}")
         self.rule = rule
         self.offset = offset
         self.channel = channel
+        self.left = offset if left is None else left
+        self.reason = reason
+        self.score = score
 
-    def __reduce__(self) -> tuple[type[Blocked], tuple[str, int, str]]:
-        return type(self), (self.rule, self.offset, self.channel)
+    def __reduce__(self) -> tuple[Callable[..., Blocked], tuple[str, int, str]]:
+        again = functools.partial(type(self), left=self.left, reason=self.reason, score=self.score)
+        return again, (self.rule, self.offset, self.channel)
+
+
+class ModerationError(StreamFilterError):
+    """A check of `Moderate` gave no verdict, and its failure is to block: nothing of the window was delivered.
+
+    What the check raised is its `__cause__`.
+
+    Attributes:
+        check: the check, as one would write it.
+        problem: what happened.
+        offset: where the window began, in characters of that channel's text as it reached the stage.
+        channel: the kind of text it was asked about.
+
+    Example:
+        >>> ModerationError("allowed", "gave no verdict within 2.0 s", 120)
+        ModerationError('the check allowed gave no verdict within 2.0 s, on the window at character 120 of the answer')
+    """
+
+    def __init__(self, check: str, problem: str, offset: int, channel: str = "answer") -> None:
+        super().__init__(f"the check {check} {problem}, on the window at character {offset} of the {channel}")
+        self.check = check
+        self.problem = problem
+        self.offset = offset
+        self.channel = channel
+
+    def __reduce__(self) -> tuple[type[ModerationError], tuple[str, str, int, str]]:
+        return type(self), (self.check, self.problem, self.offset, self.channel)
 
 
 class LimitExceeded(StreamFilterError):

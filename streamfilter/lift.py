@@ -26,6 +26,14 @@ class _Run:
     def feed(self, item: str | TextDelta) -> Sequence[Item]:
         return (item,)
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether it cannot settle yet."""
+        return False
+
+    def collect(self) -> Sequence[Item]:
+        return ()
+
     def settle(self) -> Sequence[Item]:
         return ()
 
@@ -108,17 +116,32 @@ class _Held(_Run):
             return self.lift.stop(self, machine.done)
         return out
 
+    @property
+    def is_pending(self) -> bool:
+        return self.machine.is_pending
+
+    def collect(self) -> Sequence[Item]:
+        return self._released(self.machine.collect)
+
     def settle(self) -> Sequence[Item]:
+        return self._released(self._finish)
+
+    def _finish(self) -> None:
+        machine = self.machine
+        machine.finish()
+        if len(self.hold) and machine.done is None and not machine.is_pending:
+            raise RuntimeError(
+                f"{type(machine).__name__}.finish() of {self.lift.name} left {len(self.hold)} characters in the hold: "
+                "keep or replace them"
+            )
+
+    def _released(self, step: Callable[[], None]) -> Sequence[Item]:
+        """What leaves while the machine takes a step that no text has caused."""
         machine = self.machine
         hold = self.hold
         hold.out = []
         try:
-            machine.finish()
-            if len(hold) and machine.done is None:
-                raise RuntimeError(
-                    f"{type(machine).__name__}.finish() of {self.lift.name} left {len(hold)} characters in the hold: "
-                    "keep or replace them"
-                )
+            step()
         except Exception as error:
             machine.done = refusal(error)
         if machine.done is not None:
@@ -219,6 +242,8 @@ class Lift(Machine):
             out += run.settle()
             if self.ended:
                 break
+            if run.is_pending:
+                continue
             if run.buffer is not None:
                 self._offsets[channel] = run.buffer.offset
             del self._runs[channel]  # the next text in it begins another
@@ -238,7 +263,7 @@ class Lift(Machine):
         scope = event.scope
         if scope is None:
             return (event,)
-        choice = scope.choice if isinstance(scope, Channel) else scope[:2]
+        choice = _choice(scope)
         if choice:
             self._seen.add(choice)
         if choice in self._stopped and scope != ():
@@ -250,9 +275,14 @@ class Lift(Machine):
                 return (event,)
             hold.pin(event)
             return ()
+        return self._barrier(event, scope)
+
+    def _barrier(self, event: Event, scope: Channel | Key) -> Sequence[Item]:
+        """An event behind which all runs under its scope have ended."""
         out = self._settle(scope)
         if self.ended:
             return out
+        choice = _choice(scope)
         if choice in self._stopped and scope != ():  # settling found a stop
             return [*out, *_swallow(event)]
         out.append(event)
@@ -304,3 +334,7 @@ class Lift(Machine):
 def _swallow(event: Event) -> Sequence[Item]:
     """An event of a stopped choice: only usage survives."""
     return (event,) if isinstance(event, Usage) else ()
+
+
+def _choice(scope: Channel | Key) -> Key:
+    return scope.choice if isinstance(scope, Channel) else scope[:2]

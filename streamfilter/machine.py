@@ -3,13 +3,16 @@
 A machine does no I/O and knows nothing of async, sources or consumers; everything here is tested with `==`. `feed` is eager and
 gives a sequence. A machine says that the stream is over by giving `End` last; from then on it is only `drain`ed, and `finish`ed.
 
+Some machines wait: for a verdict, for a moment in time. They too are only fed and asked; when there is something to `collect` they
+call what the driver has `attach`ed. Where nobody is attached, in plain code, they may decide at once or not at all.
+
 The author of a text stage writes a `TextMachine`, which sees one run of one channel's text and its hold buffer. `lift` makes it a
 machine over items, once for all stages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from streamfilter.hold import Hold
 from streamfilter.items import End, Finish, Item, Usage
@@ -26,6 +29,15 @@ class Machine:
     ended: bool = False
     """Set by a machine that has given an `End`, its own or one that it was fed."""
 
+    waits: bool = False
+    """Whether it may give items by themselves, between one `feed` and the next. It does not change."""
+
+    is_full: bool = False
+    """Whether it should not be fed for now, because what it waits for has to come first."""
+
+    is_pending: bool = False
+    """Whether something will still come by itself. After `finish` the machine is not over before this is False."""
+
     def feed(self, item: Item) -> Sequence[Item]:
         """Take one item in; give what can be released now, in order. After an `End` it is not called again."""
         return (item,)
@@ -40,6 +52,17 @@ class Machine:
 
     def rescue(self) -> Sequence[Item]:
         """A machine behind this one has ended the stream: what is held here dies, but for usage that waits in it."""
+        return ()
+
+    def attach(self, wake: Callable[[], None]) -> None:
+        """A driver runs the machine in an event loop: `wake` is to be called whenever there is something to `collect`."""
+
+    def collect(self) -> Sequence[Item]:
+        """What can be released now that something has come that was waited for."""
+        return ()
+
+    def cancel(self) -> Sequence[Awaitable[object]]:
+        """The driver leaves: give up what is waited for, at once. What takes a while to end is returned, to be awaited."""
         return ()
 
     @property
@@ -73,6 +96,9 @@ class TextMachine:
     hold: Hold
     done: Finish | End | None = None
 
+    is_pending: bool = False
+    """Whether it waits for something before it can settle: until then `finish` may leave text in the hold. See `waiting`."""
+
     def feed(self, text: str) -> None:
         """`text` has just been appended to the hold: release what nothing that may still arrive could change."""
         raise NotImplementedError(f"{type(self).__name__}.feed is missing: decide there what may leave the hold")
@@ -80,6 +106,9 @@ class TextMachine:
     def finish(self) -> None:
         """The run ended: release all that is held. By default it leaves unchanged."""
         self.hold.keep(len(self.hold))
+
+    def collect(self) -> None:
+        """Something has come that was waited for: release what may leave now."""
 
 
 class Mapping(TextMachine):
@@ -118,6 +147,8 @@ class Chain(Machine):
         self._drains = drains
         self._feed_first = machines[0].feed
         self._feed_rest = tuple(machine.feed for machine in machines[1:])
+        self._finished: int | None = None  # so many machines, once the chain is being finished
+        self.waits = any(machine.waits for machine in machines)
 
     def feed(self, item: Item) -> Sequence[Item]:
         items = self._feed_first(item)
@@ -146,13 +177,43 @@ class Chain(Machine):
         return out
 
     def finish(self) -> Sequence[Item]:
-        # If a machine ended the stream, what those before it still hold dies.
-        first = next((i for i, machine in enumerate(self.machines) if machine.ended), 0)
+        self._finished = self._first()
+        return self.collect()
+
+    def collect(self) -> Sequence[Item]:
+        """What comes by itself, through the machines behind it. At the end, each is finished when all before it are over."""
         items: list[Item] = []
-        for machine in self.machines[first:]:
+        is_over = True
+        for n, machine in enumerate(self.machines[self._first() :], self._first()):
             items = self._feed_all(machine, items)
-            items += machine.finish()
+            if n == self._finished and is_over:
+                self._finished = n + 1
+                items += machine.finish()
+            else:
+                items += machine.collect()
+            is_over = is_over and not machine.is_pending
         return [*items[:-1], *self.rescue(), items[-1]] if items and type(items[-1]) is End else items
+
+    def _first(self) -> int:
+        """The first machine that counts: if one ended the stream, what those before it still hold dies."""
+        return next((n for n, machine in enumerate(self.machines) if machine.ended), 0)
+
+    @property
+    def is_full(self) -> bool:  # type: ignore[override]  # of a chain these are not set, but seen
+        """Whether one of the machines is."""
+        return any(machine.is_full for machine in self.machines)
+
+    @property
+    def is_pending(self) -> bool:  # type: ignore[override]
+        """Whether something will still come by itself from one of the machines that count."""
+        return any(machine.is_pending for machine in self.machines[self._first() :])
+
+    def attach(self, wake: Callable[[], None]) -> None:
+        for machine in self.machines:
+            machine.attach(wake)
+
+    def cancel(self) -> Sequence[Awaitable[object]]:
+        return [ending for machine in self.machines for ending in machine.cancel()]
 
     def rescue(self) -> Sequence[Item]:
         items: list[Item] = []

@@ -19,15 +19,8 @@ from streamfilter.declaration import Declared, declared, show
 from streamfilter.items import Event
 from streamfilter.lift import Lift
 from streamfilter.machine import Chain, Machine, TextMachine
-from streamfilter.stream import (
-    Function,
-    PlainSource,
-    Segment,
-    Stream,
-    SyncStream,
-    check_items,
-    open_stream,
-)
+from streamfilter.plain import PlainSource, SyncStream, check_items
+from streamfilter.stream import Function, Segment, Stream, open_stream
 
 BRIEF_CHARS = 200
 """Of a stage's repr in an explanation: some lines."""
@@ -105,6 +98,11 @@ class Stage(Declared, Generic[In, Out]):
         """
         raise TypeError(f"{type(self).__name__} works on items, not on text: .on(...) is for text stages")
 
+    @property
+    def must_wait(self) -> bool:
+        """Whether it can only be used in an event loop."""
+        return False
+
     def explain(self) -> str:
         """In words, for people: each stage, and which channels it applies to.
 
@@ -145,7 +143,7 @@ class Stage(Declared, Generic[In, Out]):
             TypeError: the source is no async iterable; the message says what would be right.
             ValueError: `after_stop` is not a policy.
         """
-        return open_stream(self._segments(), source, context, after_stop)
+        return open_stream(self._segments(), source, context, after_stop, is_live=True)
 
     @overload
     def iter(
@@ -166,7 +164,7 @@ class Stage(Declared, Generic[In, Out]):
         """
         check_items(items)
         self._check_plain("iter")
-        return SyncStream(open_stream(self._segments(), PlainSource(items), context, after_stop))
+        return SyncStream(open_stream(self._segments(), PlainSource(items), context, after_stop, is_live=False))
 
     def apply(self, text: str, *, context: Context | None = None) -> str:
         r"""The whole of a text at once.
@@ -191,7 +189,7 @@ class Stage(Declared, Generic[In, Out]):
             TypeError: `text` is no str.
         """
         _check_text(text)
-        source = open_stream(self._segments(), PlainSource((text,)), context, "close")
+        source = open_stream(self._segments(), PlainSource((text,)), context, "close", is_live=True)
         async with source as stream:
             return "".join([item async for item in stream if isinstance(item, str)])
 
@@ -216,7 +214,7 @@ class Stage(Declared, Generic[In, Out]):
 
     def _check_plain(self, method: str, instead: str = "async for") -> None:
         for part in self.stages:
-            if isinstance(part, Wait):
+            if part.must_wait:
                 raise TypeError(f"{part!r} must wait, which {method}() cannot: use {instead}")
 
 
@@ -278,6 +276,10 @@ class Wait(Stage[Any, Any]):
 
     fn: Function
 
+    @property
+    def must_wait(self) -> bool:
+        return True
+
     def machine(self, context: Context | None = None) -> Machine:
         raise TypeError(f"{self!r} must wait, so it has no machine: use it in a stream, `async for` over stage(source)")
 
@@ -325,6 +327,10 @@ class Pipeline(Stage[In, Out]):
     @property
     def stages(self) -> tuple[Stage[Any, Any], ...]:
         return self.parts
+
+    @property
+    def must_wait(self) -> bool:
+        return any(part.must_wait for part in self.parts)
 
     def machine(self, context: Context | None = None) -> Machine:
         given = context or Context()  # one for all, if only to share what they have seen

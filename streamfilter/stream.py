@@ -6,21 +6,22 @@ This is the only place that awaits a source and the only place that closes one. 
 - *A stage ended it*: what was decided before leaves; the source is closed; then the stage's error, if any, is raised.
 - *An error, a cancel, `aclose`, leaving the `async with`*: held text dies; the source is closed; the same exception goes on.
 
-Sync use is the same driver: over a source that never suspends, a coroutine runs to its end in one step.
+A machine that waits gets a pump between itself and this driver (`pump`): what it gives by itself then arrives here too.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
+from streamfilter.closing import Closing
 from streamfilter.context import AfterStop, Context, Report
 from streamfilter.items import End
 from streamfilter.machine import Machine
+from streamfilter.pump import Pump
 
-T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 Function: TypeAlias = Callable[[AsyncIterator[Any]], AsyncIterator[Any]]
@@ -64,17 +65,20 @@ class Stream(Generic[T_co]):
         below: Sequence[object],
         outcome: _Outcome,
         inner: bool,
+        is_live: bool,
     ) -> None:
         self.report: Report = context.report
         self._machine = machine
         self._feed: Callable[[Any], Sequence[Any]] = machine.feed
         self._source = source
         self._name = name
-        self._below = below  # closed after the source: what stands beneath async generator functions
+        self._below = below  # what stands beneath async generator functions
+        self._closing = Closing(source, below)
+        self._pump: Pump | None = None
+        self._is_live = is_live  # in an event loop, so that a machine may wait
         self._context = context
         self._inner = inner  # beneath an async generator function: its errors are raised by the stream on top
         self._outcome = outcome
-        self._iterator: AsyncIterator[Any] | None = None
         self._step: Callable[[], Awaitable[Any]] | None = None
         self._ready: Sequence[T_co] = ()  # made and not yet given, from self._next on
         self._next = 0
@@ -83,7 +87,6 @@ class Stream(Generic[T_co]):
         self._refused = False  # with an error
         self._error: BaseException | None = None  # that one
         self._settled = False  # nothing more will be made
-        self._closed = False
 
     @property
     def held(self) -> int:
@@ -104,10 +107,10 @@ class Stream(Generic[T_co]):
         step = self._step
         if step is None and self._read_all:
             return await self._finish()
-        feed = self._feed
         try:
             if step is None:
                 step = self._start()
+            feed = self._feed
             while True:
                 try:
                     arrived = await step()
@@ -138,10 +141,7 @@ class Stream(Generic[T_co]):
         self._stop_reading()
         self._settled = True
         self._ready = ()
-        try:
-            self._let_go()
-        finally:
-            await self._close()
+        await self._leave()
 
     async def __aenter__(self) -> Stream[T_co]:
         return self
@@ -156,7 +156,11 @@ class Stream(Generic[T_co]):
 
     def __del__(self) -> None:
         # Python cannot see a `break`: without `async with`, nobody but the garbage collector learns that the consumer has left.
-        if getattr(self, "_iterator", None) is not None and not self._inner:
+        if not (hasattr(self, "_closing") and self._closing.is_open):
+            return
+        if self._pump is not None:
+            self._pump.abandon()
+        if not self._inner:
             warnings.warn(
                 f"the stream of {self._name} was dropped before its end, so its source was not closed: "
                 "write `async with stage(source) as stream`",
@@ -168,8 +172,14 @@ class Stream(Generic[T_co]):
     # ------------------------------------------------------------------
 
     def _start(self) -> Callable[[], Awaitable[Any]]:
-        self._iterator = iterator = self._source.__aiter__()
-        self._step = step = iterator.__anext__
+        iterator = self._source.__aiter__()
+        self._closing.begin(iterator)
+        step: Callable[[], Awaitable[Any]] = iterator.__anext__
+        if self._machine.waits and self._is_live:
+            self._pump = Pump(self._machine, step, self._closing, drains=self._context.after_stop == "drain", name=self._name)
+            self._feed = _as_they_are
+            step = self._pump.__anext__
+        self._step = step
         return step
 
     def _stop_reading(self) -> None:
@@ -178,6 +188,8 @@ class Stream(Generic[T_co]):
 
     def _let_go(self) -> None:
         """Drop the machine, and with it the text it holds."""
+        if self._pump is not None:
+            self._pump.let_go()
         self._machine = Machine()
         self._feed = self._machine.feed
         if not self._inner:  # those beneath have ended before this one
@@ -202,7 +214,10 @@ class Stream(Generic[T_co]):
 
     def _drain(self) -> None:
         """Let only usage pass from now on, here and in the streams beneath."""
-        self._feed = self._machine.drain
+        if self._pump is None:
+            self._feed = self._machine.drain
+        else:
+            self._pump.drain()
         for below in self._below:
             if isinstance(below, Stream):
                 Stream._drain(below)
@@ -211,17 +226,16 @@ class Stream(Generic[T_co]):
         """Nothing more is read, and all that was ready is delivered: settle, close, end."""
         try:
             if not self._settled:
-                self._settled = True
                 if self._stopped:
                     await self._close()
-                if not self._refused:
-                    items: Sequence[Any] = self._machine.finish()
-                    if items and type(items[-1]) is End:
-                        items = self._end(items)
-                    self._give(items)
+                items = () if self._refused else await self._rest()
+                if self._refused:
+                    self._settled = True
+                elif items and type(items[-1]) is End:
+                    items = self._end(items)
+                self._give(items)
                 return await self.__anext__()
-            await self._close()
-            self._let_go()
+            await self._leave()
         except StopAsyncIteration:
             raise
         except BaseException as error:
@@ -235,6 +249,21 @@ class Stream(Generic[T_co]):
             raise refusal
         raise StopAsyncIteration
 
+    async def _rest(self) -> Sequence[Any]:
+        """What the machine gives when it is finished. One that waits gives it bit by bit."""
+        if self._pump is None:
+            self._settled = True
+            return self._machine.finish()
+        items = await self._pump.settle()
+        self._settled = self._pump.is_settled
+        return items
+
+    async def _leave(self) -> None:
+        try:
+            self._let_go()
+        finally:
+            await self._close()
+
     async def _abandon(self) -> None:
         """Close because of an exception that goes on: an error in closing does not replace it."""
         try:
@@ -243,30 +272,7 @@ class Stream(Generic[T_co]):
             return
 
     async def _close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        iterator, self._iterator = self._iterator, None
-        targets = [self._source, *self._below]
-        if iterator is not None and iterator is not self._source and hasattr(iterator, "aclose"):
-            targets.insert(0, iterator)
-        failure: BaseException | None = None
-        for target in targets:
-            try:
-                await _close(target)
-            except BaseException as error:  # the others are closed all the same
-                failure = failure or error
-        if failure is not None:
-            raise failure
-
-
-async def _close(source: object) -> None:
-    """Close by `aclose()`, else `close()`, async or plain; what has neither needs no closing."""
-    close = getattr(source, "aclose", None) or getattr(source, "close", None)
-    if close is not None:
-        result = close()
-        if hasattr(result, "__await__"):
-            await result
+        await (self._closing.close() if self._pump is None else self._pump.close())
 
 
 class Segment(NamedTuple):
@@ -284,9 +290,18 @@ class Segment(NamedTuple):
 
 
 def open_stream(
-    segments: Sequence[Segment], source: AsyncIterable[Any], context: Context | None, after_stop: AfterStop
+    segments: Sequence[Segment],
+    source: AsyncIterable[Any],
+    context: Context | None,
+    after_stop: AfterStop,
+    *,
+    is_live: bool,
 ) -> Stream[Any]:
-    """The stream of a pipeline. The last segment has a machine, if only an empty one."""
+    """The stream of a pipeline. The last segment has a machine, if only an empty one.
+
+    Args:
+        is_live: whether it will be read in an event loop, so that machines may wait.
+    """
     if after_stop not in ("close", "drain"):
         raise ValueError(f"after_stop={after_stop!r}: 'close' or 'drain' is needed")
     check_source(source)
@@ -310,89 +325,16 @@ def open_stream(
                 below=below,
                 outcome=outcome,
                 inner=segment is not segments[-1],
+                is_live=is_live,
             )
             source, below = stream, []
     assert isinstance(source, Stream)
     return source
 
 
-class SyncStream(Generic[T_co]):
-    r"""What `stage.iter(items)` gives: the same stream for plain code, an iterator and a context manager.
-
-    Attributes:
-        report: what the stages have found so far.
-
-    Example:
-        >>> import streamfilter as sf
-        >>> with sf.Redact(r"\d{4}", to="####").iter(["pin 12", "34"]) as stream:
-        ...     list(stream)
-        ['pin ', '####']
-    """
-
-    def __init__(self, stream: Stream[T_co]) -> None:
-        self._stream = stream
-        self.report: Report = stream.report
-
-    @property
-    def held(self) -> int:
-        """How many characters are held now."""
-        return self._stream.held
-
-    def __iter__(self) -> Iterator[T_co]:
-        return self
-
-    def __next__(self) -> T_co:
-        try:
-            return run_through(self._stream.__anext__())
-        except StopAsyncIteration:
-            raise StopIteration from None
-
-    def close(self) -> None:
-        """Leave: held text dies and the source is closed."""
-        run_through(self._stream.aclose())
-
-    def __enter__(self) -> SyncStream[T_co]:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        run_through(self._stream.__aexit__(kind, error, traceback))
-
-
-class PlainSource:
-    """A plain iterable as an async source that never suspends."""
-
-    def __init__(self, items: Iterable[Any]) -> None:
-        self._items = items
-        self._iterator: Iterator[Any] | None = None
-
-    def __aiter__(self) -> PlainSource:
-        return self
-
-    async def __anext__(self) -> Any:
-        if self._iterator is None:
-            self._iterator = iter(self._items)
-        try:
-            return next(self._iterator)
-        except StopIteration:
-            raise StopAsyncIteration from None
-
-    def close(self) -> None:
-        """Close the iterable if it can be closed, and the iterator it gave."""
-        iterator, self._iterator = self._iterator, None
-        for target in (iterator, self._items if self._items is not iterator else None):
-            close = getattr(target, "close", None)
-            if close is not None:
-                close()
-
-
-def run_through(step: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that has nothing to wait for."""
-    try:
-        step.send(None)
-    except StopIteration as done:
-        return cast("T", done.value)
-    step.close()
-    raise RuntimeError("a source or a stage suspended in plain code: use `async for` over stage(source)")
+def _as_they_are(items: Sequence[Any]) -> Sequence[Any]:
+    """What a pump gives has been through the machine."""
+    return items
 
 
 def check_source(source: object, what: str = "the source") -> None:
@@ -412,19 +354,3 @@ def check_source(source: object, what: str = "the source") -> None:
     else:
         hint = "give an async iterable"
     raise TypeError(f"{what} is {type(source).__qualname__}, not an async iterable: {hint}")
-
-
-def check_items(items: object) -> None:
-    """Refuse what cannot be iterated plainly, saying what would be right."""
-    if isinstance(items, str | bytes):
-        hint = "for a whole text use stage.apply(text), for the body of a response stage.iter([body])"
-        raise TypeError(f"items is {type(items).__qualname__}: {hint}")
-    if not hasattr(items, "__iter__"):
-        hint = "give an iterable"
-        if hasattr(items, "__aiter__"):
-            hint = "use `async for text in stage(source)`"
-        elif hasattr(items, "__await__"):
-            hint = "await it first"
-        elif hasattr(items, "__enter__"):
-            hint = "it is a stream manager, enter it first: `with manager as items: stage.iter(items)`"
-        raise TypeError(f"items is {type(items).__qualname__}, not a plain iterable: {hint}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import inspect
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +99,20 @@ def _hash(match: Any) -> str:
     return f"[redacted:{hmac.new(b'pepper and salt', match[0].encode(), 'sha256').hexdigest()[:12]}]"
 
 
+def _windows(window: sf.Segmentation, becomes: Callable[[str], str]) -> Callable[[str], str]:
+    """Each window of the whole text by itself. The windows are the finder's: `test_segment` has their reference."""
+
+    def means(text: str) -> str:
+        ends = [0, *window.start().feed(text), len(text)]
+        return "".join(becomes(text[start:end]) for start, end in itertools.pairwise(ends))
+
+    return means
+
+
+def _replaced(window: sf.Window) -> sf.Verdict:
+    return sf.Verdict.replace(window.text.swapcase() + "|" if "a" in window.text else "")
+
+
 LAWFUL: list[tuple[AnyStage, Callable[[str], str]]] = [
     (sf.MapText(str.upper), str.upper),
     (sf.MapText(lambda text: text.replace("a", "")), lambda text: text.replace("a", "")),
@@ -127,6 +142,16 @@ LAWFUL: list[tuple[AnyStage, Callable[[str], str]]] = [
     (sf.Replace(r"(a)b{0,2}", r"-\n\1"), lambda text: regex.sub("(a)b{0,2}", r"-\n\1", text)),
     (sf.Replace(r"^b|b$", "#"), lambda text: regex.sub(r"^b|b$", "#", text)),
     (sf.Replace(r"a+", _place), lambda text: regex.sub("a+", _place, text)),
+    (sf.Moderate(lambda window: True), lambda text: text),
+    (sf.Moderate(lambda window: "a" not in window.text, window=sf.by_chars(1), action="stop", message="#"), _before("a", "#")),
+    (
+        sf.Moderate(_replaced, window=sf.by_words(2), concurrency=2, lookback_chars=2),
+        _windows(sf.by_words(2), lambda text: text.swapcase() + "|" if "a" in text else ""),
+    ),
+    (
+        sf.Moderate(lambda window: "aa" not in window.text, mode="optimistic", window=sf.whole(), action="stop", message="#"),
+        lambda text: text + "#" * ("aa" in text),
+    ),
     (sf.StopAt("ab", "b b"), _until("ab", "b b")),
     (sf.StopAt("a", "ab", include=True), _until("a", "ab", include=True)),
     (sf.Block("ab+ ", action="stop", message="!"), _before("ab+ ", "!")),

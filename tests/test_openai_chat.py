@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletionChunk
 
 import streamfilter as sf
 from streamfilter.providers.openai import chat
-from streamfilter.testing import ScriptedSource
+from streamfilter.testing import ScriptedSource, run_virtually
 
 GUARD = sf.Redact("secret", to="[x]")
 
@@ -316,6 +316,88 @@ def test_a_call_and_content_on_one_chunk() -> None:
         (0, {"content": "sec"}, None),
         (0, {"content": "!"}, None),
     ]
+
+
+# ------------------------------------------------------------------ moderation
+
+
+async def _patient(window: sf.Window) -> bool:
+    await asyncio.sleep(1.0)
+    return "Bad" not in window.text
+
+
+def moderated(pipeline: Any, *chunks: Any, **options: Any) -> list[Any]:
+    """What comes out by the end of virtual time; a refusal's stream is what came before it."""
+
+    async def main() -> list[Any]:
+        async with chat.wrap(pipeline)(ScriptedSource(chunks), **options) as stream:
+            out: list[Any] = []
+            try:
+                async for item in stream:
+                    out.append(item)  # noqa: PERF401  # what was given before an exception counts
+            except sf.Blocked:
+                out.append(sf.Blocked)
+            return out
+
+    return run_virtually(main())
+
+
+def test_text_that_waits_for_a_verdict_keeps_its_chunk() -> None:
+    """A chunk with the end of one window and the beginning of another leaves in two parts; role once, usage and reason last."""
+    chunks = [chunk(part("One. ", role="assistant")), chunk(part("Two. Thr")), chunk(part("ee", finish="stop"), usage={"n": 1})]
+    out = moderated(sf.Moderate(_patient, concurrency=2), *chunks)
+    assert deltas(out) == [
+        (0, {"content": "One. ", "role": "assistant"}, None),
+        (0, {"content": "Two. "}, None),
+        (0, {"content": "Thr"}, None),
+        (0, {"content": "ee"}, "stop"),
+    ]
+    assert out[-1]["usage"] == {"n": 1}
+    raw = moderated(sf.Moderate(_patient, concurrency=2), framed(*chunks))
+    assert deltas(chunks_of(b"".join(raw))) == deltas(out)
+    assert b"".join(raw).count(b"data: [DONE]") == 1
+
+
+@pytest.mark.parametrize("after_stop", ["close", "drain"])
+def test_a_refused_window_ends_the_stream_legally(after_stop: Any) -> None:
+    """With `action="stop"` by the provider's own ending, however the bytes came; else by an exception without one."""
+    chunks = [
+        chunk(part("One. ", role="assistant")),
+        chunk(part("Bad. Thr")),
+        chunk(part("ee", finish="stop")),
+        chunk(usage={"n": 1}),
+    ]
+    for source in (chunks, [framed(*chunks)], [framed(*chunks)[n : n + 9] for n in range(0, len(framed(*chunks)), 9)]):
+        out = moderated(sf.Moderate(_patient, action="stop", message="Sorry."), *source, after_stop=after_stop)
+        if source is not chunks:
+            assert b"".join(out).count(b"data: [DONE]") == 1
+            out = chunks_of(b"".join(out))
+        used = [each for each in out if each.get("usage")]
+        assert len(used) == (after_stop == "drain" or len(source) == 1)  # it counts if it was read before the verdict
+        assert deltas([each for each in out if each not in used]) == [
+            (0, {"content": "One. ", "role": "assistant"}, None),
+            (0, {"content": "Sorry."}, None),
+            (0, {}, "content_filter"),
+        ]
+        out = moderated(sf.Moderate(_patient), *source, after_stop=after_stop)
+        assert out[-1] is sf.Blocked
+        assert b"[DONE]" not in b"".join(each for each in out if isinstance(each, bytes))
+
+
+@pytest.mark.parametrize("after_stop", ["close", "drain"])
+def test_a_stop_before_a_check_ends_legally_when_its_text_has_left(after_stop: Any) -> None:
+    """The stop's reason comes behind the verdicts; usage on the chunk that stopped is kept."""
+    chunks = [chunk(part("One. Two END more", role="assistant"), usage={"n": 1}), chunk(part("x")), chunk(part(finish="length"))]
+    for source in (chunks, [framed(*chunks)]):
+        out = moderated(sf.StopAt("END") | sf.Moderate(_patient, concurrency=2), *source, after_stop=after_stop)
+        if source is not chunks:
+            out = chunks_of(b"".join(out))
+        assert [delta for delta in deltas([each for each in out if each.get("choices")]) if delta[1:] != ({}, None)] == [
+            (0, {"content": "One. ", "role": "assistant"}, None),
+            (0, {"content": "Two "}, None),
+            (0, {}, "stop"),
+        ]
+        assert [each["usage"] for each in out if each.get("usage")] == [{"n": 1}]
 
 
 # ------------------------------------------------------------------ stopping

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import httpx2
@@ -15,6 +16,7 @@ from recordings import body, chunks, shared
 
 import streamfilter as sf
 from streamfilter.providers.openai import chat
+from streamfilter.testing import run_virtually
 
 RECORDINGS = shared("openai.chat")
 if not RECORDINGS:
@@ -104,6 +106,41 @@ def test_each_choice_is_filtered_as_its_whole_text(entry: dict[str, Any]) -> Non
         assert {key: text for key, text in content(out).items() if text} == want
         assert [chunk["usage"] for chunk in out if chunk.get("usage")] == [chunk["usage"] for chunk in dicts if chunk.get("usage")]
         assert reasons(out) == reasons(dicts)
+        assert calls(out) == calls(dicts)
+
+
+@recorded
+def test_each_choice_is_moderated_as_its_whole_text(entry: dict[str, Any]) -> None:
+    """Windows are cut and replaced per channel as in the whole text, while checks take random times; nothing else changes."""
+    dicts = chunks(body(entry))
+    rng = random.Random(4)
+
+    def judged(text: str) -> str:
+        return f"[{len(text)}]" if "the" in text else text
+
+    async def check(window: sf.Window) -> sf.Verdict:
+        await asyncio.sleep(rng.random())
+        return sf.Verdict.replace(judged(window.text))
+
+    def means(text: str) -> str:
+        ends = [0, *sf.by_sentence().start().feed(text), len(text)]
+        return "".join(judged(text[start:end]) for start, end in itertools.pairwise(ends) if start < end)
+
+    async def through(items: Sequence[Any]) -> list[Any]:
+        async def source() -> AsyncIterator[Any]:
+            for item in items:
+                await asyncio.sleep(rng.random() / 20)
+                yield item
+
+        async with chat.wrap(sf.Moderate(check, concurrency=3))(source()) as stream:
+            return [item async for item in stream]
+
+    want = {key: means(text) for key, text in content(dicts).items() if text}
+    raw = run_virtually(through(list(pieces(body(entry), 5, 400))))
+    for out in (run_virtually(through(dicts)), chunks(b"".join(raw))):
+        assert {key: text for key, text in content(out).items() if text} == want
+        assert [chunk["usage"] for chunk in out if chunk.get("usage")] == [chunk["usage"] for chunk in dicts if chunk.get("usage")]
+        assert sorted(reasons(out)) == sorted(reasons(dicts))  # one choice does not wait for another's verdicts
         assert calls(out) == calls(dicts)
 
 

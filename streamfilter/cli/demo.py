@@ -16,7 +16,7 @@ from rich.text import Text
 
 import streamfilter as sf
 from streamfilter.detectors import API_KEY, CREDIT_CARD, EMAIL, PHONE
-from streamfilter.stream import PlainSource, SyncStream
+from streamfilter.plain import PlainSource, SyncStream
 
 PIPELINE = sf.Redact(EMAIL, PHONE, CREDIT_CARD, API_KEY) | sf.StopAt("\nUser:")
 DECLARATION = 'Redact(EMAIL, PHONE, CREDIT_CARD, API_KEY) | StopAt("\\nUser:")'

@@ -10,8 +10,9 @@ from streamfilter.errors import ProviderError
 from streamfilter.items import End, Failure, Item, TextDelta
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Pipeline, Stage, stage
+from streamfilter.plain import SyncStream
 from streamfilter.providers.openai.chat import Decode
-from streamfilter.stream import Stream, SyncStream
+from streamfilter.stream import Stream
 
 
 @stage

@@ -1,8 +1,9 @@
-"""For tests of one's own stages: sources that follow a script, strategies that cut, and the laws every stage obeys.
+"""For tests of one's own stages: sources that follow a script, strategies that cut, virtual time, and the laws every stage obeys.
 
 `check_stage(stage, means=fn)` runs all laws that apply. The strategies need the extra `testing` (Hypothesis).
 """
 
+from streamfilter.testing.clock import VirtualLoop, run_virtually
 from streamfilter.testing.laws import (
     LawBroken,
     batch,
@@ -22,6 +23,7 @@ __all__ = [
     "LawBroken",
     "Mark",
     "ScriptedSource",
+    "VirtualLoop",
     "batch",
     "check_stage",
     "cut",
@@ -33,4 +35,5 @@ __all__ = [
     "prefix",
     "promptness",
     "released",
+    "run_virtually",
 ]

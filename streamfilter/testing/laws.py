@@ -6,14 +6,17 @@ and compare what leaves, with `means`, a stage's meaning on a whole text, as the
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 from streamfilter.items import Channel, End, Finish, Item, TextDelta, Usage
 from streamfilter.pipeline import Stage
-from streamfilter.stream import run_through
+from streamfilter.plain import run_through
+from streamfilter.testing.clock import run_virtually
 from streamfilter.testing.sources import Mark, ScriptedSource, cut
 
 TextMeaning: TypeAlias = Callable[[str], str]
@@ -167,16 +170,25 @@ def ending(stage: AnyStage, pieces: Sequence[Item]) -> None:
     for way in (read, unread, left, closed_twice):
         source = ScriptedSource(pieces)
         with contextlib.suppress(Exception) if way is read else contextlib.nullcontext():  # a stage's refusal is an ending too
-            run_through(way(source))
+            _run(stage, way(source))
         if source.closed != 1:
             raise LawBroken(f"ending: the source of {stage!r} was closed {source.closed} times when it was {way.__name__}")
-    run_through(_failing(stage, pieces))
+    _run(stage, _failing(stage, pieces))
+
+
+def _run(stage: AnyStage, use: Coroutine[Any, Any, None]) -> None:
+    """What waits needs an event loop; nothing else does."""
+    if stage.machine().waits:
+        run_virtually(use, debug=False)
+    else:
+        run_through(use)
 
 
 async def _failing(stage: AnyStage, pieces: Sequence[Item]) -> None:
     """A source that fails behind some pieces."""
     fault = OSError("a planted fault")
-    source = ScriptedSource(pieces, error=fault)
+    # What waits is given the time that it needs before the source fails.
+    source = ScriptedSource(pieces, error=fault, pause=partial(asyncio.sleep, 1) if stage.machine().waits else None)
     got: list[Item] = []
     raised: BaseException | None = None
     try:

@@ -6,16 +6,17 @@ SDK objects, dicts and the raw bytes of an event stream are read alike; no SDK i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from streamfilter.context import AfterStop, Context
 from streamfilter.items import End, Event, Item, Key, Usage
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, as_stage, stage
+from streamfilter.plain import SyncStream
 from streamfilter.providers.openai.chat.reading import Decoding, Origin, Reader
 from streamfilter.providers.openai.chat.writing import Writer, new_head
-from streamfilter.stream import Stream, SyncStream
+from streamfilter.stream import Stream
 
 __all__ = ["Decode", "Encode", "Wrap", "wrap"]
 
@@ -126,6 +127,10 @@ class Wrap(Stage[Any, Any]):
     reads: ClassVar[str] = "chunks"
     gives: ClassVar[str] = "chunks"
 
+    @property
+    def must_wait(self) -> bool:
+        return bool(self.pipeline.must_wait)
+
     def machine(self, context: Context | None = None) -> Machine:
         given = context or Context()
         inner = self.pipeline.machine(given)
@@ -163,11 +168,15 @@ class _Wrapping(Machine):
         self._drains = drains
         self._reader = Reader("openai.chat.wrap", seen)
         self._writer = Writer(identity=identity)
+        self._late: list[Item] = []  # usage on the chunk at which a stage ended the stream, while text before it is still held
+        self._is_finishing = False
+        self.waits = inner.waits
 
     def feed(self, item: Any) -> Sequence[Any]:
         return self._through(self._reader.read(item))
 
     def finish(self) -> Sequence[Any]:
+        self._is_finishing = True
         out: list[Any] = []
         if not self.ended:
             out += self._through(self._reader.finish())
@@ -175,8 +184,25 @@ class _Wrapping(Machine):
             out += [made for late in self._reader.finish() for made in self._drained(late)]
         if not self.ended:
             out += self._written(self._inner.finish())
-        end = [out.pop()] if out and isinstance(out[-1], End) else []
-        return [*out, *(self._writer.finish() if self.ended else ()), *end]
+        return self._finished(out)
+
+    def collect(self) -> Sequence[Any]:
+        out = self._written(self._inner.collect())
+        return self._finished(out) if self._is_finishing else out
+
+    def attach(self, wake: Callable[[], None]) -> None:
+        self._inner.attach(wake)
+
+    def cancel(self) -> Sequence[Awaitable[object]]:
+        return self._inner.cancel()
+
+    @property
+    def is_full(self) -> bool:  # type: ignore[override]  # these are the pipeline's
+        return self._inner.is_full
+
+    @property
+    def is_pending(self) -> bool:  # type: ignore[override]
+        return self._inner.is_pending
 
     def drain(self, item: Any) -> Sequence[Any]:
         return [made for origin in self._reader.read(item) for made in self._drained(origin)]
@@ -201,21 +227,28 @@ class _Wrapping(Machine):
                 if self._drains:
                     out += [made for late in origins for made in self._drained(late)]
                 return [*out, end]
+            if self._inner.ended and not self._drains:
+                break
         return out
 
     def _fed(self, items: Sequence[Item]) -> list[Item]:
         """What comes of one chunk's items. If the stream ends at one of them, usage on the same chunk still counts."""
         out: list[Item] = []
-        for n, item in enumerate(items, 1):
-            out += self._inner.feed(item)
-            if out and isinstance(out[-1], End):
-                end = out.pop()
-                out += [passed for late in items[n:] for passed in self._inner.drain(late)]
-                return [*out, end]
+        for item in items:
+            if self._inner.ended:
+                self._late += self._inner.drain(item)
+            else:
+                out += self._inner.feed(item)
         return out
 
     def _written(self, items: Sequence[Item]) -> list[Any]:
         self._writer.as_bytes = self._reader.as_bytes
-        out = self._writer.write(items)
-        self.ended = self.ended or (bool(out) and isinstance(out[-1], End))
-        return out
+        if items and isinstance(items[-1], End):
+            self.ended = True
+            items = [*items[:-1], *self._late, items[-1]]
+        return self._writer.write(items)
+
+    def _finished(self, out: list[Any]) -> Sequence[Any]:
+        """If a stage has ended the stream, what ends it for the client."""
+        end = [out.pop()] if out and isinstance(out[-1], End) else []
+        return [*out, *(self._writer.finish() if self.ended else ()), *end]

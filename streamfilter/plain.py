@@ -1,0 +1,108 @@
+"""Plain code: the same driver over a source that never suspends, so that a coroutine runs to its end in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Iterable, Iterator
+from types import TracebackType
+from typing import Any, Generic, TypeVar, cast
+
+from streamfilter.context import Report
+from streamfilter.stream import Stream
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class SyncStream(Generic[T_co]):
+    r"""What `stage.iter(items)` gives: the same stream for plain code, an iterator and a context manager.
+
+    Attributes:
+        report: what the stages have found so far.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> with sf.Redact(r"\d{4}", to="####").iter(["pin 12", "34"]) as stream:
+        ...     list(stream)
+        ['pin ', '####']
+    """
+
+    def __init__(self, stream: Stream[T_co]) -> None:
+        self._stream = stream
+        self.report: Report = stream.report
+
+    @property
+    def held(self) -> int:
+        """How many characters are held now."""
+        return self._stream.held
+
+    def __iter__(self) -> Iterator[T_co]:
+        return self
+
+    def __next__(self) -> T_co:
+        try:
+            return run_through(self._stream.__anext__())
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """Leave: held text dies and the source is closed."""
+        run_through(self._stream.aclose())
+
+    def __enter__(self) -> SyncStream[T_co]:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        run_through(self._stream.__aexit__(kind, error, traceback))
+
+
+class PlainSource:
+    """A plain iterable as an async source that never suspends."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._items = items
+        self._iterator: Iterator[Any] | None = None
+
+    def __aiter__(self) -> PlainSource:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._iterator is None:
+            self._iterator = iter(self._items)
+        try:
+            return next(self._iterator)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    def close(self) -> None:
+        """Close the iterable if it can be closed, and the iterator it gave."""
+        iterator, self._iterator = self._iterator, None
+        for target in (iterator, self._items if self._items is not iterator else None):
+            close = getattr(target, "close", None)
+            if close is not None:
+                close()
+
+
+def run_through(step: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that has nothing to wait for."""
+    try:
+        step.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    step.close()
+    raise RuntimeError("a source or a stage suspended in plain code: use `async for` over stage(source)")
+
+
+def check_items(items: object) -> None:
+    """Refuse what cannot be iterated plainly, saying what would be right."""
+    if isinstance(items, str | bytes):
+        hint = "for a whole text use stage.apply(text), for the body of a response stage.iter([body])"
+        raise TypeError(f"items is {type(items).__qualname__}: {hint}")
+    if not hasattr(items, "__iter__"):
+        hint = "give an iterable"
+        if hasattr(items, "__aiter__"):
+            hint = "use `async for text in stage(source)`"
+        elif hasattr(items, "__await__"):
+            hint = "await it first"
+        elif hasattr(items, "__enter__"):
+            hint = "it is a stream manager, enter it first: `with manager as items: stage.iter(items)`"
+        raise TypeError(f"items is {type(items).__qualname__}, not a plain iterable: {hint}")

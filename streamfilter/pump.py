@@ -1,0 +1,172 @@
+"""The pump: between a source and a machine that waits, in an event loop of asyncio.
+
+It reads the source in a task of its own and feeds the machine, so that what comes from either arrives as soon as it is there. It
+reads only while nothing is ready and the machine is not full. That task is also the one that closes a source which has not run out:
+some sources must be closed where they were read. asyncio is imported here, when a machine waits, and nowhere below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from streamfilter.closing import Closing
+from streamfilter.machine import Machine
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class Pump:
+    """An async iterator over what a machine gives, in batches.
+
+    Args:
+        machine: one that waits; it is attached.
+        step: gives the source's next item.
+        closing: closes the source.
+        drains: whether the source is read on when the machine has ended the stream.
+        name: the machine's, for errors.
+
+    Raises:
+        RuntimeError: no event loop of asyncio is running.
+    """
+
+    def __init__(self, machine: Machine, step: Callable[[], Awaitable[Any]], closing: Closing, *, drains: bool, name: str) -> None:
+        import asyncio
+
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(f"{name} waits, which needs asyncio: run the stream in its event loop") from None
+        self._loop = loop
+        self._machine = machine
+        self._step = step
+        self._closing = closing
+        self._drains = drains
+        self._feed: Callable[[Any], Sequence[Any]] = machine.feed
+        self._is_draining = False
+        self._ready: list[Any] = []
+        self._error: BaseException | None = None  # the source's, or the machine's
+        self._ran_out = False
+        self._is_finishing = False
+        self._is_reading = True
+        self._is_stopped = False
+        self._has_left = False
+        self._arrived: asyncio.Future[None] | None = None  # what the consumer waits for
+        self._resumed: asyncio.Future[None] | None = None  # what the reader waits for
+        self._endings: Sequence[Awaitable[object]] = ()
+        machine.attach(self._wake)
+        self._reader = loop.create_task(self._read())
+
+    async def __anext__(self) -> Sequence[Any]:
+        while not self._ready:
+            if self._error is not None:
+                raise self._error
+            if self._ran_out or self._has_left:
+                raise StopAsyncIteration
+            await self._arrival()
+        return self._taken()
+
+    async def settle(self) -> Sequence[Any]:
+        """What the machine gives when it is finished, or as much of it as has come: to be called until `is_settled`."""
+        if not self._is_finishing:
+            self._is_finishing = True
+            self._ready += self._machine.finish()
+        while not (self._ready or self._has_left) and self._error is None and self._machine.is_pending:
+            await self._arrival()
+        if self._error is not None:
+            raise self._error
+        return self._taken()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the machine is over, and all it gave was taken."""
+        return self._is_finishing and not self._ready and not self._machine.is_pending
+
+    def drain(self) -> None:
+        """Let only usage pass from now on."""
+        self._is_draining = True
+        self._feed = self._machine.drain
+        self._resume()
+
+    def let_go(self) -> None:
+        """Nothing more is wanted: what waits is given up at once."""
+        self._has_left = True
+        self._ready = []
+        self._endings = [*self._endings, *self._machine.cancel()]
+        self._announce()
+
+    async def close(self) -> None:
+        """Stop reading, close the source, and see to it that all that was begun has ended."""
+        import asyncio
+
+        self._is_stopped = True
+        if self._is_reading:
+            self._reader.cancel()
+        await asyncio.wait([self._reader, *map(asyncio.ensure_future, self._endings)])
+        if not self._reader.cancelled() and (error := self._reader.exception()) is not None:
+            raise error
+        await self._closing.close()
+
+    def abandon(self) -> None:
+        """The consumer has vanished without a word: the reader closes the source, if the loop still runs."""
+        self.let_go()
+        self._is_stopped = True
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._reader.cancel)
+
+    # ------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        try:
+            while not (self._machine.ended and not self._drains):
+                if self._ready or self._machine.is_full or (self._machine.ended and not self._is_draining):
+                    self._resumed = self._loop.create_future()
+                    await self._resumed
+                    continue
+                try:
+                    item = await self._step()
+                except StopAsyncIteration:
+                    self._ran_out = True
+                    break
+                self._take(self._feed(item))
+        except BaseException as error:  # goes on where the consumer is, unless that has stopped the reading
+            if not self._is_stopped:
+                self._error = error
+        self._is_reading = False
+        self._announce()
+        if not self._ran_out:
+            await self._closing.close()
+
+    def _wake(self) -> None:
+        """The machine has something to collect."""
+        if self._has_left or self._error is not None:
+            return
+        try:
+            self._ready += self._machine.collect()
+        except BaseException as error:
+            self._error = error
+        self._announce()  # if nothing has come, then perhaps the end
+        self._resume()
+
+    def _take(self, items: Sequence[Any]) -> None:
+        if items:
+            self._ready += items
+            self._announce()
+
+    def _taken(self) -> Sequence[Any]:
+        items, self._ready = self._ready, []
+        self._resume()
+        return items
+
+    async def _arrival(self) -> None:
+        self._arrived = self._loop.create_future()
+        await self._arrived
+
+    def _announce(self) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
+
+    def _resume(self) -> None:
+        if self._resumed is not None and not self._resumed.done():
+            self._resumed.set_result(None)
