@@ -7,6 +7,7 @@ import random
 import threading
 import tracemalloc
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import regex
@@ -247,6 +248,21 @@ def test_what_was_accepted_but_for_a_lookahead_is_not_lost() -> None:
 
 
 # ------------------------------------------------------------------ bounded, and shared
+
+
+def test_what_lookaheads_have_got_to_counts_as_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that carries a lookahead of hundreds of places is not one entry but hundreds: 600 MB were kept for one pattern."""
+    monkeypatch.setattr(cache, "MAX_ENTRIES", 20_000)
+    stage = sf.Redact(r"a(?=[ab]*a[ab]{91}c)")
+    rng = random.Random(1)
+    machine = stage.machine()
+    for _ in range(3000):
+        machine.feed(rng.choice("ab"))
+    engine: Any = stage._engine
+    conditions = [
+        nodes for states in (engine.decider(0)._states,) for threads, _ in states for _, each in threads for _, nodes in each
+    ]
+    assert sum(map(len, conditions)) <= 20_000
 
 
 def test_forgetting_states_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

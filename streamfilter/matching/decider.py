@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from streamfilter.matching.alphabet import Alphabet, Numbers, Symbol
 from streamfilter.matching.cache import Cache, Steps
-from streamfilter.matching.program import NONE, Left, Program, Thread
+from streamfilter.matching.program import NONE, Left, Program, Thread, weight
 from streamfilter.matching.regular import Expression
 
 
@@ -116,7 +116,7 @@ class Decider:
         state = self._states.get((threads, left))
         if state is None:
             state = self._states.setdefault((threads, left), State(self, threads, left))
-            self._count(1 + len(threads))
+            self._count(1 + weight(threads))
         return state
 
     def forget(self) -> None:

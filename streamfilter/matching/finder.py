@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from streamfilter.matching.alphabet import Alphabet, Numbers, Symbol
 from streamfilter.matching.cache import Cache, Steps
-from streamfilter.matching.program import Left, Place, Program, Thread
+from streamfilter.matching.program import Left, Place, Program, Thread, weight
 from streamfilter.matching.regular import Either, Expression, Row, row
 
 MAX_FACTORED = 50
@@ -146,7 +146,7 @@ class Finder:
         group = self._groups.get(threads)
         if group is None:
             group = self._groups.setdefault(threads, Group(threads))
-            self._count(len(threads))
+            self._count(weight(threads))
         return group
 
     def _state(self, groups: tuple[Group, ...], fresh: Group, left: Left) -> State:

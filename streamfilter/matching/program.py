@@ -354,3 +354,8 @@ class Program:
         if ends is None:
             return False
         return self.reach((walk.after_word if ends else walk.after_other, conditions), place, seen, out)
+
+
+def weight(threads: Iterable[Thread]) -> int:
+    """How much threads are to keep: each is one, and so is each node of the lookaheads that they carry."""
+    return sum(1 + sum(len(nodes) for _, nodes in conditions) for _, conditions in threads)
