@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from recordings import chunks
 from rich.console import Console
 
 import streamfilter as sf
-from streamfilter.cli import demo
+from streamfilter.cli import demo, moderation
 from streamfilter.cli.app import run_app
 from streamfilter.detectors import API_KEY, CREDIT_CARD, EMAIL, PHONE
 
@@ -85,6 +87,7 @@ def test_what_is_released_is_written_at_once() -> None:
         (("run", "--redact", "email", "--to", "{x}"), "only {rule} is known"),
         (("run", "--stop-at", ""), "at least 1 character"),
         (("walk",), "No such command"),
+        (("demo", "walk"), "'walk' is not one of 'redaction', 'moderation'"),
     ],
 )
 def test_a_bad_command_is_one_clear_line_and_exit_code_2(args: tuple[str, ...], message: str) -> None:
@@ -165,3 +168,63 @@ def test_the_recording_has_its_secrets_cut_across_chunks() -> None:
     assert stream.report.counts == {"email": 2, "phone": 1, "credit_card": 1, "api_key": 1}
     assert "4111 1111 1111 1112" in redacted
     assert not any(sf.Redact(EMAIL, PHONE, CREDIT_CARD, API_KEY).apply(text) != text for text in texts)
+
+
+def test_the_sentences_of_the_demonstration_are_a_fair_set() -> None:
+    """Each stands once, so none that is held out was trained on; every label has a quarter of its sentences held out."""
+    known, labels = moderation.sentences("training")
+    asked, expected = moderation.sentences("held_out")
+    assert len({*known, *asked}) == len(known) + len(asked) == 300
+    assert {*labels} == {*expected} == {"fine", *moderation.HARMFUL}
+    assert all(labels.count(label) == 3 * expected.count(label) for label in expected)
+
+
+def test_the_classifier_of_the_demonstration_tells_sentences_it_was_not_trained_on() -> None:
+    """Most of them; it says of itself how many. What the demonstration calls harmful is more probably so than fine."""
+    pytest.importorskip("sklearn", reason="the classifier is made with scikit-learn")
+    model = moderation.Model()
+    asked, expected = moderation.sentences("held_out")
+    told = []
+    for text in asked:
+        probabilities = model.probabilities(text)
+        assert sum(probabilities.values()) == pytest.approx(1)
+        told.append(max(probabilities, key=lambda label: probabilities[label]))
+    right = sum(each == label for each, label in zip(told, expected, strict=True)) / len(expected)
+    assert right == pytest.approx(model.accuracy)
+    assert right >= 0.85
+
+
+def test_the_demonstration_of_moderation_lets_each_sentence_leave_on_its_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five sentences leave, one by one, and the message in place of the rest, which was not asked for either."""
+    pytest.importorskip("sklearn", reason="the classifier is made with scikit-learn")
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    for terminal in (False, True):
+        out = io.StringIO()
+        moderation.show(fast=not terminal, console=Console(file=out, force_terminal=terminal, width=150, height=60))
+        shown = out.getvalue()
+        fine, harmful = moderation.ANSWER.split("There I", 1)
+        assert shown.count("allow   harm 0.") >= 5
+        assert "refuse  weapons 0.9" in shown
+        assert "block for weapons" in shown
+        assert "6, of 335 characters" in shown
+        assert "garden" not in shown
+        assert "detonator" not in shown
+        if not terminal:
+            pieces = [ast.literal_eval(each) for each in re.findall(r"released ('[^']*'), held", shown)]
+            left = [each for each in pieces if each]
+            assert "".join(left) == fine + moderation.MESSAGE
+            assert left == [*re.findall(r".*?[.!] ", fine), moderation.MESSAGE]
+            assert "bomb" in harmful
+    assert run_app(["demo", "moderation", "--fast"]) == 0
+
+
+def test_without_scikit_learn_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, with exit code 1; nothing is shown before."""
+    for name in [name for name in sys.modules if name.startswith("sklearn.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    assert run_app(["demo", "moderation", "--fast"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == 'streamfilter: the demonstration of moderation needs scikit-learn: pip install "streamfilter[demo]"\n'
+    assert run_app(["demo", "--fast"]) == 0

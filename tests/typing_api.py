@@ -81,3 +81,24 @@ def wrong(numbers: AsyncIterable[int]) -> None:
     sf.Redact("a", overflow="keep")  # type: ignore[arg-type]
     sf.StopAt("a", after="b")  # type: ignore[call-arg]
     openai.chat.wrap(openai.chat.Decode())  # type: ignore[arg-type]
+
+
+async def allowed(window: sf.Window) -> bool:
+    return window.final or bool(window.context.tags)
+
+
+def judged(window: sf.Window) -> sf.Verdict:
+    return sf.Verdict.refuse("because", rule="violence", score=0.9)
+
+
+MODERATED = SAFE | sf.Moderate(
+    allowed, window=sf.by_sentence(max_wait=2.0), lookback_chars=400, concurrency=3, timeout=2.0, action="stop", message="Sorry."
+)
+
+
+async def moderated(tokens: AsyncIterable[str], source: AsyncIterable[ChatCompletionChunk]) -> None:
+    async for piece in (MODERATED | sf.Moderate(judged, mode="shadow"))(tokens, context=sf.Context(verdicts=sf.VerdictCache())):
+        assert_type(piece, str)
+    async for chunk in openai.chat.wrap(MODERATED)(source):
+        assert_type(chunk.choices[0].delta.content, str | None)
+    sf.Moderate(judged, mode="eager")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,4 +1,4 @@
-"""The commands and their options. What they do is in `running` and `demo`."""
+"""The commands and their options. What they do is in `running`, `demo` and `moderation`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import click
 
 import streamfilter as sf
 from streamfilter import detectors
-from streamfilter.cli import demo as demonstration
+from streamfilter.cli import demo as redaction
+from streamfilter.cli import moderation
 from streamfilter.cli.running import Format, filter_file
 
 EXAMPLES = """
@@ -41,6 +42,11 @@ def run_app(args: Sequence[str] | None = None) -> int:
     except (sf.StreamFilterError, OSError) as error:
         click.echo(f"streamfilter: {error}", err=True)
         return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "sklearn":
+            raise
+        click.echo('streamfilter: the demonstration of moderation needs scikit-learn: pip install "streamfilter[demo]"', err=True)
+        return 1
     return 0
 
 
@@ -55,13 +61,16 @@ def app() -> None:
 
 @app.command()
 @click.option("--fast", is_flag=True, help="Do not wait between chunks.")
-def demo(fast: bool) -> None:
-    """Watch a recorded chat completion being redacted.
+@click.argument("what", type=click.Choice(["redaction", "moderation"]), default="redaction")
+def demo(what: str, fast: bool) -> None:
+    """Watch a chat completion being redacted, or an answer being moderated.
 
-    Shows what has arrived, what is held because it may still become a match, and what was released; then what was found, the most
-    that was held, and what it cost.
+    Shows what has arrived, what is held, and what was released; then what was found, the most that was held, and what it cost.
+
+    With redaction, which is the default, text is held because it may still become a match. With moderation, each sentence is held
+    until a classifier has judged it; that needs the extra demo.
     """
-    demonstration.show(fast=fast)
+    (redaction if what == "redaction" else moderation).show(fast=fast)
 
 
 def _named(ctx: click.Context, param: click.Parameter, value: str | None) -> list[sf.Rule]:

@@ -8,7 +8,7 @@ Nothing here knows of starts, rules, or where in a text it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 from streamfilter.matching.alphabet import Numbers, Symbol
@@ -356,6 +356,6 @@ class Program:
         return self.reach((walk.after_word if ends else walk.after_other, conditions), place, seen, out)
 
 
-def weight(threads: Iterable[Thread]) -> int:
+def weight(threads: Collection[Thread]) -> int:
     """How much threads are to keep: each is one, and so is each node of the lookaheads that they carry."""
-    return sum(1 + sum(len(nodes) for _, nodes in conditions) for _, conditions in threads)
+    return len(threads) + sum(len(nodes) for _, conditions in threads if conditions for _, nodes in conditions)
