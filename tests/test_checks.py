@@ -516,7 +516,7 @@ def test_numbers_and_labels_of_numpy_count() -> None:
 # ------------------------------------------------------------------ Presidio
 
 
-class Entity(SimpleNamespace):
+class Entity(SimpleNamespace):  # noqa: PLW1641  # nor has the real one a hash
     """Like `presidio_analyzer.RecognizerResult`, it can be compared with its like only."""
 
     def __eq__(self, other: object) -> bool:
