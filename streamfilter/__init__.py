@@ -11,7 +11,15 @@ async with sf.Redact(EMAIL)(tokens) as stream:
 from typing import TYPE_CHECKING
 
 from streamfilter.context import Context, Finding, Report
-from streamfilter.errors import Blocked, LimitExceeded, MalformedInput, ModerationError, ProviderError, StreamFilterError
+from streamfilter.errors import (
+    Blocked,
+    LimitExceeded,
+    MalformedInput,
+    ModerationError,
+    ProviderError,
+    StreamFilterError,
+    TruncatedInput,
+)
 from streamfilter.items import (
     Channel,
     End,
@@ -35,6 +43,7 @@ from streamfilter.verdict import Verdict, VerdictCache
 
 if TYPE_CHECKING:
     from streamfilter import testing as testing
+    from streamfilter.json import Document, ParseJSON
     from streamfilter.moderation import Moderate, Window
     from streamfilter.providers.text import text_of
     from streamfilter.segment import Segmentation, by_chars, by_line, by_paragraph, by_sentence, by_words, cumulative, whole
@@ -44,6 +53,7 @@ __all__ = [
     "Blocked",
     "Channel",
     "Context",
+    "Document",
     "Drop",
     "End",
     "Event",
@@ -60,6 +70,7 @@ __all__ = [
     "Match",
     "Moderate",
     "ModerationError",
+    "ParseJSON",
     "Pipeline",
     "Placeholder",
     "ProviderError",
@@ -81,6 +92,7 @@ __all__ = [
     "TextMachine",
     "TextStage",
     "ToolCall",
+    "TruncatedInput",
     "Usage",
     "Vault",
     "Verdict",
@@ -105,6 +117,7 @@ _LATE = {
     "text_of": "providers.text",
     **dict.fromkeys(("Moderate", "Window"), "moderation"),
     **dict.fromkeys(_SEGMENTS, "segment"),
+    **dict.fromkeys(("Document", "ParseJSON"), "json"),
 }
 """Where public names are that are imported by those who use them."""
 

@@ -114,19 +114,46 @@ class MalformedInput(StreamFilterError):
     Attributes:
         problem: what was wrong, without quoting the input.
         offset: where, in bytes or characters from the beginning of the source.
+        line: where, in lines from 1, if the format has any.
+        column: where, in characters of the line from 1.
+        path: keys and indexes down to the place, if the format has any. They are not part of the message: keys are text.
 
     Example:
         >>> MalformedInput("the data of an event is not JSON", 512)
         MalformedInput('the data of an event is not JSON, at offset 512')
+        >>> MalformedInput("a value is missing", 12, line=2, column=3, path=("items", 0)).path
+        ('items', 0)
     """
 
-    def __init__(self, problem: str, offset: int) -> None:
-        super().__init__(f"{problem}, at offset {offset}")
+    def __init__(
+        self,
+        problem: str,
+        offset: int,
+        *,
+        line: int | None = None,
+        column: int | None = None,
+        path: tuple[str | int, ...] | None = None,
+    ) -> None:
+        place = f"offset {offset}" if line is None else f"line {line}, column {column} (offset {offset})"
+        super().__init__(f"{problem}, at {place}")
         self.problem = problem
         self.offset = offset
+        self.line = line
+        self.column = column
+        self.path = path
 
-    def __reduce__(self) -> tuple[type[MalformedInput], tuple[str, int]]:
-        return type(self), (self.problem, self.offset)
+    def __reduce__(self) -> tuple[Callable[..., MalformedInput], tuple[str, int]]:
+        again = functools.partial(type(self), line=self.line, column=self.column, path=self.path)
+        return again, (self.problem, self.offset)
+
+
+class TruncatedInput(MalformedInput):
+    """The source ended where its format does not allow it to; all that came was right.
+
+    Example:
+        >>> TruncatedInput("the text ends inside the document", 7, line=1, column=8, path=("a",))
+        TruncatedInput('the text ends inside the document, at line 1, column 8 (offset 7)')
+    """
 
 
 class ProviderError(StreamFilterError):

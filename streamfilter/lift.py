@@ -181,6 +181,7 @@ class Lift(Machine):
         self._choices = choices
         self._plain: _Run | None = None  # the run of PLAIN, which plain streams ask for at every item
         self._runs: dict[Channel, _Run] = {}
+        self._by_choice: dict[Key, dict[Channel, None]] = {}  # the channels of these
         self._offsets: dict[Channel, int] = {}
         self._seen: set[Key] = set() if seen is None else seen
         self._stopped: set[Key] = set()
@@ -232,12 +233,18 @@ class Lift(Machine):
             else:
                 raise TypeError(f"start() of {self.name} gave {type(machine).__name__}: a TextMachine is needed")
         self._runs[channel] = run
+        self._by_choice.setdefault(choice, {})[channel] = None
         return run
+
+    def _under(self, scope: Channel | Key) -> list[Channel]:
+        """The channels under a barrier that have a run, in the order in which these began."""
+        within = self._runs if not isinstance(scope, Channel) and len(scope) < 2 else self._by_choice.get(choice_of(scope), ())
+        return [channel for channel in within if covers(scope, channel)]
 
     def _settle(self, scope: Channel | Key) -> list[Item]:
         """End every run under a barrier, in the order in which they began."""
         out: list[Item] = []
-        for channel in [channel for channel in self._runs if covers(scope, channel)]:
+        for channel in self._under(scope):
             run = self._runs[channel]  # muted by now, if one that settled before it stopped their choice
             out += run.settle()
             if self.ended:
@@ -247,6 +254,7 @@ class Lift(Machine):
             if run.buffer is not None:
                 self._offsets[channel] = run.buffer.offset
             del self._runs[channel]  # the next text in it begins another
+            del self._by_choice[channel.choice][channel]
             if channel == PLAIN:
                 self._plain = None
         return out
@@ -263,7 +271,7 @@ class Lift(Machine):
         scope = event.scope
         if scope is None:
             return (event,)
-        choice = _choice(scope)
+        choice = choice_of(scope)
         if choice:
             self._seen.add(choice)
         if choice in self._stopped and scope != ():
@@ -282,7 +290,7 @@ class Lift(Machine):
         out = self._settle(scope)
         if self.ended:
             return out
-        choice = _choice(scope)
+        choice = choice_of(scope)
         if choice in self._stopped and scope != ():  # settling found a stop
             return [*out, *_swallow(event)]
         out.append(event)
@@ -327,6 +335,7 @@ class Lift(Machine):
         """End the stream here: all text still held dies."""
         self.ended = True
         self._runs.clear()
+        self._by_choice.clear()
         self._plain = None
         return (end,)
 
@@ -336,5 +345,11 @@ def _swallow(event: Event) -> Sequence[Item]:
     return (event,) if isinstance(event, Usage) else ()
 
 
-def _choice(scope: Channel | Key) -> Key:
+def choice_of(scope: Channel | Key) -> Key:
+    """The choice that a scope belongs to.
+
+    Example:
+        >>> choice_of(Channel("answer", (0, 1, "content"))), choice_of((0, 1)), choice_of(())
+        ((0, 1), (0, 1), ())
+    """
     return scope.choice if isinstance(scope, Channel) else scope[:2]

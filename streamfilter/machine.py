@@ -186,11 +186,13 @@ class Chain(Machine):
         is_over = True
         for n, machine in enumerate(self.machines[self._first() :], self._first()):
             items = self._feed_all(machine, items)
+            end = [items.pop()] if items and type(items[-1]) is End else []
             if n == self._finished and is_over:
                 self._finished = n + 1
                 items += machine.finish()
             else:
                 items += machine.collect()
+            items += end  # what it gives last comes before that
             is_over = is_over and not machine.is_pending
         return [*items[:-1], *self.rescue(), items[-1]] if items and type(items[-1]) is End else items
 

@@ -1,12 +1,13 @@
 """The pump: between a source and a machine that waits, in an event loop of asyncio.
 
 It reads the source in a task of its own and feeds the machine, so that what comes from either arrives as soon as it is there. It
-reads only while nothing is ready and the machine is not full. That task is also the one that closes a source which has not run out:
+reads only while nothing is ready and the machine is not full. The same task closes the source when there is nothing more to read:
 some sources must be closed where they were read. asyncio is imported here, when a machine waits, and nowhere below.
 """
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -43,15 +44,18 @@ class Pump:
         self._step = step
         self._closing = closing
         self._drains = drains
+        self._name = name
         self._feed: Callable[[Any], Sequence[Any]] = machine.feed
         self._is_draining = False
         self._ready: list[Any] = []
         self._error: BaseException | None = None  # the source's, or the machine's
         self._ran_out = False
-        self._is_finishing = False
         self._is_reading = True
-        self._is_stopped = False
+        self._is_stopped = False  # nothing more is to be read
+        self._is_finishing = False
         self._has_left = False
+        self._is_working = False  # the machine is at work: it does not wake anybody meanwhile
+        self._variables = contextvars.copy_context()  # the caller's: what the machine does by itself sees them, and leaves them
         self._arrived: asyncio.Future[None] | None = None  # what the consumer waits for
         self._resumed: asyncio.Future[None] | None = None  # what the reader waits for
         self._endings: Sequence[Awaitable[object]] = ()
@@ -71,17 +75,17 @@ class Pump:
         """What the machine gives when it is finished, or as much of it as has come: to be called until `is_settled`."""
         if not self._is_finishing:
             self._is_finishing = True
-            self._ready += self._machine.finish()
-        while not (self._ready or self._has_left) and self._error is None and self._machine.is_pending:
+            self._work(self._machine.finish)
+        while not self._ready and not self.is_settled and self._error is None:
             await self._arrival()
-        if self._error is not None:
+        if not self._ready and self._error is not None:
             raise self._error
         return self._taken()
 
     @property
     def is_settled(self) -> bool:
         """Whether the machine is over, and all it gave was taken."""
-        return self._is_finishing and not self._ready and not self._machine.is_pending
+        return self._has_left or (self._is_finishing and not self._ready and not self._machine.is_pending)
 
     def drain(self) -> None:
         """Let only usage pass from now on."""
@@ -103,55 +107,92 @@ class Pump:
         self._is_stopped = True
         if self._is_reading:
             self._reader.cancel()
-        await asyncio.wait([self._reader, *map(asyncio.ensure_future, self._endings)])
-        if not self._reader.cancelled() and (error := self._reader.exception()) is not None:
+        begun = [self._reader, *map(asyncio.ensure_future, self._endings)]
+        try:
+            await asyncio.wait(begun)
+        except asyncio.CancelledError:  # it is for what we wait for
+            for each in begun:
+                each.cancel()
+            await asyncio.wait(begun)
+            raise
+        if self._reader.cancelled():  # before it had begun, or in closing
+            await self._closing.close()
+        elif (error := self._reader.exception()) is not None:
             raise error
-        await self._closing.close()
 
     def abandon(self) -> None:
         """The consumer has vanished without a word: the reader closes the source, if the loop still runs."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._vanish)
+
+    def _vanish(self) -> None:
         self.let_go()
         self._is_stopped = True
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._reader.cancel)
+        if self._is_reading:
+            self._reader.cancel()
 
-    # ------------------------------------------------------------------
+    # ------------------------------------------------------------------ the reader
 
     async def _read(self) -> None:
         try:
-            while not (self._machine.ended and not self._drains):
+            while not self._is_over:
                 if self._ready or self._machine.is_full or (self._machine.ended and not self._is_draining):
-                    self._resumed = self._loop.create_future()
-                    await self._resumed
+                    await self._pause()
                     continue
                 try:
                     item = await self._step()
                 except StopAsyncIteration:
                     self._ran_out = True
                     break
-                self._take(self._feed(item))
+                # Meanwhile a verdict may have ended the stream: then only `drain` takes what comes.
+                while self._machine.ended and not self._is_draining and not self._is_over:
+                    await self._pause()
+                if not self._is_over:
+                    self._work(self._feed, item)
         except BaseException as error:  # goes on where the consumer is, unless that has stopped the reading
             if not self._is_stopped:
-                self._error = error
+                self._error = self._error or error
         self._is_reading = False
         self._announce()
-        if not self._ran_out:
-            await self._closing.close()
+        await self._closing.close()
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether nothing more is to be read. A source may lose the cancel that says so."""
+        return self._is_stopped or self._has_left or self._error is not None or (self._machine.ended and not self._drains)
+
+    async def _pause(self) -> None:
+        self._resumed = self._loop.create_future()
+        await self._resumed
+
+    def _resume(self) -> None:
+        if self._resumed is not None and not self._resumed.done():
+            self._resumed.set_result(None)
+
+    # ------------------------------------------------------------------ what arrives
 
     def _wake(self) -> None:
         """The machine has something to collect."""
         if self._has_left or self._error is not None:
             return
+        if self._is_working:  # a task that runs at once has ended at once
+            self._loop.call_soon(self._wake)
+            return
         try:
-            self._ready += self._machine.collect()
+            self._variables.run(self._work, self._machine.collect)
         except BaseException as error:
             self._error = error
         self._announce()  # if nothing has come, then perhaps the end
         self._resume()
 
-    def _take(self, items: Sequence[Any]) -> None:
-        if items:
-            self._ready += items
+    def _work(self, step: Callable[..., Sequence[Any]], *items: Any) -> None:
+        self._is_working = True
+        try:
+            given = step(*items)
+        finally:
+            self._is_working = False
+        if given:
+            self._ready += given
             self._announce()
 
     def _taken(self) -> Sequence[Any]:
@@ -160,13 +201,11 @@ class Pump:
         return items
 
     async def _arrival(self) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            raise RuntimeError(f"somebody waits for the next item of the stream of {self._name} already")
         self._arrived = self._loop.create_future()
         await self._arrived
 
     def _announce(self) -> None:
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
-
-    def _resume(self) -> None:
-        if self._resumed is not None and not self._resumed.done():
-            self._resumed.set_result(None)

@@ -255,7 +255,7 @@ class Stream(Generic[T_co]):
             self._settled = True
             return self._machine.finish()
         items = await self._pump.settle()
-        self._settled = self._pump.is_settled
+        self._settled = self._settled or self._pump.is_settled
         return items
 
     async def _leave(self) -> None:
@@ -268,7 +268,7 @@ class Stream(Generic[T_co]):
         """Close because of an exception that goes on: an error in closing does not replace it."""
         try:
             await self.aclose()
-        except Exception:  # the one under way says more
+        except (Exception, BaseExceptionGroup):  # the one under way says more
             return
 
     async def _close(self) -> None:

@@ -1,16 +1,22 @@
 """Lifting text machines that wait: a run may be over and its text not yet decided.
 
 To the rules of `lift` this adds one. A barrier whose runs are still pending waits for them, and what comes behind it in the same
-channels waits behind it; other channels are not delayed. What is waited for, and how, is not known here.
+choice waits behind it; other choices are not delayed. What is waited for, and how, is not known here: a text machine that has
+something to collect says that it is `due`.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from streamfilter.items import Channel, End, Event, Item, Key, Scope, Usage, covers
-from streamfilter.lift import Lift
+from streamfilter.items import Channel, End, Event, Item, Key, Scope, TextDelta, Usage
+from streamfilter.lift import Lift, choice_of
+from streamfilter.machine import TextMachine
+
+MAX_EVENTS = 1000
+"""Events that may come while text is waited for, before nothing more is read. Text has limits of its own, events have none."""
 
 
 class WaitingLift(Lift):
@@ -21,7 +27,7 @@ class WaitingLift(Lift):
         >>> from streamfilter.machine import TextMachine
         >>> class Patient(TextMachine):
         ...     is_pending = True
-        ...     def feed(self, text): pass
+        ...     def feed(self, text): lift.due(self)
         ...     def finish(self): pass
         ...     def collect(self):
         ...         self.is_pending = False
@@ -35,32 +41,55 @@ class WaitingLift(Lift):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._behind: list[Item] = []  # barriers that wait for their runs, and what has come behind them, in order
-        self._scopes: set[Scope] = set()  # of these
-        self._is_stuck = False  # whether there is anything but barriers among them
+        self._due: dict[TextMachine, None] = {}
+        # Barriers that wait for their runs, each with what has come behind it: by choice, and for all of them.
+        self._behind: dict[Key, deque[Item]] = {}
+        self._last: deque[Item] = deque()
+        self._waiting = 0  # items in all of these
+        self._events = 0  # that came while something was pending
+        self._retried: Item | None = None  # what leaves its queue just now, or stays
         self._is_finishing = False
 
+    def due(self, machine: TextMachine) -> None:
+        """A text machine has something to collect."""
+        self._due[machine] = None
+
     def feed(self, item: Item) -> Sequence[Item]:
-        if self._behind and any(_overlap(_scope(item), before) for before in self._scopes):
-            self._is_stuck = True
-            return self._wait(item)
+        if type(item) is not str and type(item) is not TextDelta and self.is_pending:
+            self._events += 1
+        if self._waiting:
+            scope = _scope(item)
+            if scope is not None:
+                queue = self._last if self._last or _is_wide(scope) else self._behind.get(choice_of(scope))
+                if queue is not None:
+                    queue.append(item)
+                    self._waiting += 1
+                    return self._settle(scope) if _is_wide(scope) else ()  # what waits is asked for at once
         return super().feed(item)
 
     def finish(self) -> Sequence[Item]:
         self._is_finishing = True
-        return self.collect()
+        out = self._settle(())
+        return out if self.ended else [*out, *self.collect()]
 
     def collect(self) -> Sequence[Item]:
         out: list[Item] = []
-        for run in list(self._runs.values()):
-            if not self.ended:
-                out += run.collect()
-        behind = self._behind
-        self._forget()
-        for item in behind:  # each passes now, or waits again
-            if not self.ended:
-                out += self.feed(item)
-        if self._is_finishing and not self._behind and not self.ended:
+        advanced = False
+        while self._due and not self.ended:
+            machine = next(iter(self._due))
+            del self._due[machine]
+            self._events = 0
+            out += self._collected(machine)
+            choice = machine.hold.channel.choice
+            if choice in self._behind and not self.ended:
+                advanced = True
+                out += self._advance(self._behind[choice])
+                if not self._behind.get(choice, True):
+                    del self._behind[choice]
+        if self._last and not self._behind and not self.ended and not self.has_pending_runs:
+            advanced = True
+            out += self._advance(self._last)
+        if self._is_finishing and not self.ended and (advanced or not self.has_pending_runs):
             out += self._settle(())
         return out
 
@@ -69,50 +98,72 @@ class WaitingLift(Lift):
 
     def end(self, end: End) -> Sequence[Item]:
         usage = self._usage()
-        self._forget()
+        self._behind = {}
+        self._last = deque()
+        self._waiting = 0
+        self._due.clear()
         return [*usage, *super().end(end)]
 
     @property
     def is_full(self) -> bool:  # type: ignore[override]  # it is not set, but seen
-        """Whether text or an event waits behind a barrier: what is read now could only wait there too."""
-        return self._is_stuck
+        """Whether anything waits behind a barrier, or very many events for text: what is read now could only wait there too."""
+        return self._waiting > len(self._behind) + bool(self._last) or self._events > MAX_EVENTS
 
     @property
     def is_pending(self) -> bool:  # type: ignore[override]
         """Whether a barrier or a run waits."""
-        return bool(self._behind) or any(run.is_pending for run in self._runs.values())
+        return not self.ended and (bool(self._waiting) or self.has_pending_runs)
+
+    @property
+    def has_pending_runs(self) -> bool:
+        """Whether a run waits."""
+        return any(run.is_pending for run in self._runs.values())
+
+    # ------------------------------------------------------------------
+
+    def _collected(self, machine: TextMachine) -> Sequence[Item]:
+        run = self._runs.get(machine.hold.channel)
+        if run is not None and run.buffer is machine.hold:
+            return run.collect()
+        machine.collect()  # its run is over, and nobody has waited for it
+        return self.end(machine.done) if isinstance(machine.done, End) else ()
 
     def _barrier(self, event: Event, scope: Channel | Key) -> Sequence[Item]:
         out = self._settle(scope)
-        if not self.ended and any(covers(scope, channel) for channel, run in self._runs.items() if run.is_pending):
-            return [*out, *self._wait(event)]
-        return out if self.ended else [*out, *super()._barrier(event, scope)]
+        if self.ended:
+            return out
+        if any(self._runs[channel].is_pending for channel in self._under(scope)):
+            if self._retried is event:
+                self._retried = None  # it stays where it is
+            else:
+                (self._last if _is_wide(scope) else self._behind.setdefault(choice_of(scope), deque())).append(event)
+                self._waiting += 1
+            return out
+        return [*out, *super()._barrier(event, scope)]
 
-    def _wait(self, item: Item) -> Sequence[Item]:
-        self._behind.append(item)
-        self._scopes.add(_scope(item))
-        return ()
+    def _advance(self, queue: deque[Item]) -> Sequence[Item]:
+        """What can leave a queue now."""
+        out: list[Item] = []
+        while queue and not self.ended:
+            item = self._retried = queue[0]
+            out += super().feed(item)
+            if self._retried is None:
+                break
+            if queue:  # an end has emptied them all
+                queue.popleft()
+                self._waiting -= 1
+        self._retried = None
+        return out
 
     def _usage(self) -> list[Usage]:
-        return [item for item in self._behind if isinstance(item, Usage)]
-
-    def _forget(self) -> None:
-        self._behind = []
-        self._scopes = set()
-        self._is_stuck = False
+        waiting = [item for queue in (*self._behind.values(), self._last) for item in queue]
+        return [item for item in waiting if isinstance(item, Usage)]
 
 
 def _scope(item: Item) -> Scope:
     return item.scope if isinstance(item, Event) else Channel()
 
 
-def _overlap(one: Scope, other: Scope) -> bool:
-    """Whether the order of two items matters."""
-    if one is None or other is None:
-        return False
-    if isinstance(one, Channel):
-        return covers(other, one)
-    if isinstance(other, Channel):
-        return covers(one, other)
-    shared = min(len(one), len(other))
-    return one[:shared] == other[:shared]
+def _is_wide(scope: Channel | Key) -> bool:
+    """Whether it may cover several choices."""
+    return not isinstance(scope, Channel) and len(scope) < 2

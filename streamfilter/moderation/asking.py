@@ -39,22 +39,24 @@ class Question:
     """One window that a check is asked about.
 
     Args:
-        window: makes the window, when the check is asked.
+        window: what is asked about.
         start: where the part that a verdict decides on begins, in characters of its channel.
         end: and where it ends.
+        decided: called when there is an outcome.
 
     Attributes:
         outcome: the verdict; or why there is none.
     """
 
-    __slots__ = ("end", "key", "outcome", "start", "window")
+    __slots__ = ("decided", "end", "key", "outcome", "start", "window")
 
-    def __init__(self, window: Callable[[], Window], start: int, end: int) -> None:
+    def __init__(self, window: Window, start: int, end: int, decided: Callable[[], None]) -> None:
         self.window = window
         self.start = start
         self.end = end
+        self.decided = decided
         self.key: Any = None
-        self.outcome: Verdict | Exception | None = None
+        self.outcome: Verdict | BaseException | None = None
 
 
 class Asking:
@@ -70,7 +72,10 @@ class Asking:
         context: the stream's.
 
     Attributes:
-        queue: the questions that wait for their turn.
+        queue: what waits for its turn: each makes the next question.
+
+    Raises:
+        TypeError: there is a verdict cache, and the check cannot be told from another.
     """
 
     def __init__(self, check: Check, *, concurrency: int, timeout: float | None, retries: int, context: Context) -> None:
@@ -79,43 +84,55 @@ class Asking:
         self._timeout = timeout
         self._retries = retries
         self._context = context
-        self.queue: deque[Question] = deque()
+        self.queue: deque[Callable[[], Question]] = deque()
         self._under_way = 0
         self._way: _Loop | _Plain = _Plain(check, timeout)
         self._wake: Callable[[], None] | None = None
+        self._variables = contextvars.copy_context()
         self._tasks: set[asyncio.Task[None]] = set()
         self._timers: dict[object, asyncio.TimerHandle] = {}
+        self._is_over = False
+        if context.verdicts is not None:
+            context.verdicts.key(check, "", "", "")
 
     @property
     def is_busy(self) -> bool:
         """Whether a question is under way."""
         return self._under_way > 0
 
+    @property
+    def now(self) -> float:
+        """Seconds of the event loop's clock; in plain code none pass."""
+        return self._way.loop.time() if isinstance(self._way, _Loop) else 0.0
+
     def attach(self, wake: Callable[[], None]) -> None:
         """Ask in the event loop that is running, and call `wake` for each outcome."""
         self._way = _Loop(self._check, self._timeout)
         self._wake = wake
+        self._variables = contextvars.copy_context()
 
-    def ask(self, question: Question) -> None:
-        """Ask it in its turn."""
-        self.queue.append(question)
-        self._begin()
+    def ask(self, make: Callable[[], Question]) -> None:
+        """Ask a question in its turn; it is made then."""
+        if not self._is_over:
+            self.queue.append(make)
+            self._begin()
 
     def release(self) -> None:
         """What one question has decided has left."""
         self._under_way -= 1
         self._begin()
 
-    def later(self, who: object, seconds: float | None, call: Callable[[], None]) -> None:
-        """Call something in a while, for `who`, who has one such call at most; with None, not. In plain code there is no while."""
+    def later(self, who: object, when: float | None, call: Callable[[], None]) -> None:
+        """Call something at a time, for `who`, who has one such call at most; with None, not. In plain code there is no time."""
         timer = self._timers.pop(who, None)
         if timer is not None:
             timer.cancel()
-        if seconds is not None and isinstance(self._way, _Loop):
-            self._timers[who] = self._way.loop.call_later(seconds, self._call, who, call)
+        if when is not None and isinstance(self._way, _Loop) and not self._is_over:
+            self._timers[who] = self._way.loop.call_at(when, self._call, who, call, context=self._variables)
 
     def stop(self) -> Sequence[Awaitable[object]]:
         """Ask nothing more, and cancel what is under way; what takes a while to end is returned."""
+        self._is_over = True
         self.queue.clear()
         self._under_way = 0
         for timer in self._timers.values():
@@ -135,43 +152,53 @@ class Asking:
 
     def _begin(self) -> None:
         while self.queue and self._under_way < self._concurrency:
-            question = self.queue.popleft()
+            question = self.queue.popleft()()
             self._under_way += 1
-            window = question.window()
-            if self._is_known(question, window):
+            if self._is_known(question):
+                question.decided()
                 if isinstance(self._way, _Loop):
                     self._way.loop.call_soon(self._awake)  # its turn may have come with another's outcome
                 continue
             self._context.report.checks += 1
-            self._context.report.checked_chars += len(window.text)
+            self._context.report.checked_chars += len(question.window.text)
             if isinstance(self._way, _Plain):
-                self._decide(question, run_through(self._judge(window)))
+                self._decide(question, run_through(self._judge(question.window)))
             else:
-                task = self._way.loop.create_task(self._asked(question, window))
+                task = self._way.loop.create_task(self._asked(question), context=self._variables.copy())
                 self._tasks.add(task)
                 task.add_done_callback(lambda task, question=question: self._done(task, question))  # type: ignore[misc]
 
-    def _is_known(self, question: Question, window: Window) -> bool:
-        cache = self._context.verdicts
+    def _is_known(self, question: Question) -> bool:
+        cache, window = self._context.verdicts, question.window
         if cache is not None:
             question.key = cache.key(self._check, window.channel.kind, window.lookback, window.text)
             question.outcome = cache.get(question.key)
         return question.outcome is not None
 
-    async def _asked(self, question: Question, window: Window) -> None:
-        self._decide(question, await self._judge(window))
+    async def _asked(self, question: Question) -> None:
+        self._decide(question, await self._judge(question.window))
         self._awake()  # here, not when the task is done: that is a round of the loop later
 
     def _done(self, task: asyncio.Task[None], question: Question) -> None:
         self._tasks.discard(task)
-        if task.cancelled() and self._wake is not None:  # not by us
-            self._decide(question, self._failed(question.window(), "was cancelled from elsewhere", None))
-            self._awake()
+        if task.cancelled():
+            if self._is_over:
+                return
+            outcome: BaseException = self._failed(question.window, "was cancelled from elsewhere", None)
+        elif (error := task.exception()) is not None:
+            outcome = error
+        else:
+            return
+        self._decide(question, outcome)
+        self._awake()
 
-    def _decide(self, question: Question, outcome: Verdict | Exception) -> None:
+    def _decide(self, question: Question, outcome: Verdict | BaseException) -> None:
+        if self._is_over:
+            return
         question.outcome = outcome
         if self._context.verdicts is not None and isinstance(outcome, Verdict):
             self._context.verdicts.put(question.key, outcome)
+        question.decided()
 
     def _awake(self) -> None:
         if self._wake is not None:
@@ -183,13 +210,13 @@ class Asking:
             if attempt:
                 await self._way.pause(BACKOFF_SECONDS * 2 ** (attempt - 1))
             try:
-                answer = await self._way.answer(window)
+                return self._understood(await self._way.answer(window))
             except _NoAnswer:
                 problem, cause = f"gave no verdict within {self._timeout} s", None
             except Exception as error:
                 problem, cause = f"raised {type(error).__name__}", error
-            else:
-                return self._understood(answer)
+            if self._is_over:  # the check has made an error of a cancel
+                break
         return self._failed(window, problem, cause)
 
     def _understood(self, answer: Answer) -> Verdict | Exception:
@@ -230,13 +257,27 @@ class _Loop:
             async with limit:
                 if self._is_async:
                     return await self._check(window)
-                around = contextvars.copy_context()
-                answer = await self.loop.run_in_executor(None, lambda: around.run(_answer, self._check, window))
+                answer = await self._in_thread(window)
                 return await answer if inspect.isawaitable(answer) else answer
         except TimeoutError:
             if limit.expired():
                 raise _NoAnswer from None
             raise
+
+    async def _in_thread(self, window: Window) -> Answer:
+        around = contextvars.copy_context()
+        is_wanted = True
+
+        def call() -> Answer:
+            answer = around.run(_answer, self._check, window)
+            if not is_wanted:
+                _close(answer)
+            return answer
+
+        try:
+            return await self.loop.run_in_executor(None, call)
+        finally:
+            is_wanted = False
 
 
 class _Plain:
@@ -249,9 +290,8 @@ class _Plain:
     async def answer(self, window: Window) -> Answer:
         answer = self._called(window) if self._timeout is None else self._called_within(self._timeout, window)
         if inspect.isawaitable(answer):
-            if inspect.iscoroutine(answer):
-                answer.close()
-            raise TypeError("it gave an awaitable, which plain code cannot wait for: use async for")
+            _close(answer)
+            return _Awaitable()
         return answer
 
     async def pause(self, seconds: float) -> None:
@@ -262,12 +302,12 @@ class _Plain:
 
     def _called_within(self, seconds: float, window: Window) -> Answer:
         answers: list[Answer] = []
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
 
         def call() -> None:
             try:
                 answers.append(self._called(window))
-            except Exception as error:
+            except BaseException as error:
                 errors.append(error)
 
         thread = threading.Thread(target=contextvars.copy_context().run, args=(call,), daemon=True)
@@ -278,6 +318,16 @@ class _Plain:
         if not answers:
             raise _NoAnswer
         return answers[0]
+
+
+class _Awaitable:
+    """Stands for an answer that plain code cannot wait for."""
+
+
+def _close(answer: Answer) -> None:
+    """Give up what nobody waits for."""
+    if inspect.iscoroutine(answer):
+        answer.close()
 
 
 def _answer(check: Check, window: Window) -> Answer:
@@ -308,11 +358,12 @@ def verdict_of(answer: Answer, name: str) -> Verdict | TypeError:
     """
     if answer is True:
         return ALLOWED
+    if isinstance(answer, _Awaitable):
+        return TypeError(f"the check {name} gave an awaitable, which plain code cannot wait for: use async for")
     if isinstance(answer, Verdict):
         return answer
-    plain = cast("Any", answer).item() if type(answer).__module__ == "numpy" and hasattr(answer, "item") else answer
-    if isinstance(plain, bool):
-        return ALLOWED if plain else Verdict.refuse()
+    if isinstance(answer, bool) or (type(answer).__module__ == "numpy" and type(answer).__name__.startswith("bool")):
+        return ALLOWED if answer else Verdict.refuse()
     if (found := openai_verdict(answer)) is not None:
         return found
     kind = type(answer).__qualname__
@@ -334,9 +385,9 @@ def openai_verdict(answer: Answer, thresholds: Mapping[str, float] | None = None
         Verdict(action='refuse', rule='hate', score=0.8)
     """
     results = _field(answer, "results")
-    results = results if isinstance(results, list | tuple) and results else [answer]
+    results = results if isinstance(results, list | tuple) else [answer]
     verdicts = [_judged(result, thresholds) for result in results]
-    if None in verdicts:
+    if None in verdicts or not verdicts:
         return None
     known = cast("list[Verdict]", verdicts)
     return next((verdict for verdict in known if verdict.action == "refuse"), known[0])

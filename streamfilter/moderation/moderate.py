@@ -22,6 +22,9 @@ from streamfilter.segment import Segmentation, by_sentence
 from streamfilter.verdict import Verdict
 from streamfilter.waiting import WaitingLift
 
+MAX_SHADOWS = 1000
+"""Windows that may wait for checks that only watch, before the source has to: some 100 KB of text."""
+
 FAILED = "moderation"
 """The name under which text is reported that left without a verdict."""
 
@@ -106,7 +109,7 @@ class Moderate(TextStage):
 
     def start(self, context: Context | None = None) -> TextMachine:
         given = context or Context()
-        return _Moderator(self, self.asking(given), given, {}, {})
+        return _Moderator(self, self.asking(given), given, {}, lambda _: None)
 
     def machine(self, context: Context | None = None) -> Machine:
         return _Moderation(self, context or Context())
@@ -126,17 +129,13 @@ class _Moderation(WaitingLift):
 
     def __init__(self, stage: Moderate, context: Context) -> None:
         self._asking = stage.asking(context)
-        self._shadows: dict[_Moderator, None] = {}
-        start = partial(_Moderator, stage, self._asking, context, {}, self._shadows)
+        # A shadow should not be seen to do anything, so nobody waits for it before very many windows do.
+        self._most = MAX_SHADOWS if stage.mode == "shadow" else 0
+        start = partial(_Moderator, stage, self._asking, context, {}, self.due)
         super().__init__(start, type(stage).__name__, kinds=stage.channels, seen=context.seen)
 
     def attach(self, wake: Callable[[], None]) -> None:
         self._asking.attach(wake)
-
-    def collect(self) -> Sequence[Item]:
-        for shadow in list(self._shadows):
-            shadow.collect()
-        return super().collect()
 
     def cancel(self) -> Sequence[Awaitable[object]]:
         return self._asking.stop()
@@ -152,12 +151,12 @@ class _Moderation(WaitingLift):
     @property
     def is_full(self) -> bool:  # type: ignore[override]
         """Whether a window waits for its turn, or an item for a window."""
-        return self._is_stuck or bool(self._asking.queue)
+        return len(self._asking.queue) > self._most or super().is_full
 
     @property
-    def is_pending(self) -> bool:  # type: ignore[override]
-        """Whether a check is under way, or a barrier waits for one."""
-        return self._asking.is_busy or super().is_pending
+    def has_pending_runs(self) -> bool:
+        """Whether a check is under way."""
+        return self._asking.is_busy
 
 
 class _Moderator(TextMachine):
@@ -169,18 +168,22 @@ class _Moderator(TextMachine):
         asking: Asking,
         context: Context,
         counts: dict[Channel, int],
-        shadows: dict[_Moderator, None],
+        due: Callable[[TextMachine], None],
     ) -> None:
         self._stage = stage
         self._asking = asking
         self._context = context
         self._counts = counts  # windows so far, by channel
-        self._shadows = shadows  # those with checks that only watch: their runs may be over before these are
+        self._decided = partial(due, self)
         self._finder = stage.window.start()
-        self._questions: deque[Question] = deque()
+        self._ends: deque[int] = deque()  # of windows that wait for their turn
+        self._questions: deque[Question] = deque()  # under way, or decided behind one that is not
         self._base: int | None = None  # where the run begins, in characters of the channel
-        self._asked = 0  # up to where questions have been made, in characters of the run
+        self._cut = 0  # up to where the text is divided, in characters of the run
+        self._asked = 0  # up to where it is asked about
         self._seen = 0
+        self._arrivals: deque[tuple[int, float]] = deque()  # of text that is not divided yet: up to where, and when
+        self._is_final = False
         self._max_wait = stage.window.max_wait
         self._is_held = stage.mode == "hold"
         self._is_cumulative = stage.window.by == "cumulative"
@@ -190,7 +193,7 @@ class _Moderator(TextMachine):
     @property
     def is_pending(self) -> bool:  # type: ignore[override]
         """Whether a window waits for its verdict; a shadow lets nothing wait."""
-        return bool(self._questions) and self._stage.mode != "shadow"
+        return bool(self._questions or self._ends) and self._stage.mode != "shadow"
 
     def feed(self, text: str) -> None:
         if self._base is None:
@@ -201,17 +204,18 @@ class _Moderator(TextMachine):
         ends = self._finder.feed(text)
         for end in ends:
             self._ask(end)
-        if self._max_wait is not None and (ends or self._seen - len(text) == self._asked):
-            self._asking.later(self, self._max_wait if self._asked < self._seen else None, self._time_is_up)
+        if self._max_wait is not None:
+            self._arrivals.append((self._seen, self._asking.now))
+            self._wait()
         if ends or self.context:
             self._release()
 
     def finish(self) -> None:
-        if self._max_wait is not None:
-            self._asking.later(self, None, self._time_is_up)
+        self._is_final = True
         end = self._finder.cut()
         if end is not None:
-            self._ask(end, final=True)
+            self._ask(end)
+            self._wait()
         self._release()
 
     def collect(self) -> None:
@@ -219,43 +223,52 @@ class _Moderator(TextMachine):
 
     # ------------------------------------------------------------------ asking
 
+    def _wait(self) -> None:
+        """See to it that what is not divided yet will be in time."""
+        while self._arrivals and self._arrivals[0][0] <= self._cut:
+            self._arrivals.popleft()
+        if self._max_wait is not None:
+            self._asking.later(self, self._arrivals[0][1] + self._max_wait if self._arrivals else None, self._time_is_up)
+
     def _time_is_up(self) -> None:
         end = self._finder.cut()
         if end is not None:
             self._ask(end)
+            self._wait()
 
-    def _ask(self, end: int, *, final: bool = False) -> None:
-        assert self._base is not None
-        channel = self.hold.channel
+    def _ask(self, end: int) -> None:
+        self._ends.append(end)
+        self._cut = end
+        self._asking.ask(self._question)
+
+    def _question(self) -> Question:
+        """The next one, when its turn has come."""
+        hold, run = self.hold, self._base or 0
+        channel = hold.channel
+        end = self._ends.popleft()
         index = self._counts.get(channel, 0)
         self._counts[channel] = index + 1
-        start, self._asked = self._base + self._asked, end
-        question = Question(partial(self._window, start, self._base + end, index, final), start, self._base + end)
-        self._questions.append(question)
-        if self._stage.mode == "shadow":
-            self._shadows[self] = None
-        self._asking.ask(question)
-
-    def _window(self, start: int, end: int, index: int, final: bool) -> Window:
-        hold, run = self.hold, self._base or 0
+        start, self._asked = run + self._asked, end
         begin = run if self._is_cumulative else start
         back = max(run, begin - self._stage.lookback_chars)
-        return Window(
-            text=hold.buf[begin - hold.base : end - hold.base],
+        window = Window(
+            text=hold.buf[begin - hold.base : run + end - hold.base],
             lookback=hold.buf[back - hold.base : begin - hold.base],
             index=index,
             start=begin,
-            final=final,
-            channel=hold.channel,
+            final=self._is_final and not self._ends,
+            channel=channel,
             context=self._context,
             decided=start - begin,
         )
+        question = Question(window, start, run + end, self._decided)
+        self._questions.append(question)
+        return question
 
     def _remember(self) -> None:
         """Keep what windows that are still to be made will show, though it has left."""
         if self.context and self._base is not None:
-            oldest = self._questions[0].start if self._questions else self._base + self._asked
-            first = self._base if self._is_cumulative else oldest - self._stage.lookback_chars
+            first = self._base + (0 if self._is_cumulative else self._asked - self._stage.lookback_chars)
             self.hold.context = max(1, self.hold.offset - first)
 
     # ------------------------------------------------------------------ releasing
@@ -266,15 +279,13 @@ class _Moderator(TextMachine):
             self._act(question, question.outcome)
             if self.done is None:
                 self._asking.release()
-        if not self._questions:
-            self._shadows.pop(self, None)
         self._remember()
 
-    def _act(self, question: Question, outcome: Verdict | Exception | None) -> None:
+    def _act(self, question: Question, outcome: Verdict | BaseException | None) -> None:
         stage, hold = self._stage, self.hold
         chars = question.end - question.start if self._is_held else 0
         if not isinstance(outcome, Verdict):
-            self._fail(question, cast("Exception", outcome), chars)
+            self._fail(question, cast("BaseException", outcome), chars)
         elif outcome.action == "allow":
             hold.keep(chars)
         elif stage.mode == "shadow":
@@ -294,7 +305,7 @@ class _Moderator(TextMachine):
                 error = Blocked(outcome.rule, question.start, kind, left=left, reason=outcome.reason, score=outcome.score)
                 self.done = End("blocked", error)
 
-    def _fail(self, question: Question, error: Exception, chars: int) -> None:
+    def _fail(self, question: Question, error: BaseException, chars: int) -> None:
         stage = self._stage
         if isinstance(error, ModerationError) and (stage.failure == "release" or stage.mode == "shadow"):
             self._context.found(FAILED, "release", self.hold.channel, question.start, question.end)

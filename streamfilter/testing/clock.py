@@ -36,10 +36,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._back)
         return future
 
-    async def shutdown_default_executor(self) -> None:
+    async def shutdown_default_executor(self, *limit: Any, **limits: Any) -> None:
         """As any loop does; it waits for the threads."""
         self._threads += 1
-        await super().shutdown_default_executor()
+        await super().shutdown_default_executor(*limit, **limits)
         self._threads -= 1
 
     def _back(self, future: asyncio.Future[Any]) -> None:

@@ -49,6 +49,7 @@ class Writer:
         self._template: Any = None  # the last chunk with a choice: what is made anew looks like it
         self._roles: dict[int, Any] = {}
         self._sent: set[int] = set()  # the choices that have been sent something
+        self._given_roles: set[int] = set()  # those whose role did not leave on the chunk that brought it
         self._seen: dict[int, None] = {}  # the choices that came, in order
         self._finished: set[int] = set()
         self._edited: set[int] = set()  # the choices whose reasoning was changed: signatures over it are void
@@ -111,8 +112,10 @@ class Writer:
         untouched = len(group) == len(origin.items) and all(map(_same, group, origin.items))
         if untouched and (self._identity or self._may_leave_whole(origin)):
             self._sent.update(parts.index for parts in origin.parts)
-            if not self.as_bytes or origin.frame is None:
+            if not self.as_bytes:
                 return [origin.chunk]
+            if origin.frame is None:
+                return [self._framed(origin.chunk)] if origin.chunk is not None else []
             sent = self._separated(origin.frame.raw)
             self._dangling = not origin.frame.complete
             return [sent]
@@ -140,7 +143,8 @@ class Writer:
         for parts, choice in zip(origin.parts, get(origin.chunk, "choices") or (), strict=True):
             delta = get(choice, "delta")
             lacks_role = parts.index not in self._sent and parts.index in self._roles and not get(delta, "role")
-            if lacks_role or parts.misquotes or (parts.index in self._edited and is_signed(delta)):
+            had_role = parts.index in self._given_roles and get(delta, "role")
+            if lacks_role or had_role or parts.misquotes or (parts.index in self._edited and is_signed(delta)):
                 return False
         return True
 
@@ -161,6 +165,7 @@ class Writer:
         kept = self._calls(parts, delta, texts, present)
         kept |= _texts_put(parts, delta, texts, extras)
         if index not in self._sent and (role := self._roles.get(index)):
+            self._given_roles.add(index)
             kept["role"] = role
         self._sent.add(index)
 

@@ -1,0 +1,386 @@
+"""Documents in a stream: which text is read, where in it a document begins, what stands around it, and how it may end.
+
+Strictly, the text is one document and nothing else. Otherwise prose and fences are skipped: only `{` or `[` opens a document, and
+only once it has shown that it is one, by `{"key":`, `{}` or a first complete element. What is malformed before that was prose, and
+the search goes on one character later.
+
+What is made of a document is not known here: a `Reading` is a sink, and is asked after each piece what it has to give.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
+from streamfilter.items import Channel, End, Event, TextDelta
+from streamfilter.json.parser import BLANKS, Limits, Parser, Position, Sink
+from streamfilter.machine import Machine, refusal, wrong_item
+
+PROBE_CHARS = 10_000
+"""Characters of a possible document that are kept until it has shown that it is one. Only what begins with a longer string can
+reach it; it is taken for a document then."""
+
+THOUGHT = ("<think>", "</think>")
+"""What models of reasoning put around it, where it comes in the text. Whatever stands there is no answer."""
+
+FENCED_CHARS = 100
+"""Characters that an empty array and the fence around it may have."""
+
+_FENCED = re.compile(r"\s*(?:```[a-zA-Z]*\s*)?\[\s*\]\s*(?:```\s*)?").fullmatch
+_BRACKET = re.compile(r"[\[{]")
+
+
+class Reading(Sink):
+    """What is made of one document."""
+
+    def given(self) -> Sequence[Any]:
+        """What there is to give behind a piece in which the document has not ended."""
+        return ()
+
+    def finish(self) -> Sequence[Any]:
+        """The document is complete: all that there still is to give."""
+        return self.given()
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How documents are read.
+
+    Attributes:
+        name: the stage's, for errors.
+        begin: begins the reading of a document, by its number.
+        kind: the kind of channel that is read.
+        opens: which brackets may open a document, where it is not strict.
+        strict: whether the text is one document and nothing else.
+        many: whether there may be several: one behind the other, each on a line, or as JSON Text Sequences (RFC 7464).
+        truncated: what happens where the text ends inside a document.
+        limits: of the parser.
+    """
+
+    name: str
+    begin: Callable[[int], Reading]
+    kind: str = "answer"
+    opens: str = "{["
+    strict: bool = False
+    many: bool = False
+    truncated: Literal["raise", "partial"] = "raise"
+    limits: Limits = field(default_factory=Limits)
+
+
+class Documents(Machine):
+    """The machine of every stage that reads JSON.
+
+    Args:
+        reader: how.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._channel: Channel | None = None  # the one that is read: the first of its kind
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._parser: Parser | None = None
+        self._reading = Reading()
+        self._found = 0
+        self._position = Position()
+        self._search = _Search(reader)
+
+    def feed(self, item: Any) -> Sequence[Any]:
+        kind = type(item)
+        if kind is str and self._parser is not None:
+            return self._read(item)
+        try:
+            text = item if kind is str else self._text(item)
+        except MalformedInput as error:
+            return self._end(End("error", error))
+        if isinstance(item, End):
+            return self._ended(item)
+        return self._read(text) if text else ()
+
+    def finish(self) -> Sequence[Any]:
+        return () if self.ended else self._settled()
+
+    def drain(self, item: Any) -> Sequence[Any]:
+        return ()
+
+    # ------------------------------------------------------------------ which text
+
+    def _text(self, item: Any) -> str:
+        """The text of an item, if it is of the channel that is read."""
+        if isinstance(item, str):
+            return str.__str__(item)
+        if isinstance(item, bytes | bytearray | memoryview):
+            self._decoder = self._decoder or codecs.getincrementaldecoder("utf-8")()
+            return self._decoded(bytes(item), final=False)
+        if isinstance(item, TextDelta):
+            if self._channel is None and item.channel.kind == self._reader.kind and _is_first(item.channel):
+                self._channel = item.channel
+            return item.text if item.channel == self._channel else ""
+        if not isinstance(item, Event):
+            raise TypeError(wrong_item(self._reader.name, item))
+        return ""
+
+    def _decoded(self, data: bytes, *, final: bool) -> str:
+        assert self._decoder is not None
+        try:
+            return self._decoder.decode(data, final)
+        except UnicodeDecodeError:
+            raise MalformedInput("the bytes are no UTF-8", self._position.offset) from None
+
+    # ------------------------------------------------------------------ documents
+
+    def _read(self, text: str) -> Sequence[Any]:
+        out: list[Any] = []
+        try:
+            while text:
+                parser = self._parser
+                if parser is None:
+                    text = self._between(text)
+                    continue
+                try:
+                    taken = parser.feed(text)
+                except Exception:
+                    out += self._reading.given()
+                    raise
+                if not parser.is_complete:
+                    out += self._reading.given()
+                    break
+                text = text[taken:]
+                out += self._completed(parser)
+        except Exception as error:
+            return [*out, *self._end(refusal(error))]
+        return out
+
+    def _between(self, text: str) -> str:
+        """Text that is in no document: what is to be read of it by a parser, once there is one."""
+        reader = self._reader
+        if self._found and not reader.many and not reader.strict:
+            return ""
+        if not reader.strict:
+            skipped, candidate = self._search.feed(text)
+            self._position = self._position.behind(skipped)
+            if candidate:
+                self._open()
+            return candidate
+        begins = len(text) - len(text.lstrip(BLANKS + "\x1e" if reader.many else BLANKS))
+        self._position = self._position.behind(text[:begins])
+        text = text[begins:]
+        if text and self._found and not reader.many:
+            at = self._position
+            place = {"offset": at.offset, "line": at.lines + 1, "column": at.offset - at.line + 1, "path": ()}
+            raise MalformedInput("there is something behind the document", **place)  # type: ignore[arg-type]
+        if text:
+            self._open()
+        return text
+
+    def _open(self) -> None:
+        self._reading = self._reader.begin(self._found)
+        self._parser = Parser(self._reading, self._reader.limits, self._position)
+
+    def _completed(self, parser: Parser) -> Sequence[Any]:
+        self._parser = None
+        self._position = parser.position
+        self._found += 1
+        reading, self._reading = self._reading, Reading()
+        return reading.finish()
+
+    # ------------------------------------------------------------------ the end
+
+    def _settled(self) -> Sequence[Any]:
+        """The text is over."""
+        out: list[Any] = []
+        try:
+            if self._decoder is not None:
+                out += self._read(self._decoded(b"", final=True))
+            if self.ended:
+                return out
+            rest = "" if self._parser or self._reader.strict or (self._found and not self._reader.many) else self._search.finish()
+            while rest:  # what may have been a document was none; there may be one inside
+                out += self._read(rest)
+                if self.ended or self._parser:
+                    break
+                rest = self._search.finish()
+            if self.ended:
+                return out
+            if self._parser is None and not self._found and self._search.is_empty_array:
+                out += self._read_empty()
+            if self._parser is not None:
+                parser = self._parser
+                parser.finish()
+                out += self._completed(parser)
+            elif not self._found and not self._reader.many:
+                raise TruncatedInput("there is no JSON document in the text", self._position.offset)
+        except TruncatedInput as error:
+            return out if self._reader.truncated == "partial" else [*out, *self._end(refusal(error))]
+        except Exception as error:
+            return [*out, *self._end(refusal(error))]
+        return out
+
+    def _read_empty(self) -> Sequence[Any]:
+        self._open()
+        return self._read("[]")
+
+    def _ended(self, end: End) -> Sequence[Any]:
+        """A stage before this one has ended the stream."""
+        out = [*self._settled()] if end.error is None else []
+        return out if self.ended else [*out, *self._end(end)]
+
+    def _end(self, end: End) -> Sequence[Any]:
+        self.ended = True
+        self._parser = None
+        return (end,)
+
+
+def _is_first(channel: Channel) -> bool:
+    """Whether a channel is of the first choice of the first response."""
+    return channel.key[:2] == (0, 0)[: len(channel.key[:2])]
+
+
+class _Evident(Exception):
+    """This is a document."""
+
+
+class _Probe(Sink):
+    """Listens to what may be a document, until it has shown that it is one."""
+
+    takes_whole = False
+
+    def __init__(self) -> None:
+        self._arrays: list[bool] = []
+        self._has_content = False
+
+    def begin_object(self) -> None:
+        self._arrays.append(False)
+        self._has_content = False
+
+    def begin_array(self) -> None:
+        self._arrays.append(True)
+        self._has_content = False
+
+    def key(self, key: str) -> None:
+        raise _Evident
+
+    def end(self) -> None:
+        was_array = self._arrays.pop()
+        if not was_array or self._arrays:  # `{}`, or an element of an array; `[]` alone is nothing yet
+            raise _Evident
+
+    def end_string(self) -> None:
+        raise _Evident
+
+    def value(self, value: Any) -> None:
+        raise _Evident
+
+
+class _Search:
+    """Looks for the beginning of a document in prose."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._opening = re.compile(f"[{re.escape(reader.opens)}]")
+        self._limits = reader.limits
+        self._probe: Parser | None = None
+        self._candidate = ""
+        self._thought: bool | None = None  # whether we are inside of one; None until that is known
+        self._tag = ""  # what may become a tag
+        self.has_empty = False  # whether there was an empty array
+        self._around = ""  # the beginning of the prose, to see whether it is but a fence
+
+    def feed(self, text: str) -> tuple[str, str]:
+        """What is prose, and then what is to be parsed, if that is known."""
+        skipped, candidate = self._searched(text)
+        if len(self._around) <= FENCED_CHARS:
+            self._around += skipped[: FENCED_CHARS + 1]
+        return skipped, candidate
+
+    def _searched(self, text: str) -> tuple[str, str]:
+        skipped = ""
+        if self._thought is not False:
+            skipped, text = self._behind_thought(text)
+        while text:
+            if self._probe is None:
+                found = self._opening.search(text)
+                if found is None:
+                    return skipped + text, ""
+                skipped += text[: found.start()]
+                text = text[found.start() :]
+                self._probe = Parser(_Probe(), self._limits)
+            self._candidate += text
+            verdict = self._tried(text)
+            if verdict == "document":
+                candidate = self._candidate
+                self._reset()
+                return skipped, candidate
+            if verdict == "open":
+                return skipped, ""
+            prose = self._prose()
+            skipped += self._candidate[:prose]
+            text = self._candidate[prose:]
+            self._reset()
+        return skipped, ""
+
+    @property
+    def is_empty_array(self) -> bool:
+        """Whether the text was an empty array, perhaps in a fence, and nothing else: `[ ]` in prose is a box to be ticked."""
+        return self.has_empty and _FENCED(self._around) is not None
+
+    def finish(self) -> str:
+        """The text is over, and what was held as a candidate is none: what to search further. Nothing, if nothing was held."""
+        rest = self._tag
+        self._tag = ""
+        if self._probe is not None:
+            rest = self._candidate[self._prose() :]
+            self._reset()
+        self._thought = False
+        return rest
+
+    def _tried(self, text: str) -> str:
+        assert self._probe is not None
+        try:
+            taken = self._probe.feed(text)
+        except _Evident:
+            return "document"
+        except (MalformedInput, LimitExceeded):
+            return "prose"
+        if self._probe.is_complete:
+            self.has_empty = True
+            self._candidate = self._candidate[: len(self._candidate) - len(text) + taken] + text[taken:]
+            return "prose"
+        return "document" if len(self._candidate) > PROBE_CHARS else "open"
+
+    def _prose(self) -> int:
+        """How much of the candidate is prose: the brackets that were open would fail at the same place, each by itself."""
+        assert self._probe is not None
+        opened = max(1, len(self._probe.path))
+        at = 0
+        for _ in range(opened):
+            found = _BRACKET.search(self._candidate, at)
+            at = found.end() if found else len(self._candidate)
+        return at
+
+    def _reset(self) -> None:
+        self._probe = None
+        self._candidate = ""
+
+    def _behind_thought(self, text: str) -> tuple[str, str]:
+        """The text of a leading thought, and what comes behind it. What may become a tag is held."""
+        text = self._tag + text
+        self._tag = ""
+        begin, end = THOUGHT
+        if self._thought is None:
+            bare = text.lstrip()
+            if len(bare) < len(begin) and begin.startswith(bare):
+                self._tag = text
+                return "", ""
+            self._thought = bare.startswith(begin)
+            if not self._thought:
+                return "", text
+        at = text.find(end)
+        if at >= 0:
+            self._thought = False
+            return text[: at + len(end)], text[at + len(end) :]
+        held = next(n for n in range(len(end) - 1, -1, -1) if text.endswith(end[:n]))
+        self._tag = text[len(text) - held :]
+        return text[: len(text) - held], ""

@@ -1,0 +1,80 @@
+"""What the stages that read JSON share: which text they read, and what they take."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
+
+from pydantic import Field
+
+from streamfilter.context import Context
+from streamfilter.json.documents import Documents, Reader, Reading
+from streamfilter.json.parser import MAX_DEPTH, MAX_STRING, Limits
+from streamfilter.machine import Machine
+from streamfilter.pipeline import Stage, stage
+
+Self = TypeVar("Self", bound="JSONStage")
+
+
+@stage
+class JSONStage(Stage[Any, Any]):
+    """A stage that reads the JSON in one channel and gives what it makes of it. All else is dropped.
+
+    Args:
+        strict: whether the text is one document and nothing else; otherwise prose, fences and thoughts around it are skipped.
+        truncated: what happens where the text ends inside a document: `"raise"` raises `TruncatedInput`, `"partial"` lets it end.
+        max_depth: containers inside one another.
+        max_string: characters of one string, key or number, as written.
+        parse_float: makes something of the text of a number with a fraction or an exponent, as for `json.loads`.
+        parse_int: and of the others.
+        duplicates: of equal keys in an object the `"last"` wins; `"raise"` refuses them.
+        channel: the kind of channel that is read: of the first response its first choice.
+    """
+
+    strict: bool = dataclasses.field(default=False, kw_only=True)
+    truncated: Literal["raise", "partial"] = dataclasses.field(default="raise", kw_only=True)
+    max_depth: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_DEPTH, kw_only=True)
+    max_string: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_STRING, kw_only=True)
+    parse_float: Callable[[str], Any] = dataclasses.field(default=float, kw_only=True)
+    parse_int: Callable[[str], Any] = dataclasses.field(default=int, kw_only=True)
+    duplicates: Literal["last", "raise"] = dataclasses.field(default="last", kw_only=True)
+    channel: Annotated[str, Field(min_length=1)] = dataclasses.field(default="answer", kw_only=True)
+
+    gives: ClassVar[str] = "values"
+
+    def reading(self, number: int) -> Reading:
+        """Begin the document of this number."""
+        raise NotImplementedError(f"{type(self).__name__}.reading is missing: give a Reading there")
+
+    @property
+    def opens(self) -> str:
+        """Which brackets may open a document in prose."""
+        return "{["
+
+    @property
+    def has_many(self) -> bool:
+        """Whether there may be several documents."""
+        return False
+
+    def machine(self, context: Context | None = None) -> Machine:
+        limits = Limits(self.max_depth, self.max_string, self.parse_float, self.parse_int, self.duplicates)
+        reader = Reader(
+            type(self).__name__,
+            self.reading,
+            kind=self.channel,
+            opens=self.opens,
+            strict=self.strict,
+            many=self.has_many,
+            truncated=self.truncated,
+            limits=limits,
+        )
+        return Documents(reader)
+
+    def on(self: Self, *kinds: str) -> Self:
+        if len(kinds) != 1:
+            raise ValueError(f"{type(self).__name__} reads one kind of channel: .on(kind)")
+        return cast("Self", dataclasses.replace(cast("Any", self), channel=kinds[0]))
+
+    def explanation(self) -> str:
+        return f"the JSON of {self.channel}; all else is dropped"

@@ -1,0 +1,116 @@
+"""The value of a document, as it grows: one live value, and snapshots of it that later text does not change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamfilter.json.parser import Sink
+
+
+class _Missing:
+    """Stands for a document of which there is no value yet."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING = _Missing()
+
+
+class Tree(Sink):
+    """Builds the live value.
+
+    Args:
+        strings: whether a string is there while it grows; else only once it is whole.
+
+    Attributes:
+        root: the live value, or `MISSING`.
+        changes: how often it has changed, so that one can see whether it has.
+
+    Example:
+        >>> from streamfilter.json.parser import Parser
+        >>> tree = Tree()
+        >>> parser = Parser(tree)
+        >>> for piece in ('{"a": [1, 2', '3, "so', ' on"]}'):
+        ...     _ = parser.feed(piece)
+        ...     print(tree.root)
+        {'a': [1]}
+        {'a': [1, 23, 'so']}
+        {'a': [1, 23, 'so on']}
+    """
+
+    def __init__(self, *, strings: bool = True) -> None:
+        self._top: list[Any] = []
+        self._container: Any = self._top  # the innermost open one
+        self._place: Any = 0  # in it, of what was put last; of an object, the key for what comes next
+        self._open: list[tuple[Any, Any]] = []  # those around it, with their places
+        self._strings = strings
+        self._parts: list[str] = []
+        self.changes = 0
+
+    @property
+    def root(self) -> Any:
+        return self._top[0] if self._top else MISSING
+
+    def begin_object(self) -> None:
+        self._begin({})
+
+    def begin_array(self) -> None:
+        self._begin([])
+
+    def end(self) -> None:
+        self._container, self._place = self._open.pop()
+
+    def key(self, key: str) -> None:
+        self._place = key
+
+    def begin_string(self) -> None:
+        if self._strings:
+            self.value("")
+        else:
+            self._parts = []
+
+    def text(self, text: str, raw: str | None = None) -> None:
+        if not self._strings:
+            self._parts.append(text)
+            return
+        # With no other reference to it, CPython grows a string in place: a long one costs nothing to extend.
+        container, place = self._container, self._place
+        string = container[place]
+        container[place] = None
+        string += text
+        container[place] = string
+        self.changes += 1
+
+    def end_string(self) -> None:
+        if not self._strings:
+            self.value("".join(self._parts))
+
+    def value(self, value: Any) -> None:
+        container = self._container
+        if type(container) is list:
+            self._place = len(container)
+            container.append(value)
+        else:
+            container[self._place] = value
+        self.changes += 1
+
+    def snapshot(self) -> Any:
+        """The value as it is now. What is complete is shared with later ones, open containers are copied."""
+        root = self.root
+        if not self._open:
+            return root
+        copied = root.copy()
+        inner = copied
+        for container, place in self._open[1:]:
+            inner[place] = container[place].copy()
+            inner = inner[place]
+        return copied
+
+    def _begin(self, container: Any) -> None:
+        self.value(container)
+        self._open.append((self._container, self._place))
+        self._container = container
