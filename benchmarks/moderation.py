@@ -197,16 +197,16 @@ async def _costs(nemo: _Nemo | None) -> list[Figure]:
     each = [(small - large) / more * 1e6 for small, large in zip(taken["small"], taken["large"], strict=True)]
     return [
         Figure("µs per chunk of a bare async for", min(taken["bare"]) / CHUNKS * 1e6),
-        over("sentences", "bare", "sentences, async check / bare async for", 40),
+        over("sentences", "bare", "sentences, async check / bare async for", 45),
         over("sentences", "asking", "sentences, async check / (bare async for + the checks)"),
         over("sentences", "hand", "sentences, async check / a loop by hand"),
         over_nemo("sentences", "sentences, async check"),
         over_nemo("blocks", "blocks like NeMo's, async check"),
-        over("blocks", "bare", "blocks like NeMo's, async check / bare async for", 18),
+        over("blocks", "bare", "blocks like NeMo's, async check / bare async for", 20),
         Figure("µs for each check (windows of 40 characters against 4,000)", statistics.median(each)),
-        over("plain", "bare", "sentences, plain check, iter / bare async for", 25),
+        over("plain", "bare", "sentences, plain check, iter / bare async for", 28),
         over("plain", "plain hand", "sentences, plain check, iter / a plain loop by hand"),
-        over("overlapping", "bare", "sentences, three checks at a time that yield once / bare async for", 40),
+        over("overlapping", "bare", "sentences, three checks at a time that yield once / bare async for", 50),
         over("overlapping", "later", "the same / one at a time"),
     ]
 

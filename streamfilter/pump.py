@@ -51,7 +51,8 @@ class Pump:
         self._error: BaseException | None = None  # the source's, or the machine's
         self._ran_out = False
         self._is_reading = True
-        self._is_stopped = False  # nothing more is to be read
+        self._is_stopped = False  # by the consumer
+        self._is_over = False  # nothing more is to be read, for whatever reason
         self._is_finishing = False
         self._has_left = False
         self._is_working = False  # the machine is at work: it does not wake anybody meanwhile
@@ -95,7 +96,7 @@ class Pump:
 
     def let_go(self) -> None:
         """Nothing more is wanted: what waits is given up at once."""
-        self._has_left = True
+        self._has_left = self._is_over = True
         self._ready = []
         self._endings = [*self._endings, *self._machine.cancel()]
         self._announce()
@@ -104,7 +105,7 @@ class Pump:
         """Stop reading, close the source, and see to it that all that was begun has ended."""
         import asyncio
 
-        self._is_stopped = True
+        self._is_stopped = self._is_over = True
         if self._is_reading:
             self._reader.cancel()
         begun = [self._reader, *map(asyncio.ensure_future, self._endings)]
@@ -127,43 +128,53 @@ class Pump:
 
     def _vanish(self) -> None:
         self.let_go()
-        self._is_stopped = True
+        self._is_stopped = self._is_over = True
         if self._is_reading:
             self._reader.cancel()
 
     # ------------------------------------------------------------------ the reader
 
     async def _read(self) -> None:
+        step, machine = self._step, self._machine
         try:
-            while not self._is_over:
-                if self._ready or self._machine.is_full or (self._machine.ended and not self._is_draining):
-                    await self._pause()
-                    continue
+            while True:
+                if (self._is_over or self._ready or machine.is_full or machine.ended) and not await self._is_wanted():
+                    break
                 try:
-                    item = await self._step()
+                    item = await step()
                 except StopAsyncIteration:
                     self._ran_out = True
                     break
                 # Meanwhile a verdict may have ended the stream: then only `drain` takes what comes.
-                while self._machine.ended and not self._is_draining and not self._is_over:
-                    await self._pause()
-                if not self._is_over:
-                    self._work(self._feed, item)
+                if (machine.ended or self._is_over) and not await self._is_wanted():
+                    break
+                self._is_working = True
+                try:
+                    given = self._feed(item)
+                finally:
+                    self._is_working = False
+                if given:
+                    self._ready += given
+                    self._announce()
         except BaseException as error:  # goes on where the consumer is, unless that has stopped the reading
             if not self._is_stopped:
-                self._error = self._error or error
+                self._fail(error)
         self._is_reading = False
         self._announce()
         await self._closing.close()
 
-    @property
-    def _is_over(self) -> bool:
-        """Whether nothing more is to be read. A source may lose the cancel that says so."""
-        return self._is_stopped or self._has_left or self._error is not None or (self._machine.ended and not self._drains)
-
-    async def _pause(self) -> None:
-        self._resumed = self._loop.create_future()
-        await self._resumed
+    async def _is_wanted(self) -> bool:
+        """Whether more is to be read, or what was read to be fed, once it may be. A source may lose the cancel that says no."""
+        machine = self._machine
+        while not self._is_over:
+            if machine.ended and not self._is_draining:
+                if not self._drains:
+                    return False
+            elif not self._ready and not machine.is_full:
+                return True
+            self._resumed = self._loop.create_future()
+            await self._resumed
+        return False
 
     def _resume(self) -> None:
         if self._resumed is not None and not self._resumed.done():
@@ -181,19 +192,20 @@ class Pump:
         try:
             self._variables.run(self._work, self._machine.collect)
         except BaseException as error:
-            self._error = error
+            self._fail(error)
         self._announce()  # if nothing has come, then perhaps the end
         self._resume()
 
-    def _work(self, step: Callable[..., Sequence[Any]], *items: Any) -> None:
+    def _work(self, step: Callable[[], Sequence[Any]]) -> None:
         self._is_working = True
         try:
-            given = step(*items)
+            self._ready += step()
         finally:
             self._is_working = False
-        if given:
-            self._ready += given
-            self._announce()
+
+    def _fail(self, error: BaseException) -> None:
+        self._error = self._error or error
+        self._is_over = True
 
     def _taken(self) -> Sequence[Any]:
         items, self._ready = self._ready, []
