@@ -43,7 +43,7 @@ from streamfilter.verdict import Verdict, VerdictCache
 
 if TYPE_CHECKING:
     from streamfilter import testing as testing
-    from streamfilter.json import Document, ParseJSON
+    from streamfilter.json import Document, JSONEvent, JSONEvents, JSONItems, JSONPath, JSONText, ParseJSON
     from streamfilter.moderation import Moderate, Window
     from streamfilter.providers.text import text_of
     from streamfilter.segment import Segmentation, by_chars, by_line, by_paragraph, by_sentence, by_words, cumulative, whole
@@ -62,6 +62,11 @@ __all__ = [
     "Finish",
     "Hash",
     "Item",
+    "JSONEvent",
+    "JSONEvents",
+    "JSONItems",
+    "JSONPath",
+    "JSONText",
     "LimitExceeded",
     "Machine",
     "MalformedInput",
@@ -112,12 +117,13 @@ __all__ = [
 
 
 _SEGMENTS = ("Segmentation", "by_chars", "by_line", "by_paragraph", "by_sentence", "by_words", "cumulative", "whole")
+_JSON = ("Document", "JSONEvent", "JSONEvents", "JSONItems", "JSONPath", "JSONText", "ParseJSON")
 _LATE = {
     "testing": "testing",
     "text_of": "providers.text",
     **dict.fromkeys(("Moderate", "Window"), "moderation"),
     **dict.fromkeys(_SEGMENTS, "segment"),
-    **dict.fromkeys(("Document", "ParseJSON"), "json"),
+    **dict.fromkeys(_JSON, "json"),
 }
 """Where public names are that are imported by those who use them."""
 

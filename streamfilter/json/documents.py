@@ -86,7 +86,7 @@ class Documents(Machine):
         self._reading = Reading()
         self._found = 0
         self._position = Position()
-        self._search = _Search(reader)
+        self._search = Search(reader)
 
     def feed(self, item: Any) -> Sequence[Any]:
         kind = type(item)
@@ -140,18 +140,14 @@ class Documents(Machine):
                 if parser is None:
                     text = self._between(text)
                     continue
-                try:
-                    taken = parser.feed(text)
-                except Exception:
-                    out += self._reading.given()
-                    raise
+                taken = parser.feed(text)
                 if not parser.is_complete:
                     out += self._reading.given()
                     break
                 text = text[taken:]
                 out += self._completed(parser)
         except Exception as error:
-            return [*out, *self._end(refusal(error))]
+            return [*out, *self._refused(error)]
         return out
 
     def _between(self, text: str) -> str:
@@ -184,8 +180,9 @@ class Documents(Machine):
         self._parser = None
         self._position = parser.position
         self._found += 1
-        reading, self._reading = self._reading, Reading()
-        return reading.finish()
+        given = self._reading.finish()
+        self._reading = Reading()
+        return given
 
     # ------------------------------------------------------------------ the end
 
@@ -214,9 +211,9 @@ class Documents(Machine):
             elif not self._found and not self._reader.many:
                 raise TruncatedInput("there is no JSON document in the text", self._position.offset)
         except TruncatedInput as error:
-            return out if self._reader.truncated == "partial" else [*out, *self._end(refusal(error))]
+            return out if self._reader.truncated == "partial" else [*out, *self._refused(error)]
         except Exception as error:
-            return [*out, *self._end(refusal(error))]
+            return [*out, *self._refused(error)]
         return out
 
     def _read_empty(self) -> Sequence[Any]:
@@ -227,6 +224,10 @@ class Documents(Machine):
         """A stage before this one has ended the stream."""
         out = [*self._settled()] if end.error is None else []
         return out if self.ended else [*out, *self._end(end)]
+
+    def _refused(self, error: Exception) -> Sequence[Any]:
+        """Something is wrong: what was ready before it is given first."""
+        return [*self._reading.given(), *self._end(refusal(error))]
 
     def _end(self, end: End) -> Sequence[Any]:
         self.ended = True
@@ -275,7 +276,7 @@ class _Probe(Sink):
         raise _Evident
 
 
-class _Search:
+class Search:
     """Looks for the beginning of a document in prose."""
 
     def __init__(self, reader: Reader) -> None:
@@ -307,8 +308,11 @@ class _Search:
                 skipped += text[: found.start()]
                 text = text[found.start() :]
                 self._probe = Parser(_Probe(), self._limits)
+            room = PROBE_CHARS - len(self._candidate)
             self._candidate += text
-            verdict = self._tried(text)
+            verdict = self._tried(text[:room])
+            if verdict == "open" and len(text) >= room:
+                verdict = "document"
             if verdict == "document":
                 candidate = self._candidate
                 self._reset()
@@ -339,16 +343,15 @@ class _Search:
     def _tried(self, text: str) -> str:
         assert self._probe is not None
         try:
-            taken = self._probe.feed(text)
+            self._probe.feed(text)
         except _Evident:
             return "document"
         except (MalformedInput, LimitExceeded):
             return "prose"
         if self._probe.is_complete:
             self.has_empty = True
-            self._candidate = self._candidate[: len(self._candidate) - len(text) + taken] + text[taken:]
             return "prose"
-        return "document" if len(self._candidate) > PROBE_CHARS else "open"
+        return "open"
 
     def _prose(self) -> int:
         """How much of the candidate is prose: the brackets that were open would fail at the same place, each by itself."""

@@ -23,7 +23,7 @@ __all__ = ["BLANKS", "MAX_DEPTH", "MAX_STRING", "Limits", "Parser", "Path", "Pos
 SCAN_CHARS = 48
 """Characters that must be left in a piece before the C scanner is tried: for less, trying costs more than it saves."""
 
-SCAN_FAILURES = 2
+SCAN_FAILURES = 3
 """Failed tries at the C scanner for one piece. A container that is not complete in it fails at its end, and so does each in it."""
 
 BLANKS = " \t\n\r"
@@ -203,12 +203,11 @@ class Parser:
             return after
         if text[end] != '"':
             raise _Wrong("a control character in a key: it must be escaped", end)
-        key = "".join(self._parts)
+        self.path[-1] = key = "".join(self._parts)
         if self._unique:
             if key in self._keys[-1]:
                 raise _Wrong("a key that its object has already", end)
             self._keys[-1].add(key)
-        self.path[-1] = key
         if text.startswith(":", end + 1):
             return self._colon(text, end + 1)
         self._state = self._colon

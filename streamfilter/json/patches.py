@@ -1,0 +1,146 @@
+"""Operations of JSON Patch (RFC 6902) that build a value elsewhere, in step with its text, and end with a test of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from streamfilter.json.documents import Reading
+from streamfilter.json.tree import Tree
+
+
+class Placed(Reading):
+    """A reading that knows where it is.
+
+    Attributes:
+        path: keys and indexes, from the root to the value that stands or will stand next.
+    """
+
+    def __init__(self) -> None:
+        self.path: list[str | int] = []
+
+    def begin_object(self) -> None:
+        self.path.append("")
+
+    def begin_array(self) -> None:
+        self.path.append(0)
+
+    def key(self, key: str) -> None:
+        self.path[-1] = key
+
+    def leave(self) -> None:
+        """The innermost container ends, and is itself the value that stands there."""
+        self.path.pop()
+
+    def over(self) -> None:
+        """A value is over."""
+        if self.path and isinstance(place := self.path[-1], int):
+            self.path[-1] = place + 1
+
+
+class Patches(Placed):
+    """One document, as operations.
+
+    What is complete in one piece comes in one operation, and a string that grows at most once in a piece.
+
+    Args:
+        validate: what the whole value must pass.
+        strings: whether a string is there while it grows; else only once it is whole.
+
+    Example:
+        >>> from streamfilter.json.parser import Parser
+        >>> patches = Patches()
+        >>> Parser(patches).feed('{"a/b": [1, {"c": "d"')
+        21
+        >>> [(operation["path"], operation["value"]) for operation in patches.given()]
+        [('', {}), ('/a~1b', []), ('/a~1b/0', 1), ('/a~1b/1', {}), ('/a~1b/1/c', 'd')]
+    """
+
+    def __init__(self, validate: Callable[[Any], Any] | None = None, *, strings: bool = True) -> None:
+        super().__init__()
+        self._tree = Tree(strings=False)
+        self._validate = validate
+        self._strings = strings
+        self._ready: list[dict[str, Any]] = []
+        self._parts: list[str] | None = None  # of the open string
+        self._has_grown = False  # since it was given
+        self._is_there = False  # whether it was
+
+    def begin_object(self) -> None:
+        self._give("add", {})
+        self._tree.begin_object()
+        super().begin_object()
+
+    def begin_array(self) -> None:
+        self._give("add", [])
+        self._tree.begin_array()
+        super().begin_array()
+
+    def end(self) -> None:
+        self._tree.end()
+        self.leave()
+        self.over()
+
+    def key(self, key: str) -> None:
+        super().key(key)
+        self._tree.key(key)
+
+    def begin_string(self) -> None:
+        self._parts = []
+        self._is_there = False
+        self._has_grown = True  # though it is empty
+
+    def text(self, text: str, raw: str | None = None) -> None:
+        assert self._parts is not None
+        self._parts.append(text)
+        self._has_grown = True
+
+    def end_string(self) -> None:
+        string = self._string()
+        self._parts = None
+        self._tree.value(string)
+        self.over()
+
+    def value(self, value: Any) -> None:
+        self._give("add", value)
+        self._tree.value(value)
+        self.over()
+
+    def given(self) -> Sequence[dict[str, Any]]:
+        if self._parts is not None and self._strings:
+            self._string()
+        ready, self._ready = self._ready, []
+        return ready
+
+    def over(self) -> None:
+        super().over()
+        if not self.path and self._validate is not None:  # here, so that what comes before an error is given
+            self._validate(self._tree.root)
+
+    def finish(self) -> Sequence[dict[str, Any]]:
+        self._give("test", self._tree.root)
+        return self.given()
+
+    def _string(self) -> str:
+        """The open string so far, which is given if it is not what was given."""
+        assert self._parts is not None
+        string = "".join(self._parts)
+        if self._has_grown:
+            self._give("replace" if self._is_there else "add", string)
+            self._parts = [string]
+            self._has_grown = False
+            self._is_there = True
+        return string
+
+    def _give(self, operation: str, value: Any) -> None:
+        self._ready.append({"op": operation, "path": pointer(self.path), "value": value})
+
+
+def pointer(path: Sequence[str | int]) -> str:
+    """A path as a JSON Pointer (RFC 6901).
+
+    Example:
+        >>> pointer(["a/b", 0, "~"]), pointer([])
+        ('/a~1b/0/~0', '')
+    """
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)

@@ -1,0 +1,451 @@
+"""The JSON parser and `ParseJSON`: against `json.loads`, for every cut; what is shown before the end; prose, documents, errors."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import itertools
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import streamfilter as sf
+from streamfilter.testing import ScriptedSource, cut
+
+SUITE = Path(__file__).resolve().parent.parent.parent / "shared" / "jsontestsuite"
+FILES = sorted(SUITE.glob("*.json"))
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def loads(text: str) -> Any:
+    """The reference: `json.loads` without NaN and Infinity."""
+    return json.loads(text, parse_constant=_no_constant)
+
+
+def cuts(text: str, seed: int = 0) -> Iterator[list[str]]:
+    """The text at once, in pieces of 1 and 3, and cut at random."""
+    yield [text]
+    yield list(text)
+    yield [text[at : at + 3] for at in range(0, len(text), 3)]
+    rng = random.Random(seed)
+    for _ in range(3):
+        yield cut(text, *(rng.randint(0, len(text)) for _ in range(rng.randint(1, 9))))
+
+
+def parsed(pieces: Sequence[Any], **options: Any) -> tuple[list[Any], Exception | None]:
+    """What a stream of values gave, and how it ended."""
+    out: list[Any] = []
+    with sf.ParseJSON(**options).iter(pieces) as stream:
+        try:
+            for value in stream:
+                out.append(value)  # noqa: PERF402  # what was given before an exception counts
+        except sf.StreamFilterError as error:
+            return out, error
+    return out, None
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, and of equal types: 1 is not True, nor 1.0."""
+    return repr(one) == repr(other)
+
+
+def a_value(rng: random.Random, depth: int = 4) -> Any:
+    """A random value."""
+    kind = rng.randint(0, 9 if depth else 6)
+    if kind < 3:
+        return "".join(rng.choice('ab"\\\n é€😀\u2028\x00/') for _ in range(rng.randint(0, 8)))
+    if kind < 5:
+        return rng.choice([0, -1, 12, 1.5, -0.0, 1e300, 123456789012345678901234567890, 2.5e-7])
+    if kind < 7:
+        return rng.choice([True, False, None])
+    if kind < 8:
+        return [a_value(rng, depth - 1) for _ in range(rng.randint(0, 4))]
+    return {rng.choice(["", "a", "b", 'k"', "é", "\\"]): a_value(rng, depth - 1) for _ in range(rng.randint(0, 4))}
+
+
+def documents(count: int) -> Iterator[tuple[Any, str]]:
+    """Random values, written in various ways."""
+    for seed in range(count):
+        rng = random.Random(seed)
+        value = a_value(rng)
+        yield (
+            value,
+            json.dumps(
+                value,
+                ensure_ascii=rng.random() < 0.5,
+                indent=rng.choice([None, None, 1]),
+                separators=rng.choice([None, (",", ":")]),
+            ),
+        )
+
+
+# ------------------------------------------------------------------ the grammar
+
+
+@pytest.mark.skipif(not FILES, reason="the shared JSONTestSuite is not beside this checkout")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_suite(path: Path) -> None:
+    """`y_` gives what `json.loads` gives, `n_` is rejected, `i_` is as `json.loads` has it: as text and as bytes, at every cut."""
+    raw = path.read_bytes()
+    try:
+        want, accepted = loads(raw.decode()), True
+    except (ValueError, RecursionError):
+        want, accepted = None, False
+    assert path.name[0] == "i" or accepted is (path.name[0] == "y")
+    sources: list[Sequence[Any]] = [
+        [raw],
+        [raw[at : at + 1] for at in range(len(raw))],
+        [raw[at : at + 3] for at in range(0, len(raw), 3)],
+    ]
+    if len(raw) < 2000 or not accepted:
+        try:
+            sources += cuts(raw.decode())
+        except UnicodeDecodeError:
+            assert not accepted
+    for pieces in sources:
+        out, error = parsed(pieces, strict=True)
+        assert (error is None) is accepted
+        if accepted:
+            assert same(out[-1], want)
+
+
+def test_random_documents_end_as_json_loads_has_them() -> None:
+    """Also live, also with whole strings, also in prose where they are containers."""
+    for value, text in documents(400):
+        for pieces in cuts(text, len(text)):
+            for options in ({}, {"live": True}, {"strings": "whole"}):
+                out, error = parsed(pieces, strict=True, **options)
+                assert error is None
+                assert same(out[-1], value)
+            if isinstance(value, dict) and value:
+                out, error = parsed(["Well: ", *pieces, " so {x}"])
+                assert error is None
+                assert same(out[-1], value)
+
+
+def test_utf_8_cut_inside_a_character() -> None:
+    """Bytes are text, wherever they are cut; bytes that are none are malformed."""
+    for value, text in documents(60):
+        raw = text.encode("utf-8", "surrogatepass")
+        try:
+            raw.decode()
+        except UnicodeDecodeError:
+            continue
+        out, error = parsed([raw[at : at + 1] for at in range(len(raw))], strict=True)
+        assert error is None
+        assert same(out[-1], value)
+    out, error = parsed([b'{"a": "\xff"}'])
+    assert isinstance(error, sf.MalformedInput)
+    assert parsed([b'["\xc3'], strict=True)[1] is not None
+
+
+# ------------------------------------------------------------------ what is shown before the end
+
+
+def grows(before: Any, after: Any) -> bool:
+    """Whether one value may become the other: containers grow, only what came last may still change, strings are extended."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = list(before)
+        return keys == list(after)[: len(keys)] and all(
+            same(before[key], after[key]) or (n == len(keys) - 1 and grows(before[key], after[key])) for n, key in enumerate(keys)
+        )
+    if isinstance(before, list) and isinstance(after, list):
+        last = len(before) - 1
+        return len(before) <= len(after) and all(
+            same(one, after[n]) or (n == last and grows(one, after[n])) for n, one in enumerate(before)
+        )
+    if isinstance(before, str) and isinstance(after, str):
+        return after.startswith(before)
+    return same(before, after)
+
+
+def strings_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for inner in value if isinstance(value, list) else value.values() if isinstance(value, dict) else ():
+        yield from strings_in(inner)
+
+
+def test_partial_values_only_grow() -> None:
+    """Every value is a beginning of the next; numbers, literals and keys are whole; no half escape or surrogate pair is shown."""
+    for value, text in documents(250):
+        out, error = parsed(list(text), strict=True)
+        assert error is None
+        for before, after in itertools.pairwise(out):
+            assert grows(before, after)
+        for each in out:
+            assert grows(each, value)
+            assert not any("\ud800" <= character < "\ue000" for string in strings_in(each) for character in string)
+
+
+def test_values_come_with_the_chunk_that_changed_them() -> None:
+    """One for each, none for white space; a value is shown as soon as it is certain."""
+    assert list(
+        sf.ParseJSON(strict=True).iter(["  ", "[", "1", "2", ", ", "tr", "ue", ' , "', "a", "\\u00", "e9", '"', "]", "  "])
+    ) == [
+        [],
+        [12],
+        [12, True],
+        [12, True, ""],
+        [12, True, "a"],
+        [12, True, "aé"],
+    ]
+
+
+def test_snapshots_do_not_change() -> None:
+    """Each value stays what it was; complete parts are shared; `live` gives one object."""
+    for _, text in documents(150):
+        kept: list[tuple[Any, Any]] = []
+        for value in sf.ParseJSON(strict=True).iter(list(text)):
+            kept.append((value, copy.deepcopy(value)))  # noqa: PERF401
+        assert all(same(value, then) for value, then in kept)
+    one, two = parsed(['{"a": [1], "b": "x', 'y"}'])[0]
+    assert one["a"] is two["a"]
+    live = list(sf.ParseJSON(live=True).iter(['{"a": [1], "b": "x', 'y"}']))
+    assert live[0] is live[1]
+
+
+def test_whole_strings() -> None:
+    """With `strings="whole"` a string is there when it is complete."""
+    assert list(sf.ParseJSON(strings="whole").iter(['{"a": "x', "y", 'z", "b', '": 1}'])) == [
+        {},
+        {"a": "xyz"},
+        {"a": "xyz", "b": 1},
+    ]
+
+
+# ------------------------------------------------------------------ prose around it
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ('Use {x}: {"a":1}', {"a": 1}),
+        ('Sure! ```json\n{"a": [1, 2]}\n``` Anything else?', {"a": [1, 2]}),
+        ('<think>Maybe {"a": 2}?</think>\n{"a": 1}', {"a": 1}),
+        ('  <think>{"a": 2}', sf.TruncatedInput),
+        ("<thin {} >", {}),
+        ("see [the {docs}] or [1, 2]", [1, 2]),
+        ("[[[[x]]]] [[0]]", [[0]]),
+        ('{"a {"b": 3}', {"b": 3}),
+        ('{"key" {"b": 3}', {"b": 3}),
+        ('["abc {"b": 3}', sf.MalformedInput),  # a first element is complete
+        ('["abc {', sf.TruncatedInput),
+        ("```\n[]\n```", []),
+        ("[]", []),
+        ("- [ ] to do", sf.TruncatedInput),
+        ("- [] to do\n[1]", [1]),
+        ("no JSON at all", sf.TruncatedInput),
+        ("", sf.TruncatedInput),
+        ('"a string"', sf.TruncatedInput),
+        ('{"a": 1} and {"b": 2}', {"a": 1}),
+        ('{"a": 1} }}} [[[ "', {"a": 1}),
+        ('{"a": x}', sf.MalformedInput),
+        ('{"a": 1', sf.TruncatedInput),
+        ("[1, x]", sf.MalformedInput),
+        ("{} {}", {}),
+        ('\ufeff{"a": 1}', {"a": 1}),
+    ],
+)
+def test_prose_is_skipped(text: str, want: Any) -> None:
+    """Only `{` or `[` opens a document, and only when it has shown that it is one; at every cut the same."""
+    for pieces in cuts(text, len(text)):
+        out, error = parsed(pieces)
+        if isinstance(want, type):
+            assert type(error) is want
+        else:
+            assert error is None
+            assert same(out[-1], want)
+            assert all(grows(value, want) for value in out)
+
+
+def test_brackets_without_end_are_searched_in_linear_time() -> None:
+    """A hundred thousand brackets that are no document are looked at once, and so is what looks like keys and strings."""
+    for text in ("[" * 9000 + "x", '{"' * 20_000, '["a' * 20_000, "[{" * 20_000, '{"[' * 20_000, "[1" + "[" * 1000 + "x" * 1000):
+        kinds = {type(parsed(pieces, max_depth=10**6)[1]) for pieces in ([text], cut(text, *range(0, len(text), 1000)))}
+        assert len(kinds) == 1
+
+
+# ------------------------------------------------------------------ several documents
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ('{"a":1}\n{"a":2}\n', [{"a": 1}, {"a": 2}]),
+        ('\x1e{"a":1}\n\x1e[2]\n', [{"a": 1}, [2]]),
+        ("1\n2 3", [1, 2, 3]),
+        ('"a""b"null[]', ["a", "b", None, []]),
+        ("", []),
+        ("\n\n", []),
+    ],
+)
+def test_several_documents(text: str, want: list[Any]) -> None:
+    """NDJSON, JSON Text Sequences and documents in a row; each with its number, and whether it is complete."""
+    for pieces in cuts(text):
+        out, error = parsed(pieces, many=True, strict=True)
+        assert error is None
+        assert [(each.index, each.value) for each in out if each.complete] == list(enumerate(want))
+        assert [each.index for each in out] == sorted(each.index for each in out)
+    out, error = parsed(list('one: {"a": 1}, two: {"a": [2, 3]}.'), many=True)
+    assert [each.value for each in out if each.complete] == [{"a": 1}, {"a": [2, 3]}]
+
+
+# ------------------------------------------------------------------ errors
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "line", "column", "path"),
+    [
+        ('{"a": [1, 2,\n 3 4]}', sf.MalformedInput, 2, 4, ("a", 2)),
+        ('{"a": {"b": tru}}', sf.MalformedInput, 1, 13, ("a", "b")),
+        ('["a\nb"]', sf.MalformedInput, 1, 4, (0,)),
+        ('{"a": 1.}', sf.MalformedInput, 1, 7, ("a",)),
+        ('{"a" 1}', sf.MalformedInput, 1, 6, ("a",)),
+        ("[1] x", sf.MalformedInput, 1, 5, ()),
+        ('{"a": [1, {"b": "x', sf.TruncatedInput, 1, 19, ("a", 1, "b")),
+        ("[1, 2", sf.TruncatedInput, 1, 6, (1,)),
+        ("-", sf.TruncatedInput, 1, 2, ()),
+        ('["\\u12', sf.TruncatedInput, 1, 7, (0,)),
+        ("nul", sf.TruncatedInput, 1, 4, ()),
+        ("[NaN]", sf.MalformedInput, 1, 2, (0,)),
+        ("[-Infinity]", sf.MalformedInput, 1, 2, (0,)),
+        ("\ufeff[1]", sf.MalformedInput, 1, 1, ()),
+        ('["\\x"]', sf.MalformedInput, 1, 3, (0,)),
+    ],
+)
+def test_errors_say_where(text: str, kind: type[Exception], line: int, column: int, path: tuple[Any, ...]) -> None:
+    """Malformed is told from truncated; line, column, offset and path are the same at every cut; no message shows the text."""
+    for pieces in cuts(text):
+        _, error = parsed(pieces, strict=True)
+        assert type(error) is kind
+        assert isinstance(error, sf.MalformedInput)
+        assert (error.line, error.column, error.path) == (line, column, path)
+        before = text.split("\n")[: line - 1]
+        assert error.offset == sum(map(len, before)) + len(before) + column - 1
+
+
+def test_everything_before_an_error_is_delivered() -> None:
+    """What was certain is given first, however the text was cut."""
+    for pieces in cuts('{"a": [1, 2], "b": x'):
+        out, error = parsed(pieces)
+        assert out[-1] == {"a": [1, 2]}
+        assert isinstance(error, sf.MalformedInput)
+
+
+def test_a_truncated_document_may_be_taken_as_it_is() -> None:
+    """`truncated="partial"`: the last value is what there is; an empty stream gives none."""
+    assert parsed(['{"a": [1, "x'], truncated="partial") == ([{"a": [1, "x"]}], None)
+    assert parsed([], truncated="partial") == ([], None)
+    assert isinstance(parsed(['{"a": x'], truncated="partial")[1], sf.MalformedInput)
+
+
+def test_limits() -> None:
+    """Depth, strings, keys and numbers, at every cut; Python's own limit on digits too."""
+    for text, limit, options in (
+        ("[[[[1]]]]", "max_depth", {"max_depth": 3}),
+        ("[[" + "[1]," * 60 + "[[1]]]]", "max_depth", {"max_depth": 3}),
+        ('["' + "a" * 11 + '"]', "max_string", {"max_string": 10}),
+        ('{"' + "a" * 11 + '": 1}', "max_string", {"max_string": 10}),
+        ("[" + "1" * 11 + "]", "max_string", {"max_string": 10}),
+        ("[" + "1" * 5000 + "]", "digits", {}),
+    ):
+        for pieces in cuts(text):
+            _, error = parsed(pieces, strict=True, **options)
+            assert isinstance(error, sf.LimitExceeded), (text, pieces)
+            assert error.limit == limit
+    assert parsed(["[[[1]]]"], max_depth=3)[1] is None
+
+
+def test_depth_costs_no_recursion() -> None:
+    """A hundred thousand levels, if that is allowed."""
+    text = "[" * 100_000 + "]" * 100_000
+    for pieces in ([text], cut(text, *range(0, len(text), 999))):
+        out, error = parsed(pieces, strict=True, live=True, max_depth=100_000)
+        assert error is None
+        depth, value = 0, out[-1]
+        while value:
+            depth, value = depth + 1, value[0]
+        assert depth == 99_999
+
+
+def test_duplicate_keys() -> None:
+    """The last wins, as in `json.loads`; or they are refused, at every cut."""
+    text = '{"a": 1, "b": {"a": 2, "x": [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], "a": 3}, "a": 4}'
+    for pieces in cuts(text):
+        assert parsed(pieces)[0][-1] == json.loads(text)
+        _, error = parsed(pieces, duplicates="raise")
+        assert isinstance(error, sf.MalformedInput)
+        assert error.path == ("b", "a")
+
+
+def test_numbers_may_be_made_of_their_text() -> None:
+    """`parse_float` and `parse_int`, as for `json.loads`; what they raise is raised."""
+    from decimal import Decimal
+
+    text = '{"a": [1.10, -2e5, 3], "b": 12345678901234567890.0}'
+    for pieces in cuts(text):
+        assert same(parsed(pieces, parse_float=Decimal, parse_int=str)[0][-1], json.loads(text, parse_float=Decimal, parse_int=str))
+    with pytest.raises(ZeroDivisionError):
+        list(sf.ParseJSON(parse_int=lambda text: 1 // 0).iter(["[1]"]))
+
+
+# ------------------------------------------------------------------ streams
+
+
+def test_which_text_is_read() -> None:
+    """The answer of the first choice of the first response; `.on` another kind; events and other channels are dropped."""
+    one, two = sf.Channel("answer", (0, 0, "content")), sf.Channel("answer", (0, 1, "content"))
+    thought = sf.Channel("reasoning", (0, 0, "reasoning"))
+    items: list[Any] = [
+        sf.TextDelta('{"no": ', two),
+        sf.TextDelta('{"b"', thought),
+        sf.TextDelta('{"a": ', one),
+        sf.TextDelta(": 2}", thought),
+        sf.Usage({}),
+        sf.TextDelta("1}", one),
+        sf.Finish("stop"),
+    ]
+    assert list(sf.ParseJSON().iter(items)) == [{}, {"a": 1}]
+    assert list(sf.ParseJSON().on("reasoning").iter(items)) == [{"b": 2}]
+    with pytest.raises(ValueError, match="reads one kind of channel"):
+        sf.ParseJSON().on("answer", "reasoning")
+    with pytest.raises(TypeError, match="ParseJSON was fed dict where text is expected"):
+        list(sf.ParseJSON().iter([{}]))
+
+
+def test_a_stage_before_it_may_end_the_stream() -> None:
+    """A refusal goes through; a stop leaves a truncated document."""
+    with pytest.raises(sf.Blocked):
+        list((sf.Block("bad") | sf.ParseJSON()).iter(['{"a": "bad"}']))
+    with pytest.raises(sf.TruncatedInput):
+        list((sf.StopAt("END") | sf.ParseJSON()).iter(['{"a": "END"}']))
+    stopped: list[Any] = list((sf.StopAt("END") | sf.ParseJSON()).iter(['{"a": 1} END {']))
+    assert stopped == [{"a": 1}]
+    stopped = list((sf.StopAt("END") | sf.ParseJSON(truncated="partial")).iter(['{"a": "x END"}']))
+    assert stopped == [{"a": "x "}]
+
+
+def test_async_streams_close_their_source() -> None:
+    """At the end, and on an error."""
+
+    async def main(*pieces: str) -> tuple[list[Any], int]:
+        source = ScriptedSource(pieces)
+        out: list[Any] = []
+        try:
+            async with sf.ParseJSON()(source) as stream:
+                async for value in stream:
+                    out.append(value)  # noqa: PERF401
+        except sf.MalformedInput:
+            out.append("malformed")
+        return out, source.closed
+
+    assert asyncio.run(main('{"a": ', "1}")) == ([{}, {"a": 1}], 1)
+    assert asyncio.run(main('{"a": ', "x}")) == ([{}, "malformed"], 1)
