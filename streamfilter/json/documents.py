@@ -89,11 +89,17 @@ class Documents(Machine):
         self._search = Search(reader)
 
     def feed(self, item: Any) -> Sequence[Any]:
-        kind = type(item)
-        if kind is str and self._parser is not None:
-            return self._read(item)
+        parser = self._parser
+        if type(item) is str and parser is not None:  # nearly all of a document
+            try:
+                taken = parser.feed(item)
+            except Exception as error:
+                return self._refused(error)
+            if not parser.is_complete:
+                return self._reading.given()
+            return self._read(item[taken:], parser)
         try:
-            text = item if kind is str else self._text(item)
+            text = item if type(item) is str else self._text(item)
         except MalformedInput as error:
             return self._end(End("error", error))
         if isinstance(item, End):
@@ -132,9 +138,12 @@ class Documents(Machine):
 
     # ------------------------------------------------------------------ documents
 
-    def _read(self, text: str) -> Sequence[Any]:
+    def _read(self, text: str, completed: Parser | None = None) -> Sequence[Any]:
+        """Read text, behind a document that has just been completed."""
         out: list[Any] = []
         try:
+            if completed is not None:
+                out += self._completed(completed)
             while text:
                 parser = self._parser
                 if parser is None:

@@ -75,7 +75,10 @@ class Parser:
         self._arrays: list[bool] = []  # of the open containers, which are
         self._keys: list[set[str]] = []  # of the open objects, where duplicates are looked for
         self._unique = limits.duplicates == "raise"
-        self._state = self._value
+        # The states, bound once: each takes from a place on, and says up to where.
+        self._at_value, self._at_colon, self._at_after = self._value, self._colon, self._after
+        self._at_key, self._at_string, self._at_digits = self._in_key, self._string, self._digits
+        self._state = self._at_value
         self._most = limits.max_string
         self._take: Callable[[str], None] | None = None  # in a string or a key: what gets a piece without quotes and escapes
         self._last = 0  # how far the open string, key or number may go
@@ -131,7 +134,7 @@ class Parser:
             TruncatedInput: the document is not over.
             MalformedInput: what it ends with cannot be continued to JSON.
         """
-        if self._state == self._digits:
+        if self._state is self._at_digits:
             if not self.path and _NUMBER("".join(self._parts)):
                 self._end_number(0)
             elif not _BEGUN("".join(self._parts)):
@@ -145,10 +148,12 @@ class Parser:
         """A value stands here."""
         first = text[at]
         if first in BLANKS:
-            at = _BLANK(text, at).end()
+            at += 1
             if at == len(text):
                 return at
             first = text[at]
+            if first in BLANKS:
+                return _BLANK(text, at).end()
         if first == '"':
             return self._begin_string(text, at)
         if first in "{[":
@@ -156,9 +161,9 @@ class Parser:
         if first in _LITERALS:
             return self._literal(text, at)
         if first in "-0123456789":
-            self._parts = []
             self._last = self._offset + at + self._most
-            self._state = self._digits
+            self._parts = []
+            self._state = self._at_digits
             return self._digits(text, at)
         raise _Wrong("a value is missing", at)
 
@@ -180,10 +185,18 @@ class Parser:
             return at
         if text[at] != '"':
             raise _Wrong("a key is missing", at)
+        return self._opened_key(text, at + 1)
+
+    def _opened_key(self, text: str, at: int) -> int:
+        self._last = self._offset + at + self._most
+        found = _SPECIAL(text, at)
+        if found is not None and text[found.start()] == '"':
+            if self._offset + found.start() > self._last:
+                raise self._too_long()
+            return self._end_key(text, text[at : found.start()], found.start())
         self._parts = []
-        self._last = self._offset + at + 1 + self._most
-        self._state = self._in_key
-        return self._in_key(text, at + 1)
+        self._state = self._at_key
+        return self._in_key(text, at)
 
     def _in_key(self, text: str, at: int) -> int:
         """In a key."""
@@ -203,14 +216,19 @@ class Parser:
             return after
         if text[end] != '"':
             raise _Wrong("a control character in a key: it must be escaped", end)
-        self.path[-1] = key = "".join(self._parts)
+        return self._end_key(text, "".join(self._parts), end)
+
+    def _end_key(self, text: str, key: str, end: int) -> int:
+        self.path[-1] = key
         if self._unique:
             if key in self._keys[-1]:
                 raise _Wrong("a key that its object has already", end)
             self._keys[-1].add(key)
         if text.startswith(":", end + 1):
-            return self._colon(text, end + 1)
-        self._state = self._colon
+            self._sink.key(key)
+            self._state = self._at_value
+            return end + 2
+        self._state = self._at_colon
         return end + 1
 
     def _colon(self, text: str, at: int) -> int:
@@ -220,7 +238,7 @@ class Parser:
         if text[at] != ":":
             raise _Wrong("a colon is missing behind a key", at)
         self._sink.key(self.path[-1])  # type: ignore[arg-type]  # in an object it is a key
-        self._state = self._value
+        self._state = self._at_value
         return at + 1
 
     def _after(self, text: str, at: int) -> int:
@@ -231,9 +249,9 @@ class Parser:
         if text[at] == ",":
             if is_array:
                 self.path[-1] += 1  # type: ignore[operator]  # an index
-                self._state = self._value
+                self._state = self._at_value
             elif text.startswith(' "', at + 1):  # as nearly everybody writes it
-                return self._begin_key(text, at + 2)
+                return self._opened_key(text, at + 3)
             else:
                 self._state = self._begin_key
             return at + 1
@@ -282,7 +300,7 @@ class Parser:
             self._sink.value(text[at + 1 : end.start()])
             return self._over(end.end())
         self._sink.begin_string()
-        self._state = self._string
+        self._state = self._at_string
         return self._string(text, at + 1)
 
     def _begin(self, text: str, at: int) -> int:
@@ -319,7 +337,7 @@ class Parser:
     def _over(self, at: int) -> int:
         """A value is over."""
         if self.path:
-            self._state = self._after
+            self._state = self._at_after
         else:
             self.is_complete = True
         return at
