@@ -79,7 +79,7 @@ class Parser:
         self._at_value, self._at_colon, self._at_after = self._value, self._colon, self._after
         self._at_key, self._at_string, self._at_digits = self._in_key, self._string, self._digits
         self._state = self._at_value
-        self._most = limits.max_string
+        self._most, self._deepest = limits.max_string, limits.max_depth
         self._take: Callable[[str], None] | None = None  # in a string or a key: what gets a piece without quotes and escapes
         self._last = 0  # how far the open string, key or number may go
         self._parts: list[str] = []  # of the open key or number
@@ -292,26 +292,34 @@ class Parser:
     # ------------------------------------------------------------------ their parts
 
     def _begin_string(self, text: str, at: int) -> int:
-        self._last = self._offset + at + 1 + self._most
-        end = _SPECIAL(text, at + 1)
-        if end is not None and text[end.start()] == '"' and self._sink.takes_whole:
-            if self._offset + end.start() > self._last:
-                raise self._too_long()
-            self._sink.value(text[at + 1 : end.start()])
-            return self._over(end.end())
-        self._sink.begin_string()
+        at += 1
+        self._last = self._offset + at + self._most
+        sink = self._sink
+        found = _SPECIAL(text, at)
+        end = len(text) if found is None else found.start()
+        if self._offset + end > self._last:
+            raise self._too_long()
+        if found is not None and sink.takes_whole and text[end] == '"':
+            sink.value(text[at:end])
+            return self._over(end + 1)
+        sink.begin_string()
         self._state = self._at_string
-        return self._string(text, at + 1)
+        if found is not None:
+            return self._string(text, at)
+        if end > at:
+            sink.text(text[at:])
+        self._take = sink.text
+        return end
 
     def _begin(self, text: str, at: int) -> int:
         """A container begins."""
-        if self._sink.takes_whole and len(text) - at > SCAN_CHARS and self._failures < SCAN_FAILURES:
+        if len(text) - at > SCAN_CHARS and self._sink.takes_whole and self._failures < SCAN_FAILURES:
             scanned = self._scanner.scan(text, at, len(self.path))
             if scanned is not None:
                 self._sink.value(scanned[0])
                 return self._over(scanned[1])
             self._failures += 1
-        if len(self.path) >= self._limits.max_depth:
+        if len(self.path) >= self._deepest:
             raise LimitExceeded("max_depth", self._limits.max_depth, f"at offset {self._offset + at}")
         if text[at] == "{":
             self._sink.begin_object()

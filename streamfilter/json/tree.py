@@ -111,6 +111,12 @@ class Tree(Sink):
         return copied
 
     def _begin(self, container: Any) -> None:
-        self.value(container)
-        self._open.append((self._container, self._place))
+        outer, place = self._container, self._place
+        if type(outer) is list:
+            place = len(outer)
+            outer.append(container)
+        else:
+            outer[place] = container
+        self._open.append((outer, place))
         self._container = container
+        self.changes += 1
