@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
 from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
+from streamfilter.json.escapes import Wrong, escape_at
 from streamfilter.json.scanner import Scanner
 from streamfilter.json.sink import MAX_DEPTH, MAX_STRING, Limits, Path, Position, Sink
 
@@ -34,8 +35,6 @@ _BLANK = cast("_Match", re.compile(r"[ \t\n\r]*").match)  # always matches, as t
 _DIGITS = cast("_Match", re.compile(r"[-+.eE0-9]*").match)
 _NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+)?([eE][-+]?[0-9]+)?").fullmatch
 _BEGUN = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.(?:[0-9]+(?:[eE][-+]?[0-9]*)?)?|[eE][-+]?[0-9]*)?)?").fullmatch  # a beginning
-_HEX = cast("_Match", re.compile(r"[0-9a-fA-F]*").match)
-_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _LITERALS = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
 
 
@@ -113,7 +112,7 @@ class Parser:
         try:
             while at < chars and not self.is_complete:
                 at = self._state(text, at)
-        except _Wrong as wrong:
+        except Wrong as wrong:
             self._count(text, wrong.at)
             raise MalformedInput(wrong.problem, **self._place()) from None
         if "\n" in text:
@@ -165,7 +164,7 @@ class Parser:
             self._parts = []
             self._state = self._at_digits
             return self._digits(text, at)
-        raise _Wrong("a value is missing", at)
+        raise Wrong("a value is missing", at)
 
     def _first_item(self, text: str, at: int) -> int:
         """A value or the end of an array stands here."""
@@ -184,7 +183,7 @@ class Parser:
         if text[at] in BLANKS and (at := _BLANK(text, at).end()) == len(text):
             return at
         if text[at] != '"':
-            raise _Wrong("a key is missing", at)
+            raise Wrong("a key is missing", at)
         return self._opened_key(text, at + 1)
 
     def _opened_key(self, text: str, at: int) -> int:
@@ -215,14 +214,14 @@ class Parser:
             self._parts.append(decoded)
             return after
         if text[end] != '"':
-            raise _Wrong("a control character in a key: it must be escaped", end)
+            raise Wrong("a control character in a key: it must be escaped", end)
         return self._end_key(text, "".join(self._parts), end)
 
     def _end_key(self, text: str, key: str, end: int) -> int:
         self.path[-1] = key
         if self._unique:
             if key in self._keys[-1]:
-                raise _Wrong("a key that its object has already", end)
+                raise Wrong("a key that its object has already", end)
             self._keys[-1].add(key)
         if text.startswith(":", end + 1):
             self._sink.key(key)
@@ -236,7 +235,7 @@ class Parser:
         if text[at] in BLANKS and (at := _BLANK(text, at).end()) == len(text):
             return at
         if text[at] != ":":
-            raise _Wrong("a colon is missing behind a key", at)
+            raise Wrong("a colon is missing behind a key", at)
         self._sink.key(self.path[-1])  # type: ignore[arg-type]  # in an object it is a key
         self._state = self._at_value
         return at + 1
@@ -256,7 +255,7 @@ class Parser:
                 self._state = self._begin_key
             return at + 1
         if text[at] != ("]" if is_array else "}"):
-            raise _Wrong(f"a comma or the end of an {'array' if is_array else 'object'} is missing", at)
+            raise Wrong(f"a comma or the end of an {'array' if is_array else 'object'} is missing", at)
         return self._end(at)
 
     def _string(self, text: str, at: int) -> int:
@@ -277,7 +276,7 @@ class Parser:
                 self._sink.text(decoded, text[end:after])
             return after
         if text[end] != '"':
-            raise _Wrong("a control character in a string: it must be escaped", end)
+            raise Wrong("a control character in a string: it must be escaped", end)
         self._sink.end_string()
         return self._over(end + 1)
 
@@ -356,7 +355,7 @@ class Parser:
             if word.startswith(text[at:]):
                 self._half = text[at:]
                 return len(text)
-            raise _Wrong("a value is missing", at)
+            raise Wrong("a value is missing", at)
         self._sink.value(value)
         return self._over(at + len(word))
 
@@ -364,7 +363,7 @@ class Parser:
         written = "".join(self._parts)
         found = _NUMBER(written)
         if found is None:
-            raise _Wrong("a number that is none", at - len(written))
+            raise Wrong("a number that is none", at - len(written))
         limits = self._limits
         try:
             value = limits.parse_int(written) if found.lastindex == 1 else limits.parse_float(written)
@@ -379,33 +378,11 @@ class Parser:
 
     def _escape(self, text: str, at: int) -> tuple[str, int]:
         """An escape, decoded, and up to where it goes. If it is not all there, nothing, and it is kept."""
-        letter = text[at + 1 : at + 2]
-        if letter in _ESCAPES:
-            return _ESCAPES[letter], at + 2
-        if letter and letter != "u":
-            raise _Wrong("an escape that is none", at)
-        unit = self._unit(text, at)
-        after = at + 6
-        if unit is not None and 0xD800 <= unit < 0xDC00 and "\\u".startswith(text[after : after + 2]):  # half of a pair
-            second = self._unit(text, after)
-            if second is None:
-                unit = None
-            elif 0xDC00 <= second < 0xE000:
-                unit = 0x10000 + ((unit - 0xD800) << 10 | (second - 0xDC00))
-                after += 6
-        if unit is None:
+        decoded = escape_at(text, at)
+        if decoded is None:
             self._half = text[at:]
             return "", len(text)
-        return chr(unit), after
-
-    def _unit(self, text: str, at: int) -> int | None:
-        r"""What four digits behind `\u` say; None if they are not all there."""
-        end = _HEX(text, at + 2, at + 6).end() if len(text) > at + 2 else at + 2
-        if end == at + 6:
-            return int(text[at + 2 : end], 16)
-        if end < len(text):
-            raise _Wrong(r"four digits are missing behind \u", at)
-        return None
+        return decoded
 
     # ------------------------------------------------------------------ where
 
@@ -421,17 +398,8 @@ class Parser:
         column = self._offset - self._line + 1
         return {"offset": self._offset, "line": self._lines + 1, "column": column, "path": tuple(self.path)}
 
-    def _malformed(self, problem: str, at: int) -> _Wrong:
-        return _Wrong(problem, at)
+    def _malformed(self, problem: str, at: int) -> Wrong:
+        return Wrong(problem, at)
 
     def _too_long(self) -> LimitExceeded:
         return LimitExceeded("max_string", self._most, f"what begins at offset {self._last - self._most}")
-
-
-class _Wrong(Exception):
-    """Something is wrong at a place in the piece."""
-
-    def __init__(self, problem: str, at: int) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.at = at
