@@ -43,7 +43,22 @@ from streamfilter.verdict import Verdict, VerdictCache
 
 if TYPE_CHECKING:
     from streamfilter import testing as testing
-    from streamfilter.json import Document, JSONEvent, JSONEvents, JSONItems, JSONPath, JSONText, ParseJSON
+    from streamfilter.json import (
+        Call,
+        Document,
+        FilterJSON,
+        JSONEvent,
+        JSONEvents,
+        JSONItems,
+        JSONPath,
+        JSONText,
+        ParseJSON,
+        Partial,
+        Required,
+        ToolCalls,
+        Whole,
+        unfinished,
+    )
     from streamfilter.moderation import Moderate, Window
     from streamfilter.providers.text import text_of
     from streamfilter.segment import Segmentation, by_chars, by_line, by_paragraph, by_sentence, by_words, cumulative, whole
@@ -51,6 +66,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Block",
     "Blocked",
+    "Call",
     "Channel",
     "Context",
     "Document",
@@ -58,6 +74,7 @@ __all__ = [
     "End",
     "Event",
     "Failure",
+    "FilterJSON",
     "Finding",
     "Finish",
     "Hash",
@@ -76,6 +93,7 @@ __all__ = [
     "Moderate",
     "ModerationError",
     "ParseJSON",
+    "Partial",
     "Pipeline",
     "Placeholder",
     "ProviderError",
@@ -83,6 +101,7 @@ __all__ = [
     "Redact",
     "Replace",
     "Report",
+    "Required",
     "Restore",
     "Rule",
     "Segmentation",
@@ -97,11 +116,13 @@ __all__ = [
     "TextMachine",
     "TextStage",
     "ToolCall",
+    "ToolCalls",
     "TruncatedInput",
     "Usage",
     "Vault",
     "Verdict",
     "VerdictCache",
+    "Whole",
     "Window",
     "by_chars",
     "by_line",
@@ -112,12 +133,16 @@ __all__ = [
     "mapping",
     "stage",
     "text_of",
+    "unfinished",
     "whole",
 ]
 
 
 _SEGMENTS = ("Segmentation", "by_chars", "by_line", "by_paragraph", "by_sentence", "by_words", "cumulative", "whole")
-_JSON = ("Document", "JSONEvent", "JSONEvents", "JSONItems", "JSONPath", "JSONText", "ParseJSON")
+_JSON = (
+    *("Call", "Document", "FilterJSON", "JSONEvent", "JSONEvents", "JSONItems", "JSONPath"),
+    *("JSONText", "ParseJSON", "Partial", "Required", "ToolCalls", "Whole", "unfinished"),
+)
 _LATE = {
     "testing": "testing",
     "text_of": "providers.text",

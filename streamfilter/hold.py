@@ -8,6 +8,7 @@ The buffer decides nothing: what may leave is the text machine's business, and w
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from streamfilter.items import PLAIN, Channel, Event, Item, TextDelta
 
@@ -69,6 +70,11 @@ class Hold:
     def offset(self) -> int:
         """Where the held text begins, in characters of the channel."""
         return self.base + self.pos
+
+    @property
+    def pinned(self) -> Sequence[int]:
+        """Where in the held text events stand, in characters of the channel."""
+        return [place for place, _ in self._pins] if self._pins else ()
 
     # ------------------------------------------------------------------ what a text machine calls
 

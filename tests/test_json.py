@@ -364,6 +364,18 @@ def test_limits() -> None:
     assert parsed(["[[[1]]]"], max_depth=3)[1] is None
 
 
+def test_many_brackets_in_one_piece_are_searched_in_linear_time() -> None:
+    """A piece of prose is not copied for each bracket in it: half a million of them take no longer than they must."""
+    text = "see {x} and [y], " * 60_000 + '{"a": 1}'
+    assert parsed([text]) == ([{"a": 1}], None)
+
+
+def test_what_is_too_deep_is_not_read_from_inside() -> None:
+    """In prose too: the brackets around it are no prose."""
+    for pieces in cuts("so: " + "[" * 9 + "1" + "]" * 9):
+        assert isinstance(parsed(pieces, max_depth=5)[1], sf.LimitExceeded)
+
+
 def test_depth_costs_no_recursion() -> None:
     """A hundred thousand levels, if that is allowed."""
     text = "[" * 100_000 + "]" * 100_000

@@ -142,6 +142,7 @@ LAWFUL: list[tuple[AnyStage, Callable[[str], str]]] = [
     (sf.Replace(r"(a)b{0,2}", r"-\n\1"), lambda text: regex.sub("(a)b{0,2}", r"-\n\1", text)),
     (sf.Replace(r"^b|b$", "#"), lambda text: regex.sub(r"^b|b$", "#", text)),
     (sf.Replace(r"a+", _place), lambda text: regex.sub("a+", _place, text)),
+    (sf.FilterJSON(sf.Redact("ab")), lambda text: regex.sub("ab", "[redacted]", text)),
     (sf.Moderate(lambda window: True), lambda text: text),
     (sf.Moderate(lambda window: "a" not in window.text, window=sf.by_chars(1), action="stop", message="#"), _before("a", "#")),
     (

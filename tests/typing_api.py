@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import TYPE_CHECKING, Any, assert_type
 
+from pydantic import BaseModel
+
 import streamfilter as sf
 from streamfilter.detectors import EMAIL, PII, SECRETS, from_gitleaks
 from streamfilter.providers import openai
@@ -102,3 +104,21 @@ async def moderated(tokens: AsyncIterable[str], source: AsyncIterable[ChatComple
     async for chunk in openai.chat.wrap(MODERATED)(source):
         assert_type(chunk.choices[0].delta.content, str | None)
     sf.Moderate(judged, mode="eager")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+class Card(BaseModel):
+    title: str
+    bullets: list[str]
+
+
+async def structured(tokens: AsyncIterable[str]) -> None:
+    async for card in sf.ParseJSON(Card, strict=True)(tokens):
+        assert_type(card, Card)
+    async for bullet in sf.JSONItems("$.bullets[*]", str)(tokens):
+        assert_type(bullet, str)
+    async for text in (sf.JSONText("$.title") | SAFE)(tokens):
+        assert_type(text, str)
+    for value in sf.ParseJSON(live=True).iter(["{}"]):
+        assert_type(value, Any)
+    async for card in (SAFE | sf.ParseJSON(Card))(tokens):
+        assert_type(card, Card)

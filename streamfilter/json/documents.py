@@ -20,6 +20,10 @@ from streamfilter.items import Channel, End, Event, TextDelta
 from streamfilter.json.parser import BLANKS, Limits, Parser, Position, Sink
 from streamfilter.machine import Machine, refusal, wrong_item
 
+PIECE_CHARS = 4096
+"""Characters that are searched at a time: what follows a candidate that was prose is copied, which in all of a long text would take
+quadratic time."""
+
 PROBE_CHARS = 10_000
 """Characters of a possible document that are kept until it has shown that it is one. Only what begins with a longer string can
 reach it; it is taken for a document then."""
@@ -59,6 +63,7 @@ class Reader:
         many: whether there may be several: one behind the other, each on a line, or as JSON Text Sequences (RFC 7464).
         truncated: what happens where the text ends inside a document.
         limits: of the parser.
+        wrap: what is given for a value, of the document of that number, and whether it is the last of it.
     """
 
     name: str
@@ -69,6 +74,7 @@ class Reader:
     many: bool = False
     truncated: Literal["raise", "partial"] = "raise"
     limits: Limits = field(default_factory=Limits)
+    wrap: Callable[[int, Any, bool], Any] | None = None
 
 
 class Documents(Machine):
@@ -76,6 +82,9 @@ class Documents(Machine):
 
     Args:
         reader: how.
+
+    Attributes:
+        completed: how many documents are complete.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -84,9 +93,10 @@ class Documents(Machine):
         self._decoder: codecs.IncrementalDecoder | None = None
         self._parser: Parser | None = None
         self._reading = Reading()
-        self._found = 0
+        self.completed = 0  # documents
         self._position = Position()
         self._search = Search(reader)
+        self._wrap = reader.wrap
 
     def feed(self, item: Any) -> Sequence[Any]:
         parser = self._parser
@@ -95,9 +105,10 @@ class Documents(Machine):
                 taken = parser.feed(item)
             except Exception as error:
                 return self._refused(error)
-            if not parser.is_complete:
-                return self._reading.given()
-            return self._read(item[taken:], parser)
+            if parser.is_complete:
+                return self._read(item[taken:], parser)
+            given = self._reading.given()
+            return given if self._wrap is None else self._wrapped(given)
         try:
             text = item if type(item) is str else self._text(item)
         except MalformedInput as error:
@@ -151,7 +162,7 @@ class Documents(Machine):
                     continue
                 taken = parser.feed(text)
                 if not parser.is_complete:
-                    out += self._reading.given()
+                    out += self._wrapped(self._reading.given())
                     break
                 text = text[taken:]
                 out += self._completed(parser)
@@ -162,7 +173,7 @@ class Documents(Machine):
     def _between(self, text: str) -> str:
         """Text that is in no document: what is to be read of it by a parser, once there is one."""
         reader = self._reader
-        if self._found and not reader.many and not reader.strict:
+        if self.completed and not reader.many and not reader.strict:
             return ""
         if not reader.strict:
             skipped, candidate = self._search.feed(text)
@@ -173,7 +184,7 @@ class Documents(Machine):
         begins = len(text) - len(text.lstrip(BLANKS + "\x1e" if reader.many else BLANKS))
         self._position = self._position.behind(text[:begins])
         text = text[begins:]
-        if text and self._found and not reader.many:
+        if text and self.completed and not reader.many:
             at = self._position
             place = {"offset": at.offset, "line": at.lines + 1, "column": at.offset - at.line + 1, "path": ()}
             raise MalformedInput("there is something behind the document", **place)  # type: ignore[arg-type]
@@ -182,16 +193,20 @@ class Documents(Machine):
         return text
 
     def _open(self) -> None:
-        self._reading = self._reader.begin(self._found)
+        self._reading = self._reader.begin(self.completed)
         self._parser = Parser(self._reading, self._reader.limits, self._position)
 
     def _completed(self, parser: Parser) -> Sequence[Any]:
         self._parser = None
         self._position = parser.position
-        self._found += 1
-        given = self._reading.finish()
+        given = self._wrapped(self._reading.finish(), complete=True)
+        self.completed += 1
         self._reading = Reading()
         return given
+
+    def _wrapped(self, values: Sequence[Any], *, complete: bool = False) -> Sequence[Any]:
+        wrap, last = self._wrap, len(values) - 1
+        return values if wrap is None else [wrap(self.completed, value, complete and n == last) for n, value in enumerate(values)]
 
     # ------------------------------------------------------------------ the end
 
@@ -203,7 +218,9 @@ class Documents(Machine):
                 out += self._read(self._decoded(b"", final=True))
             if self.ended:
                 return out
-            rest = "" if self._parser or self._reader.strict or (self._found and not self._reader.many) else self._search.finish()
+            rest = (
+                "" if self._parser or self._reader.strict or (self.completed and not self._reader.many) else self._search.finish()
+            )
             while rest:  # what may have been a document was none; there may be one inside
                 out += self._read(rest)
                 if self.ended or self._parser:
@@ -211,13 +228,13 @@ class Documents(Machine):
                 rest = self._search.finish()
             if self.ended:
                 return out
-            if self._parser is None and not self._found and self._search.is_empty_array:
+            if self._parser is None and not self.completed and self._search.is_empty_array:
                 out += self._read_empty()
             if self._parser is not None:
                 parser = self._parser
                 parser.finish()
                 out += self._completed(parser)
-            elif not self._found and not self._reader.many:
+            elif not self.completed and not self._reader.many:
                 raise TruncatedInput("there is no JSON document in the text", self._position.offset)
         except TruncatedInput as error:
             return out if self._reader.truncated == "partial" else [*out, *self._refused(error)]
@@ -236,7 +253,7 @@ class Documents(Machine):
 
     def _refused(self, error: Exception) -> Sequence[Any]:
         """Something is wrong: what was ready before it is given first."""
-        return [*self._reading.given(), *self._end(refusal(error))]
+        return [*self._wrapped(self._reading.given()), *self._end(refusal(error))]
 
     def _end(self, end: End) -> Sequence[Any]:
         self.ended = True
@@ -306,9 +323,19 @@ class Search:
         return skipped, candidate
 
     def _searched(self, text: str) -> tuple[str, str]:
-        skipped = ""
+        skipped: list[str] = []
         if self._thought is not False:
-            skipped, text = self._behind_thought(text)
+            thought, text = self._behind_thought(text)
+            skipped.append(thought)
+        for at in range(0, len(text), PIECE_CHARS):
+            prose, candidate = self._searched_piece(text[at : at + PIECE_CHARS])
+            skipped.append(prose)
+            if candidate:
+                return "".join(skipped), candidate + text[at + PIECE_CHARS :]
+        return "".join(skipped), ""
+
+    def _searched_piece(self, text: str) -> tuple[str, str]:
+        skipped = ""
         while text:
             if self._probe is None:
                 found = self._opening.search(text)
@@ -355,7 +382,9 @@ class Search:
             self._probe.feed(text)
         except _Evident:
             return "document"
-        except (MalformedInput, LimitExceeded):
+        except LimitExceeded:  # who reads it as a document will say so: its inside alone would be another one
+            return "document"
+        except MalformedInput:
             return "prose"
         if self._probe.is_complete:
             self.has_empty = True

@@ -33,7 +33,7 @@ class JSONEvent(NamedTuple):
 
 
 @stage
-class JSONEvents(JSONStage):
+class JSONEvents(JSONStage[Any]):
     """Give what a document says as events, enough to build its value, or as operations that build it elsewhere.
 
     Each event names the value that it is about. Of objects and arrays the beginning and the end are told, of strings also their

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from pydantic import TypeAdapter
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
@@ -15,12 +15,15 @@ from pydantic_core import to_json
 from streamfilter.declaration import show
 from streamfilter.json.documents import Reading
 from streamfilter.json.paths import Follower, JSONPath, PathLike
-from streamfilter.json.stages import JSONStage
+from streamfilter.json.stages import JSONStage, Options, Value
 from streamfilter.pipeline import stage
+
+if TYPE_CHECKING:
+    from typing import Unpack
 
 
 @stage
-class JSONItems(JSONStage):
+class JSONItems(JSONStage[Value]):
     """Give each value at a path, complete, as it closes. What is not meant is never built, and what was given is not kept.
 
     If one is inside another, as may be with `$..name`, both are given, the inner one first; it is then also part of the other.
@@ -54,6 +57,18 @@ class JSONItems(JSONStage):
     path: PathLike
     model: Any = None
     many: bool = dataclasses.field(default=False, kw_only=True)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: JSONItems[Any], path: str | JSONPath, model: None = None, *, many: bool = ..., **options: Unpack[Options]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: JSONItems[Value], path: str | JSONPath, model: type[Value], *, many: bool = ..., **options: Unpack[Options]
+        ) -> None: ...
+        def __init__(self, path: str | JSONPath, model: Any = None, **options: Any) -> None: ...
 
     def compile(self) -> None:
         _ = self._validate

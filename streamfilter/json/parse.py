@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from streamfilter.json.documents import Reading
-from streamfilter.json.stages import JSONStage
+from streamfilter.json.stages import JSONStage, Options, Value
 from streamfilter.json.tree import Tree
+from streamfilter.json.typed import MAX_DEPTH as MAX_TYPED_DEPTH
+from streamfilter.json.typed import Typed, plan_of
 from streamfilter.pipeline import stage
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    class ParseOptions(Options, total=False):
+        """Those of `ParseJSON`."""
+
+        live: bool
+        many: bool
+        strings: Literal["partial", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +41,16 @@ class Document:
 
 
 @stage
-class ParseJSON(JSONStage):
+class ParseJSON(JSONStage[Value]):
     """Give the value of a JSON document after each chunk that changed it. The last is the value that `json.loads` gives.
 
     Containers only grow, strings are beginnings of what they will be, numbers, literals and keys are there when they are whole.
 
+    With a model, each value but the last is a `Partial[Model]`, a subclass of it whose unfinished fields are `None`; `unfinished`
+    names them. Each complete part is validated once, and is the same object in all later values. The last is a real `Model`.
+
     Args:
+        model: a pydantic model, or any type that pydantic can validate; it reads 200 containers inside one another at most.
         live: gives one and the same object each time, which grows; else each value stays what it was, and shares its complete parts
             with those after it.
         many: gives a `Document` for each of several documents; see `strict`.
@@ -44,6 +60,8 @@ class ParseJSON(JSONStage):
         MalformedInput: while streaming: what is no JSON, where, and on which path.
         TruncatedInput: while streaming: the text ended inside the document, or without one.
         LimitExceeded: while streaming.
+        ValidationError: at the end, of pydantic: the document does not fit the model.
+        ValueError: the model is none that pydantic knows.
 
     Example:
         >>> import streamfilter as sf
@@ -54,36 +72,72 @@ class ParseJSON(JSONStage):
         {'a': [1, 23, 'so on']}
     """
 
+    model: Any = None
     live: bool = dataclasses.field(default=False, kw_only=True)
     many: bool = dataclasses.field(default=False, kw_only=True)
     strings: Literal["partial", "whole"] = dataclasses.field(default="partial", kw_only=True)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(self: ParseJSON[Any], model: None = None, **options: Unpack[ParseOptions]) -> None: ...
+        @overload
+        def __init__(self: ParseJSON[Value], model: type[Value], **options: Unpack[ParseOptions]) -> None: ...
+        def __init__(self, model: Any = None, **options: Any) -> None: ...
+
+    def compile(self) -> None:
+        if self.model is None:
+            return
+        try:
+            plan_of(self.model)
+        except TypeError as error:
+            raise ValueError(f"model: {error}") from None
+        if self.parse_float is not float or self.parse_int is not int:
+            raise ValueError("parse_float and parse_int with a model: the model says what becomes of a number")
+
+    @property
+    def deepest(self) -> int:
+        return self.max_depth if self.model is None else MAX_TYPED_DEPTH
 
     @property
     def has_many(self) -> bool:
         return self.many
 
+    @property
+    def opens(self) -> str:
+        return "{[" if self.model is None else plan_of(self.model).kinds or "{["
+
+    @property
+    def wrap(self) -> Callable[[int, Any, bool], Any] | None:
+        return Document if self.many else None
+
     def reading(self, number: int) -> Reading:
-        return _Values(self, number)
+        has_strings = self.strings == "partial"
+        if self.model is not None:
+            return Typed(self.model, strings=has_strings, live=self.live)
+        return Values(strings=has_strings, live=self.live, always=self.many)
 
 
-class _Values(Tree, Reading):
-    """One document of `ParseJSON`."""
+class Values(Tree, Reading):
+    """One document, as plain values.
 
-    def __init__(self, stage: ParseJSON, number: int) -> None:
-        super().__init__(strings=stage.strings == "partial")
-        self._stage = stage
-        self._number = number
-        self._given = 0
+    Args:
+        strings: whether strings are there while they grow.
+        live: whether the one growing value is given; else snapshots.
+        always: whether the last value is given although nothing has changed.
+    """
+
+    def __init__(self, *, strings: bool = True, live: bool = False, always: bool = False) -> None:
+        super().__init__(strings=strings)
+        self._always = always
+        self._live: list[Any] | None = self._top if live else None
 
     def given(self) -> Sequence[Any]:
-        if self.changes == self._given:
+        if not self.changed:
             return ()
-        self._given = self.changes
-        return self._shown(complete=False)
+        self.changed = False
+        return (self.snapshot() if self._live is None else self._live[0],)
 
     def finish(self) -> Sequence[Any]:
-        return self._shown(complete=True) if self._stage.many or self.changes > self._given else ()
-
-    def _shown(self, *, complete: bool) -> Sequence[Any]:
-        value = self.root if self._stage.live else self.snapshot()
-        return (Document(self._number, value, complete),) if self._stage.many else (value,)
+        self.changed = self.changed or self._always
+        return self.given()

@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypedDict, TypeVar, cast
 
 from pydantic import Field
 
-from streamfilter.context import Context
+from streamfilter.context import AfterStop, Context
 from streamfilter.json.documents import Documents, Reader, Reading
 from streamfilter.json.parser import MAX_DEPTH, MAX_STRING, Limits
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, stage
+from streamfilter.plain import SyncStream
+from streamfilter.stream import Stream
 
-Self = TypeVar("Self", bound="JSONStage")
+Value = TypeVar("Value", covariant=True)
+Self = TypeVar("Self", bound="JSONStage[Any]")
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments of every stage that reads JSON, for type checkers."""
+
+    strict: bool
+    truncated: Literal["raise", "partial"]
+    max_depth: int
+    max_string: int
+    parse_float: Callable[[str], Any]
+    parse_int: Callable[[str], Any]
+    duplicates: Literal["last", "raise"]
+    channel: str
 
 
 @stage
-class JSONStage(Stage[Any, Any]):
+class JSONStage(Stage[Any, Value], Generic[Value]):
     """A stage that reads the JSON in one channel and gives what it makes of it. All else is dropped.
 
     Args:
@@ -43,6 +59,16 @@ class JSONStage(Stage[Any, Any]):
 
     gives: ClassVar[str] = "values"
 
+    if TYPE_CHECKING:  # the source's type says nothing of the values
+
+        def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, source: AsyncIterable[Any], *, context: Context | None = ..., after_stop: AfterStop = ...
+        ) -> Stream[Value]: ...
+
+        def iter(  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, items: Iterable[Any], *, context: Context | None = ..., after_stop: AfterStop = ...
+        ) -> SyncStream[Value]: ...
+
     def reading(self, number: int) -> Reading:
         """Begin the document of this number."""
         raise NotImplementedError(f"{type(self).__name__}.reading is missing: give a Reading there")
@@ -53,12 +79,22 @@ class JSONStage(Stage[Any, Any]):
         return "{["
 
     @property
+    def wrap(self) -> Callable[[int, Any, bool], Any] | None:
+        """What is given for each value, if not the value."""
+        return None
+
+    @property
+    def deepest(self) -> int:
+        """Containers inside one another that whoever reads the values can take."""
+        return self.max_depth
+
+    @property
     def has_many(self) -> bool:
         """Whether there may be several documents."""
         return False
 
     def machine(self, context: Context | None = None) -> Machine:
-        limits = Limits(self.max_depth, self.max_string, self.parse_float, self.parse_int, self.duplicates)
+        limits = Limits(min(self.max_depth, self.deepest), self.max_string, self.parse_float, self.parse_int, self.duplicates)
         reader = Reader(
             type(self).__name__,
             self.reading,
@@ -68,6 +104,7 @@ class JSONStage(Stage[Any, Any]):
             many=self.has_many,
             truncated=self.truncated,
             limits=limits,
+            wrap=self.wrap,
         )
         return Documents(reader)
 

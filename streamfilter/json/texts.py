@@ -16,7 +16,7 @@ _KINDS = {dict: "an object", list: "an array", bool: "a literal"}
 
 
 @stage
-class JSONText(JSONStage):
+class JSONText(JSONStage[str]):
     r"""Give the text of the string at a path while it arrives, decoded, to be joined with text stages: `JSONText("$.answer") | …`.
 
     If there are several, they are runs of their own: an `Event` with `boundary=True` stands between two, so that no match spans

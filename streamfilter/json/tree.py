@@ -28,7 +28,7 @@ class Tree(Sink):
 
     Attributes:
         root: the live value, or `MISSING`.
-        changes: how often it has changed, so that one can see whether it has.
+        changed: whether it has changed since that was set to False.
 
     Example:
         >>> from streamfilter.json.parser import Parser
@@ -49,7 +49,7 @@ class Tree(Sink):
         self._open: list[tuple[Any, Any]] = []  # those around it, with their places
         self._strings = strings
         self._parts: list[str] = []
-        self.changes = 0
+        self.changed = False
 
     @property
     def root(self) -> Any:
@@ -83,7 +83,7 @@ class Tree(Sink):
         container[place] = None
         string += text
         container[place] = string
-        self.changes += 1
+        self.changed = True
 
     def end_string(self) -> None:
         if not self._strings:
@@ -96,7 +96,7 @@ class Tree(Sink):
             container.append(value)
         else:
             container[self._place] = value
-        self.changes += 1
+        self.changed = True
 
     def snapshot(self) -> Any:
         """The value as it is now. What is complete is shared with later ones, open containers are copied."""
@@ -119,4 +119,4 @@ class Tree(Sink):
             outer[place] = container
         self._open.append((outer, place))
         self._container = container
-        self.changes += 1
+        self.changed = True

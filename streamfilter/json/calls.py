@@ -1,0 +1,181 @@
+"""`ToolCalls`: the tool calls of a provider's stream, with arguments that fill in, and are validated when they are complete."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from streamfilter.context import Context
+from streamfilter.items import Channel, End, Event, Item, TextDelta, ToolCall, covers
+from streamfilter.json.documents import Documents, Reader
+from streamfilter.json.parse import Values
+from streamfilter.json.sink import MAX_DEPTH, MAX_STRING, Limits
+from streamfilter.json.typed import Typed, plan_of
+from streamfilter.machine import Machine, refusal, wrong_item
+from streamfilter.pipeline import Stage, stage
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call, as far as it has come.
+
+    Attributes:
+        id: the provider's name for it, if it gave one.
+        name: the tool.
+        arguments: what has come of its arguments; a `Partial[Model]` until they are complete, then a `Model`, if it has one.
+        complete: whether that is all.
+        channel: where its arguments came; its key tells calls apart that have no id.
+    """
+
+    id: str | None
+    name: str | None
+    arguments: Any
+    complete: bool
+    channel: Channel
+
+
+@stage
+class ToolCalls(Stage[Any, Call]):
+    """Give a `Call` after each piece that changed the arguments of one, and once when they are complete. All else is dropped.
+
+    It reads items: `openai.chat.Decode() | ToolCalls()` reads a provider's chunks. Calls may be interleaved; what providers leave
+    out of their fragments has been put in order by `Decode`. A call without any arguments has `{}`.
+
+    Args:
+        models: by the name of a tool, what its arguments are validated as; those of other tools are plain values.
+        truncated: what happens where the stream ends inside of arguments: `"raise"` raises `TruncatedInput`, `"partial"` does not.
+        max_depth: containers inside one another.
+        max_string: characters of one string, key or number, as written.
+
+    Raises:
+        ValueError: a model is none that pydantic knows.
+        MalformedInput: while streaming: arguments are no JSON.
+        TruncatedInput: while streaming: the stream ended inside of them.
+        ValidationError: while streaming, of pydantic: they do not fit their model.
+        LimitExceeded: while streaming.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> channel = sf.Channel("tool_arguments", (0, 0, "tool_calls", 0))
+        >>> items = [sf.ToolCall("c1", "find", channel, scope=channel)]
+        >>> items += [sf.TextDelta(text, channel) for text in ('{"where": "Tu', 'rin"}')]
+        >>> for call in sf.ToolCalls().iter(items):
+        ...     print(call.name, call.arguments, call.complete)
+        find {'where': 'Tu'} False
+        find {'where': 'Turin'} True
+    """
+
+    models: dict[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
+    truncated: Literal["raise", "partial"] = dataclasses.field(default="raise", kw_only=True)
+    max_depth: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_DEPTH, kw_only=True)
+    max_string: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_STRING, kw_only=True)
+
+    gives: ClassVar[str] = "values"
+
+    def compile(self) -> None:
+        for name, model in self.models.items():
+            try:
+                plan_of(model)
+            except TypeError as error:
+                raise ValueError(f"models: {name}: {error}") from None
+
+    def __hash__(self) -> int:
+        return hash((tuple(self.models), self.truncated, self.max_depth, self.max_string))  # a dictionary has none
+
+    def machine(self, context: Context | None = None) -> Machine:
+        return _Calls(self)
+
+    def explanation(self) -> str:
+        return "the arguments of tool calls; all else is dropped"
+
+
+class _Open:
+    """A call whose arguments are arriving."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.id: str | None = None
+        self.name: str | None = None
+        self.documents: Documents | None = None
+
+    def call(self, arguments: Any, *, complete: bool) -> Call:
+        return Call(self.id, self.name, arguments, complete, self.channel)
+
+
+class _Calls(Machine):
+    def __init__(self, stage: ToolCalls) -> None:
+        self._stage = stage
+        self._open: dict[Channel, _Open] = {}
+
+    def feed(self, item: Item) -> Sequence[Any]:
+        if isinstance(item, TextDelta):
+            if item.channel.kind != "tool_arguments":
+                return ()
+            return self._given(self._call(item.channel), lambda documents: documents.feed(item.text)) if item.text else ()
+        if isinstance(item, ToolCall):
+            call = self._call(item.arguments)
+            call.id, call.name = call.id or item.id, call.name or item.name
+            return ()
+        if isinstance(item, End):
+            self.ended = True
+            return [*(self._settled(()) if item.error is None else ()), item]
+        if isinstance(item, Event):
+            is_barrier = item.scope is not None and (item.boundary or not isinstance(item.scope, Channel))
+            return self._settled(item.scope) if is_barrier and item.scope is not None else ()
+        if isinstance(item, str):
+            return ()
+        raise TypeError(wrong_item("ToolCalls", item))
+
+    def finish(self) -> Sequence[Any]:
+        return () if self.ended else self._settled(())
+
+    def drain(self, item: Item) -> Sequence[Any]:
+        return ()
+
+    def _call(self, channel: Channel) -> _Open:
+        if channel not in self._open:
+            self._open[channel] = _Open(channel)
+        return self._open[channel]
+
+    def _settled(self, scope: Any) -> Sequence[Any]:
+        """The arguments of the calls under a barrier are over."""
+        out: list[Any] = []
+        for channel in [channel for channel in self._open if covers(scope, channel)]:
+            call = self._open.pop(channel)
+            if call.documents is None:
+                out += self._given(call, lambda documents: documents.feed("{}"))
+            if not self.ended and call.documents is not None and not call.documents.completed:
+                out += self._given(call, Documents.finish)
+            if self.ended:
+                break
+        return out
+
+    def _given(self, call: _Open, step: Callable[[Documents], Sequence[Any]]) -> Sequence[Any]:
+        try:
+            documents = call.documents = call.documents or Documents(self._reader(call.name))
+            before = documents.completed
+            values = [*step(documents)]
+        except Exception as error:
+            values = [refusal(error)]
+            before = 1
+        end = [values.pop()] if values and isinstance(values[-1], End) else []
+        self.ended = self.ended or bool(end)
+        is_complete = not end and call.documents is not None and call.documents.completed > before
+        last = len(values) - 1
+        return [*(call.call(value, complete=is_complete and n == last) for n, value in enumerate(values)), *end]
+
+    def _reader(self, name: str | None) -> Reader:
+        stage = self._stage
+        model = stage.models.get(name or "")
+        limits = Limits(stage.max_depth, stage.max_string)
+        return Reader(
+            "ToolCalls",
+            lambda _: Values(always=True) if model is None else Typed(model),
+            strict=True,
+            truncated=stage.truncated,
+            limits=limits,
+        )

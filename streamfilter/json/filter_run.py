@@ -1,0 +1,409 @@
+"""The machine of `FilterJSON`: one run of JSON text, of which the strings go through a pipeline.
+
+The text is cut at its quotation marks: what is between strings goes to the parser and leaves; what is in a string goes to the
+parser, and what that says of it through the pipeline. So the parser says what is JSON, and here is only known where in the text
+things stand. Nothing that may turn out to be malformed leaves, so that what has left does not depend on the cuts.
+
+Text around documents goes through the pipeline as it is: it would slip past otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
+from streamfilter.items import End, Finish
+from streamfilter.json.documents import Reader, Reading, Search
+from streamfilter.json.filter_passage import Outlet, Passage, Token
+from streamfilter.json.parser import Limits, Parser, Position, Sink
+from streamfilter.json.paths import JSONPath, State
+from streamfilter.machine import Machine, TextMachine, refusal
+
+READ_CHARS = 4096
+"""Characters that are read at once: at each quotation mark the rest of them is copied."""
+
+QUIET_CHARS = 1000
+"""White space around a document is left alone. More than this counts as text, or it would be held without a limit."""
+
+_QUIET = re.compile(r"(?:[ \t\n\r\x1e]|\[[ \t\n\r]*\])*+")  # always matches; an empty array is a document, and no text
+_UNDECIDED = re.compile(rf"{_QUIET.pattern}\[[ \t\n\r]*").fullmatch
+_BLANK = r"[ \t\n\r]*"
+_SCALAR = re.compile(rf"{_BLANK}(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?){_BLANK}").fullmatch
+_PARTS_OF_WORDS = tuple(word[:n] for word in ("true", "false", "null") for n in range(len(word) - 1, 0, -1))
+_SCALAR_BEGUN = re.compile(rf"{_BLANK}(?:(?:true|false|null|[-0-9][-+.eE0-9]*){_BLANK}|{'|'.join(_PARTS_OF_WORDS)})").fullmatch
+_TO_QUOTE = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)  # always matches
+
+
+class _Document(Sink):
+    """Listens to a document: what is open, what a string says, and whether it is meant."""
+
+    takes_whole = False
+
+    def __init__(self, paths: Sequence[JSONPath] | None) -> None:
+        self.closers: list[str] = []  # of the open containers
+        self.is_open = False  # a string
+        self.tokens: list[Token] = []  # of it, since they were last taken
+        self.path: list[str | int] = []  # the parser's
+        self._paths = paths
+        self._states: list[tuple[State, ...]] = []  # of the open containers
+
+    def begin_object(self) -> None:
+        self._begin("}")
+
+    def begin_array(self) -> None:
+        self._begin("]")
+
+    def end(self) -> None:
+        self.closers.pop()
+        if self._paths is not None:
+            self._states.pop()
+
+    def begin_string(self) -> None:
+        self.is_open = True
+
+    def text(self, text: str, raw: str | None = None) -> None:
+        self.tokens.append(Token(text, raw))
+
+    def end_string(self) -> None:
+        self.is_open = False
+
+    def is_meant(self) -> bool:
+        """Whether what stands here is to be filtered."""
+        return self._paths is None or any(path.is_end(state) for path, state in zip(self._paths, self._here(), strict=True))
+
+    def take(self) -> list[Token]:
+        """The tokens since this was last called."""
+        tokens, self.tokens = self.tokens, []
+        return tokens
+
+    def _begin(self, closer: str) -> None:
+        if self._paths is not None:
+            self._states.append(self._here())
+        self.closers.append(closer)
+
+    def _here(self) -> tuple[State, ...]:
+        paths = self._paths or ()
+        if not self._states:
+            return (1,) * len(paths)
+        part = self.path[-1]
+        return tuple(path.step(state, part) for path, state in zip(paths, self._states[-1], strict=True))
+
+
+class Run(TextMachine):
+    """One run of JSON text.
+
+    Args:
+        begin: starts the pipeline for a text in a channel of this kind.
+        paths: where the strings are that are filtered, and no text around documents; None: all are, and that is.
+        keys: whether keys are filtered too.
+        max_depth: containers inside one another.
+    """
+
+    def __init__(
+        self, begin: Callable[[str], Machine], *, paths: Sequence[JSONPath] | None = None, keys: bool = False, max_depth: int
+    ) -> None:
+        self._pipeline = begin
+        self._paths = paths
+        self._keys = keys
+        self._limits = Limits(max_depth=max_depth, parse_float=str, parse_int=str)
+        self._outlet: Outlet | None = None
+        self._begin = 0  # of the run, in characters of the channel
+        self._position = Position()  # in the run, of what is read
+        self._passage: Passage | None = None  # the text that is going through the pipeline
+        # Between documents:
+        self._head: str | None = ""  # the text so far, while it is none yet; see `_between`
+        self._is_first = True
+        self._search = Search(Reader("FilterJSON", lambda _: Reading(), limits=self._limits))
+        self._searched = 0  # characters that wait in it
+        self._quiet = ""  # what is no text if a document follows
+        # In a document:
+        self._parser: Parser | None = None
+        self._document = _Document(None)
+        self._is_in_key = False
+        self._is_escaped = False  # the next character stands behind a backslash
+
+    @property
+    def _out(self) -> Outlet:
+        if self._outlet is None:
+            self._outlet = Outlet(self.hold)
+            self._begin = self.hold.offset
+        return self._outlet
+
+    def feed(self, text: str) -> None:
+        out = self._out
+        try:
+            for at in range(0, len(text), READ_CHARS):
+                out.unread = max(0, len(text) - at - READ_CHARS)
+                self._read(text[at : at + READ_CHARS])
+        except (MalformedInput, LimitExceeded) as error:
+            self.done = refusal(error)
+        finally:
+            out.settle()
+
+    def finish(self) -> None:
+        out = self._out
+        try:
+            if self._parser is None:
+                self._finish_text()
+            if self._parser is not None and self.done is None:
+                self._finish_document(self._parser)
+        except (MalformedInput, LimitExceeded) as error:
+            self.done = refusal(error)
+        finally:
+            out.settle()
+
+    def _read(self, text: str) -> None:
+        while text and self.done is None:
+            parser = self._parser
+            if parser is None:
+                text = self._between(text)
+            elif self._document.is_open:
+                text = self._string(parser, text)
+            elif self._is_in_key:
+                text = self._key(parser, text)
+            else:
+                text = self._structure(parser, text)
+
+    def _started(self, *, is_spelled: bool) -> Passage:
+        return Passage(self._pipeline(self.hold.channel.kind), self._out, is_spelled=is_spelled)
+
+    def _stopped(self, done: Finish | End, closing: str = "") -> None:
+        """The pipeline has ended more than a text. If that is no error, what is open is closed."""
+        self.done = done
+        if not isinstance(done, End) or done.error is None:
+            self._out.replace(0, closing + "".join(reversed(self._document.closers)))
+
+    # ------------------------------------------------------------------ between documents
+    # The head is what can still be white space around documents, or a number or literal that is all there is. Text that is none
+    # goes through the search, which finds where a document begins.
+
+    def _between(self, text: str) -> str:
+        """Text that is in no document. What is left of it, and is."""
+        if self._head is not None:
+            text = self._head + text
+            quiet = _QUIET.match(text)
+            at = quiet.end() if quiet else 0
+            if len(text) <= QUIET_CHARS and self._is_undecided(text, at):
+                self._head = text
+                return ""
+            self._head = None
+            if at <= QUIET_CHARS and text.startswith('"', at):
+                self._out.keep(at)
+                self._position = self._position.behind(text[:at])
+                self._open()
+                return text[at:]
+        skipped, candidate = self._search.feed(text)
+        self._searched += len(text) - len(skipped) - len(candidate)
+        self._position = self._position.behind(skipped)
+        self._text(skipped)
+        if not candidate or self.done is not None:
+            return ""
+        self._out.keep(len(self._quiet))
+        self._quiet = ""
+        if self._end_text():
+            self._open()
+        return candidate
+
+    def _is_undecided(self, head: str, quiet: int) -> bool:
+        """Whether the text may be over here, or go on with white space or a document, and be none."""
+        return quiet == len(head) or _UNDECIDED(head) is not None or (self._is_first and _SCALAR_BEGUN(head) is not None)
+
+    def _text(self, text: str) -> None:
+        """Text that is in no document, and behind it neither is what comes before the next."""
+        if not text:
+            return
+        if self._paths is not None:
+            self._out.keep(len(text))
+            return
+        if self._passage is None:
+            text = self._quiet + text
+            quiet = _QUIET.match(text)
+            self._quiet = text if quiet and quiet.end() == len(text) <= QUIET_CHARS else ""
+            if self._quiet:
+                return
+            self._passage = self._started(is_spelled=False)
+        self._passage.feed([Token(text)])
+        if self._passage.done is not None:
+            self._stopped(self._passage.done)
+
+    def _end_text(self) -> bool:
+        """The text before a document ends. Whether the document may begin."""
+        passage, self._passage = self._passage, None
+        if passage is not None:
+            passage.finish()
+            if passage.done is not None:
+                self._stopped(passage.done)
+        return self.done is None
+
+    def _finish_text(self) -> None:
+        """The run ends, not in a document as far as is known."""
+        out = self._out
+        if self._head is not None:
+            head, self._head = self._head, None
+            quiet = _QUIET.match(head)
+            if (quiet and quiet.end() == len(head)) or (self._is_first and _SCALAR(head)):
+                out.keep(len(head))
+            else:
+                self._read(head)
+        while self._searched and self._parser is None and self.done is None:
+            held = out.last(self._searched)  # it was no document; there may be one inside
+            rest = self._search.finish()
+            self._searched = 0
+            self._text(held[: len(held) - len(rest)])
+            self._read(rest)
+        if self._parser is None and self.done is None:
+            out.keep(len(self._quiet))
+            self._end_text()
+
+    # ------------------------------------------------------------------ in a document
+
+    def _open(self) -> None:
+        self._is_first = False
+        self._document = _Document(self._paths)
+        self._parser = Parser(self._document, self._limits, self._position)
+        self._document.path = self._parser.path
+
+    def _close(self, parser: Parser) -> None:
+        self._parser = None
+        self._position = parser.position
+        self._head = ""
+
+    def _structure(self, parser: Parser, text: str) -> str:
+        """Outside of strings and keys, up to the next or the end."""
+        out = self._out
+        quote = text.find('"') + 1
+        part = text[:quote] if quote else text
+        held = len(out) - len(text)  # of a number or literal
+        try:
+            taken = self._fed(parser, part)
+        except (MalformedInput, LimitExceeded):
+            out.keep(max(0, parser.position.offset + self._begin - out.offset))
+            raise
+        if parser.is_complete:
+            out.keep(held + taken)
+            self._close(parser)
+            return text[taken:]
+        if not quote:
+            out.keep(held + len(text) - self._unfinished(held, text))
+            return ""
+        if self._document.is_open:
+            out.keep(held + quote)
+            if self._document.is_meant():
+                self._passage = self._started(is_spelled=True)
+        else:
+            out.keep(held + quote - 1)
+            self._is_in_key = True
+        return text[quote:]
+
+    def _fed(self, parser: Parser, text: str) -> int:
+        """Feed the parser; where it gets too deep, so that it is known where."""
+        depth = self._limits.max_depth - len(parser.path)
+        if len(text) > depth and text.count("[") + text.count("{") > depth:
+            for n, character in enumerate(text):
+                if parser.is_complete:
+                    return n
+                parser.feed(character)
+            return len(text)
+        return parser.feed(text)
+
+    def _unfinished(self, held: int, text: str) -> int:
+        """How many characters at the end are of a number or a literal that is not whole: it may be malformed."""
+        before = len(text.rstrip("-+.eE0123456789"))
+        chars = len(text) - before if before else held + len(text)
+        if chars and self._out.last(chars, 1) in "-0123456789":
+            return chars
+        return next((len(part) for part in _PARTS_OF_WORDS if self._out.last(len(part)) == part), 0)
+
+    def _string(self, parser: Parser, text: str) -> str:
+        """In a string, up to its end."""
+        out, document, passage = self._out, self._document, self._passage
+        quote = self._quote(text)
+        wrong: MalformedInput | LimitExceeded | None = None
+        try:
+            parser.feed(text[:quote] if quote else text)
+        except (MalformedInput, LimitExceeded) as error:
+            wrong = error
+        tokens = document.take()
+        if passage is None:
+            out.keep(sum([token.chars for token in tokens]))
+        elif tokens:
+            passage.feed(tokens)
+        if wrong is None and not document.is_open and passage is not None and passage.done is None:
+            passage.finish()
+        if passage is not None and passage.done is not None:
+            self._stopped(passage.done, '"')
+            return ""
+        if wrong is not None:
+            if isinstance(wrong, MalformedInput) and not parser.path:
+                return self._unquoted(parser)
+            raise wrong
+        if quote:
+            self._passage = None
+            out.keep(1)
+            if parser.is_complete:
+                self._close(parser)
+        return text[quote:] if quote else ""
+
+    def _unquoted(self, parser: Parser) -> str:
+        """A string that was none, with nothing around it: text that begins with a quotation mark. It goes on as text."""
+        self._parser = None
+        self._is_escaped = False
+        passage = self._passage
+        if passage is not None:
+            passage.is_spelled = False
+        rest = self._out.last(len(self._out) - (passage.held if passage else 0))
+        self._position = parser.position._replace(offset=self._out.offset + len(self._out) - len(rest) - self._begin)
+        return rest
+
+    def _key(self, parser: Parser, text: str) -> str:
+        """In a key, up to its end. It is held until it is whole."""
+        out = self._out
+        quote = self._quote(text)
+        parser.feed(text[:quote] if quote else text)
+        if not quote:
+            return ""
+        self._is_in_key = False
+        chars = len(out) - len(text) + quote
+        if not self._keys or not self._document.is_meant():
+            out.keep(chars)
+            return text[quote:]
+        written = out.last(len(out))[:chars]
+        key = _Document(None)
+        Parser(key).feed(written)
+        passage = self._started(is_spelled=True)
+        out.keep(1)
+        passage.feed(key.take())
+        if passage.done is None:
+            passage.finish()
+        if passage.done is not None:
+            self._stopped(passage.done, '": null')
+            return ""
+        out.keep(1)
+        return text[quote:]
+
+    def _quote(self, text: str) -> int:
+        """Behind the quotation mark that ends a string or key; 0 if it is not there yet."""
+        if '"' not in text and "\\" not in text:
+            self._is_escaped = False
+            return 0
+        found = _TO_QUOTE.match(text, 1 if self._is_escaped else 0)
+        end = found.end() if found else len(text)
+        self._is_escaped = end < len(text) and text[end] == "\\"
+        return end + 1 if end < len(text) and not self._is_escaped else 0
+
+    def _finish_document(self, parser: Parser) -> None:
+        """The run ends inside of a document."""
+        out, passage = self._out, self._passage
+        if passage is not None:
+            passage.finish()
+            if passage.done is not None:
+                self._stopped(passage.done, '"')
+                return
+        if self._is_in_key and self._keys:
+            out.replace(len(out), "")  # it was not looked at
+            return
+        try:
+            parser.finish()
+        except TruncatedInput:
+            out.keep(len(out))

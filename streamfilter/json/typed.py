@@ -1,0 +1,314 @@
+"""The value of a document for a type, as it grows: partial values of models while it arrives, and the validated one at its end.
+
+Every complete part is validated once, by pydantic, as it would be inside the document; it is shown, and is the same object in all
+later values and in the last. No validator sees what is not complete. What is shown while it grows is decided in a plan.
+
+A document that is not valid goes on being read. Its part that is wrong stays what it was; at the end the whole is validated as
+pydantic does, which says everything that is wrong with it, and where.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
+
+from streamfilter.json.documents import Reading
+from streamfilter.json.partial import NEW
+from streamfilter.json.typed_frames import ChoiceFrame, Frame, RowFrame, array_frame, object_frame
+from streamfilter.json.typed_plan import FAILED, RAW, Bounds, Node, Rows, json_of
+from streamfilter.json.typed_schema import Planner
+
+MAX_DEPTH = 200
+"""Containers inside one another, as many as pydantic reads. A parser for typed documents should take no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done with a document for a type.
+
+    Attributes:
+        root: the node of the whole.
+        kinds: which brackets may open it: `"{"`, `"["`, `"{["`; none of them, if it is a scalar.
+        adapter: validates the whole.
+    """
+
+    root: Node
+    kinds: str
+    adapter: TypeAdapter[Any]
+
+    @property
+    def partial(self) -> type | None:
+        """The class of partial values, if the type is a model."""
+        return self.root.partial
+
+
+def plan_of(model: Any) -> Plan:
+    """The plan for a type. There is one for each type.
+
+    Args:
+        model: whatever pydantic has a schema for.
+
+    Raises:
+        TypeError: pydantic has none.
+
+    Example:
+        >>> plan_of(list[int]).kinds, plan_of(list[int]) is plan_of(list[int])
+        ('[', True)
+    """
+    try:
+        return _plan_of(model, repr(model))
+    except TypeError:
+        if getattr(type(model), "__hash__", None) and _is_hashable(model):
+            raise
+        return _planned(model)  # what `Annotated` holds need not be hashable
+
+
+@functools.lru_cache(maxsize=256)
+def _plan_of(model: Any, written: str) -> Plan:  # noqa: ARG001  # it is part of the key
+    """The same. `int | str` equals `str | int`, but does not mean the same."""
+    return _planned(model)
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _planned(model: Any) -> Plan:
+    if isinstance(model, str | BaseModel) or (dataclasses.is_dataclass(model) and not isinstance(model, type)):
+        raise TypeError(f"a model is given as a type, not by its name or as a value: {model!r}")
+    try:
+        adapter = TypeAdapter(model)
+        adapter.rebuild(raise_errors=True)
+        schema: Any = adapter.core_schema
+        planner = Planner(schema)
+        kinds = planner.kinds(planner.root().schema, sure=False)
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError) as error:
+        raise TypeError(f"{model!r} is no type that pydantic can validate: {str(error).splitlines()[0]}") from error
+    opens = ("{" if "object" in kinds else "") + ("[" if "array" in kinds else "")
+    return Plan(planner.root(), opens, adapter)
+
+
+class Typed(Reading):
+    """Reads one document for a type.
+
+    Args:
+        model: the type, or the plan for it.
+        strings: whether a string is there while it grows; else only once it is whole.
+        live: gives one and the same object each time, which grows, and only at the end the validated one; else each value stays
+            what it was, and shares its complete parts with those after it.
+
+    Raises:
+        TypeError: pydantic does not know the type.
+
+    Example:
+        >>> from pydantic import BaseModel
+        >>> from streamfilter.json.parser import Parser
+        >>> class Card(BaseModel):
+        ...     title: str
+        ...     bullets: list[str]
+        >>> reading = Typed(Card)
+        >>> parser = Parser(reading)
+        >>> for piece in ('{"title": "Ri', 'vers", "bullets": ["long", "so'):
+        ...     _ = parser.feed(piece)
+        ...     print(*map(repr, reading.given()))
+        Partial[Card](title='Ri', bullets=None)
+        Partial[Card](title='Rivers', bullets=['long', 'so'])
+        >>> _ = parser.feed('"]}')
+        >>> reading.finish()
+        (Card(title='Rivers', bullets=['long', 'so']),)
+    """
+
+    def __init__(self, model: Any, *, strings: bool = True, live: bool = False) -> None:
+        self._plan = plan = model if isinstance(model, Plan) else plan_of(model)
+        self._strings = strings
+        self._live = live
+        self._top = RowFrame(RAW, Rows(plan.root, Bounds(), None, ()))  # the document stands in it
+        self._frames: list[Frame] = [self._top]
+        self._frame: Frame = self._top  # the innermost
+        self._visible = 1  # how many of them are shown
+        self._growing: Any = None  # where the open string grows, in a dict or a list
+        self._place: Any = 0
+        self._is_seen = False  # whether that is shown
+        self._parts: list[str] = []  # of the open string, if it does not grow there
+        self._changed = False
+        self._failed = False
+
+    # ------------------------------------------------------------------ what is given
+
+    def given(self) -> Sequence[Any]:
+        """What is shown, if it has changed, in containers that stay as they are: the open ones are copied, the others shared."""
+        if not self._changed:
+            return ()
+        self._changed = False
+        if self._live or self._visible == 1:
+            return (self._top.shown[0],)
+        root: Any = None
+        outer: Any = None
+        place: Any = None
+        for frame in self._frames[1 : self._visible]:
+            item = shown = frame.copy()
+            if frame.make is not None:  # its lines stand here: this runs for each open object behind each piece
+                partial, set_values, set_mask = frame.make
+                item = NEW(partial)
+                set_values(item, shown)
+                set_mask(item, frame.mask)
+            if frame.dress is not None:
+                item = frame.dress(item)
+            if outer is None:
+                root = item
+            else:
+                outer[place] = item
+            outer, place = shown, frame.place
+        return (root,)
+
+    def finish(self) -> Sequence[Any]:
+        """The validated value.
+
+        Raises:
+            ValidationError: of pydantic: the document is not valid.
+        """
+        if self._failed or not self._top.shown or self._top.hides:
+            return (self._plan.adapter.validator.validate_json(json_of(self._top.raw[0])),)
+        return (self._top.shown[0],)
+
+    # ------------------------------------------------------------------ what the parser says
+
+    def begin_object(self) -> None:
+        self._begin(object_frame(self._frame.next))
+
+    def begin_array(self) -> None:
+        self._begin(array_frame(self._frame.next))
+
+    def end(self) -> None:
+        frame = self._frames.pop()
+        self._frame = parent = self._frames[-1]
+        self._visible = min(self._visible, len(self._frames))
+        raw = parent.raw
+        if type(raw) is list:
+            raw.append(frame.raw)
+        else:
+            raw[parent.key] = frame.raw
+        if frame.node is RAW:
+            self._leave(parent, frame.raw)
+        else:
+            self._settle(parent, frame.close())
+
+    def key(self, key: str) -> None:
+        if not key.isprintable():
+            self._check(key)
+        self._frame.begin_value(key)
+
+    def begin_string(self) -> None:
+        frame = self._frame
+        if self._strings and frame.next.grows and not frame.hides:
+            frame.put("")
+            self._growing, self._place = frame.shown, frame.place
+            self._is_seen = self._visible == len(self._frames)
+            self._changed = self._changed or self._is_seen
+        else:
+            self._parts = []
+
+    def text(self, text: str, raw: str | None = None) -> None:
+        growing = self._growing
+        if growing is None:
+            self._parts.append(text)
+            return
+        # With no other reference to it, CPython grows a string in place.
+        place = self._place
+        string = growing[place]
+        growing[place] = None
+        string += text
+        growing[place] = string
+        if self._is_seen:
+            self._changed = True
+
+    def end_string(self) -> None:
+        if self._growing is None:
+            self.value("".join(self._parts))
+        else:
+            string = self._growing[self._place]
+            self._growing = None
+            self.value(string)
+
+    def value(self, value: Any) -> None:
+        frame = self._frame
+        node = frame.next
+        raw = frame.raw
+        if type(raw) is list:
+            raw.append(value)
+        else:
+            raw[frame.key] = value
+        kind = type(value)
+        if kind is str and not value.isprintable():
+            self._check(value)
+        if kind in node.same:  # most of what comes
+            if frame.settle(value):
+                self._show()
+            elif self._visible == len(self._frames) and not frame.hides:
+                self._changed = True
+        elif node is RAW:
+            self._leave(frame, value)
+        else:
+            self._settle(frame, node.validated(value))
+
+    # ------------------------------------------------------------------ its parts
+
+    def _begin(self, frame: Frame) -> None:
+        self._frames.append(frame)
+        if frame.is_ready:
+            self._show()
+        self._frame = frame
+
+    def _show(self) -> None:
+        """The innermost frame may be shown from now on."""
+        frame, parent = self._frames[-1], self._frames[-2]
+        if not parent.hides:
+            parent.put(frame.item)
+            if self._visible == len(self._frames) - 1:
+                self._visible += 1
+                self._changed = True
+
+    def _settle(self, frame: Frame, value: Any) -> None:
+        """A value is complete, and validated. The frame is the innermost."""
+        if value is FAILED:
+            self._failed = True
+            frame.fail()
+        elif frame.settle(value):
+            self._show()
+        elif not frame.hides and self._visible == len(self._frames):
+            self._changed = True
+
+    def _leave(self, frame: Frame, value: Any) -> None:
+        """A value is complete, and is not validated by itself. The frame is the innermost."""
+        if frame.leave(value):
+            self._show()
+        elif type(frame) is ChoiceFrame and frame.choice is not None:
+            self._choose(frame)
+
+    def _choose(self, choosing: ChoiceFrame) -> None:
+        """It is known now of which model the innermost object is: what came of it is told again."""
+        frame = choosing.chosen()
+        if frame is None:
+            return
+        self._frames.pop()
+        self._frame = self._frames[-1]
+        self._begin(frame)
+        for key, value in choosing.raw.items():
+            self._frame.begin_value(key)
+            self.value(value)
+
+    def _check(self, text: str) -> None:
+        """Pydantic takes no half of a surrogate pair; other strings are taken as they are."""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self._failed = True

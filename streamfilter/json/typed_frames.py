@@ -1,0 +1,308 @@
+"""The open containers of a document that is read for a type: what of each is shown, and how its value is put together.
+
+A frame keeps three things: what came (`raw`), what of it is shown (`shown`), and, where that differs, what was validated. It does
+not know what stands around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any
+
+from streamfilter.json.partial import Maker, set_mask
+from streamfilter.json.typed_plan import FAILED, ONE, RAW, Choices, Entries, Field, Fields, Node, Rows, Step, json_of, run
+
+
+def _no_copy() -> Any:
+    raise AssertionError("nothing is shown of it")
+
+
+class Frame:
+    """An open container. As it stands, one that is withheld until it is complete.
+
+    Args:
+        node: of the container.
+        raw: begins what came.
+
+    Attributes:
+        node: of the container.
+        raw: what came, complete.
+        key: in an object, of the value that comes next.
+        next: the node of that value.
+        hides: whether that value is not to be shown.
+        shown: what is shown of the container, in a dict or a list of its own; `None`, if nothing is.
+        copy: copies that.
+        place: where in it the next value stands.
+        item: what stands for the container in the one around it: `shown`, or a partial value that has it as its own.
+        make: makes another one like it.
+        dress: makes something of that.
+        mask: the bits of the fields that are finished.
+        is_ready: whether it may be shown.
+        steps: what is done with its value by what stands around it.
+    """
+
+    __slots__ = (
+        "copy",
+        "dress",
+        "hides",
+        "is_ready",
+        "item",
+        "key",
+        "make",
+        "mask",
+        "next",
+        "node",
+        "place",
+        "raw",
+        "shown",
+        "steps",
+    )
+
+    def __init__(self, node: Node, raw: Any) -> None:
+        self.node = node
+        self.raw = raw
+        self.key = ""
+        self.next = RAW
+        self.hides = True
+        self.shown: Any = None
+        self.copy: Callable[[], Any] = _no_copy
+        self.place: Any = 0
+        self.item: Any = None
+        self.make: Maker | None = None
+        self.dress: Any = None
+        self.mask = 0
+        self.is_ready = False
+        self.steps: tuple[Step, ...] = ()
+
+    def begin_value(self, key: str) -> None:
+        """The key of the next value."""
+        self.key = key
+
+    def put(self, value: Any) -> None:
+        """Show the next value, which is not finished."""
+        self.shown[self.place] = value
+
+    def settle(self, value: Any) -> bool:
+        """The next value is complete and valid. Gives whether the container may be shown from now on, and might not before."""
+        return False
+
+    def fail(self) -> None:
+        """The next value is complete, and not valid. What is shown of it stays as it is."""
+
+    def leave(self, value: Any) -> bool:
+        """The next value is complete, and is not to be validated by itself. Gives the same as `settle`."""
+        return False
+
+    def close(self) -> Any:
+        """The value of the container, validated; or `FAILED`."""
+        return self._finished(self.node.validated(self.raw))
+
+    def wrap(self, dress: Callable[[Any], Any] | None, steps: tuple[Step, ...]) -> None:
+        """Something stands around the container: what makes of it what is shown, and what is done when it is complete."""
+        inner = self.dress
+        if dress is not None:
+            self.item = None if self.item is None else dress(self.item)
+            self.dress = dress if inner is None else lambda value: dress(inner(value))
+        self.steps = (*self.steps, *steps)
+
+    def _finished(self, value: Any) -> Any:
+        """The value with what stands around the container."""
+        return run(self.steps, ONE, {"0": value}) if self.steps and value is not FAILED else value
+
+
+class RowFrame(Frame):
+    """An array whose items are shown."""
+
+    __slots__ = ("_failed", "_plan")
+
+    def __init__(self, node: Node, plan: Rows) -> None:
+        super().__init__(node, [])
+        self._plan = plan
+        self._failed = False
+        self.next = plan.item
+        self.hides = False
+        self.is_ready = True
+        self.shown = self.item = []
+        self.copy = self.shown.copy
+        if plan.dress is not None:
+            self.wrap(plan.dress, ())
+
+    def put(self, value: Any) -> None:
+        self.shown.append(value)
+
+    def settle(self, value: Any) -> bool:
+        if not self.hides:
+            if self.place < len(self.shown):
+                self.shown[self.place] = value
+            else:
+                self.shown.append(value)
+            self.place += 1
+        return False
+
+    def fail(self) -> None:
+        self._failed = self.hides = True  # what comes after it would stand in the wrong place
+
+    def close(self) -> Any:
+        if self._failed or not self._plan.bounds.hold(len(self.shown)):
+            return FAILED
+        return self._finished(run(self._plan.steps, ONE, {"0": self.shown}))
+
+
+class EntryFrame(Frame):
+    """An object that is any dict, and whose values are shown."""
+
+    __slots__ = ("_failed", "_plan")
+
+    def __init__(self, node: Node, plan: Entries) -> None:
+        super().__init__(node, {})
+        self._plan = plan
+        self._failed = False
+        self.next = plan.value
+        self.hides = False
+        self.is_ready = True
+        self.shown = self.item = {}
+        self.copy = self.shown.copy
+        if plan.dress is not None:
+            self.wrap(plan.dress, ())
+
+    def begin_value(self, key: str) -> None:
+        self.key = self.place = key
+        if self._plan.key is not None:
+            self.place = self._plan.key(key)
+            self.hides = self.place is FAILED
+            self._failed = self._failed or self.hides
+
+    def settle(self, value: Any) -> bool:
+        if not self.hides:
+            self.shown[self.place] = value
+        return False
+
+    def fail(self) -> None:
+        self._failed = True
+
+    def close(self) -> Any:
+        if self._failed or not self._plan.bounds.hold(len(self.shown)):
+            return FAILED
+        return self._finished(run(self._plan.steps, ONE, {"0": self.shown}))
+
+
+_OTHER = Field("", RAW, 0, is_raw=True, is_hidden=True)
+"""A key that is no field."""
+
+
+class FieldFrame(Frame):
+    """An object that has fields."""
+
+    __slots__ = ("_awaited", "_done", "_failed", "_field", "_mark", "_marked", "_parts", "_plan")
+
+    def __init__(self, node: Node, plan: Fields) -> None:
+        super().__init__(node, {})
+        self._plan = plan
+        self._field = _OTHER
+        self._failed = False
+        self._awaited = set(plan.required) if plan.required else None
+        self._done: dict[str, Any] = {}  # by key
+        self._parts: list[str] = []  # of the JSON text: a key and the name of a part, or what came
+        self.is_ready = not self._awaited
+        self.shown = plan.blank()
+        self.copy = self.shown.copy
+        self.make = plan.make
+        if plan.make is None:
+            self.item = self._marked = self.shown
+            self._mark: Callable[[Any, int], None] = set_mask
+        else:
+            self.item = self._marked = plan.make.make(self.shown, 0)
+            self._mark = plan.make.set_mask
+        if plan.dress is not None:
+            self.wrap(plan.dress, ())
+
+    def begin_value(self, key: str) -> None:
+        self.key = key
+        self._field = field = self._plan.fields.get(key, _OTHER)
+        self.next = field.node
+        self.place = field.name
+        self.hides = field.is_hidden
+
+    def put(self, value: Any) -> None:
+        self.shown[self.place] = value
+        if self.mask & self._field.bit:  # the key was there before
+            self.mask ^= self._field.bit
+            self._mark(self._marked, self.mask)
+
+    def settle(self, value: Any) -> bool:
+        field = self._field
+        self._done[self.key] = value
+        self._parts.append(field.part)
+        if not field.is_hidden:
+            self.shown[field.name] = value
+        if not field.is_late:
+            self.mask |= field.bit
+            self._mark(self._marked, self.mask)
+        return self._awaited is not None and self._is_due()
+
+    def fail(self) -> None:
+        self._failed = True
+
+    def leave(self, value: Any) -> bool:
+        if self._field is not _OTHER or self._plan.keeps_others:
+            self._parts.append(f"{quoted(self.key)}:{json_of(value)}")
+        return self._awaited is not None and self._is_due()
+
+    def close(self) -> Any:
+        if self._failed:
+            return FAILED
+        return self._finished(run(self._plan.steps, f"{{{','.join(self._parts)}}}", self._done))
+
+    def _is_due(self) -> bool:
+        if self._awaited is not None:
+            self._awaited.discard(self._field.name)
+            if not self._awaited:
+                self._awaited = None
+                self.is_ready = True
+        return self.is_ready
+
+
+class ChoiceFrame(Frame):
+    """An object of which it is not known yet what it is.
+
+    Attributes:
+        choice: the node of that, once it is known.
+    """
+
+    __slots__ = ("_plan", "choice")
+
+    def __init__(self, node: Node, plan: Choices) -> None:
+        super().__init__(node, {})
+        self._plan = plan
+        self.choice: Node | None = None
+
+    def leave(self, value: Any) -> bool:
+        if self.key in self._plan.keys and self.choice is None and type(value) in (str, int, bool):
+            self.choice = self._plan.nodes.get(value)
+        return False
+
+    def chosen(self) -> Frame | None:
+        """The frame that takes the place of this one; `None`, if what was chosen is withheld as well."""
+        choice = self.choice
+        if choice is None or choice.object is None:
+            return None
+        frame = object_frame(choice)
+        frame.wrap(self._plan.dress, self._plan.steps)
+        frame.wrap(self.dress, self.steps)
+        return frame
+
+
+def object_frame(node: Node) -> Frame:
+    """The frame of an object that begins."""
+    plan = node.object
+    if isinstance(plan, Fields):
+        return FieldFrame(node, plan)
+    if isinstance(plan, Entries):
+        return EntryFrame(node, plan)
+    return Frame(node, {}) if plan is None else ChoiceFrame(node, plan)
+
+
+def array_frame(node: Node) -> Frame:
+    """The frame of an array that begins."""
+    return Frame(node, []) if node.array is None else RowFrame(node, node.array)

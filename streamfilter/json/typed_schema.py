@@ -1,0 +1,404 @@
+"""From a core schema of pydantic to a plan: which of its places may be shown while they grow, and what is validated when.
+
+A place is shown while it grows only where nothing that is not known yet can change it: an object of a model without validators that
+come before its fields, a list, a dict, a plain string. All else, and all that is not known here, is withheld until it is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import Enum
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import SchemaValidator, ValidationError
+
+from streamfilter.json.partial import MARK, Required, Whole, maker, partial_class, set_mask
+from streamfilter.json.typed_plan import (
+    ANY,
+    FAILED,
+    HOLE,
+    HOLE_FOR_DEFAULT,
+    RAW,
+    Bounds,
+    Choices,
+    Definitions,
+    Entries,
+    Field,
+    Fields,
+    Node,
+    Rows,
+    Schema,
+    Step,
+    has_refs,
+    inside,
+    own_fields,
+    serialized,
+    serialized_root,
+    takes_holes,
+)
+
+NONE: Final = type(None)
+_SCALARS: Final[dict[str, type]] = {"str": str, "int": int, "float": float, "bool": bool}
+_NUMBERS: Final = ("int", "float", "bool")
+_ALL_KINDS: Final = frozenset(("object", "array", "string", "scalar"))
+_KINDS: Final[dict[str, frozenset[str]]] = {
+    **dict.fromkeys(("model-fields", "dataclass-args", "typed-dict", "dict", "tagged-union"), frozenset(("object",))),
+    **dict.fromkeys(("list", "tuple", "set", "frozenset", "generator"), frozenset(("array",))),
+    **dict.fromkeys(("date", "datetime", "time", "timedelta", "decimal", "uuid", "url"), frozenset(("string", "scalar"))),
+    **dict.fromkeys(("str", "bytes", "literal", "json", *_NUMBERS), frozenset(("string", "scalar"))),
+    "none": frozenset(("scalar",)),
+}
+"""The kinds of JSON that schemas take, as far as that is sure."""
+
+_COMMON: Final = frozenset(("type", "strict", "ref", "metadata", "serialization"))
+_LIST_KEYS: Final = _COMMON | {"items_schema", "min_length", "max_length", "fail_fast"}
+_DICT_KEYS: Final = _COMMON | {"keys_schema", "values_schema", "min_length", "max_length", "fail_fast"}
+_SHAPING: Final = ("str_to_lower", "str_to_upper", "str_strip_whitespace", "str_min_length", "str_max_length")
+
+
+class _Around(NamedTuple):
+    """What stands around a value.
+
+    Attributes:
+        steps: what is done with it when it is complete, the innermost first, and the config that it is done with.
+        dress: makes something of it while it is partial.
+    """
+
+    steps: tuple[tuple[Schema, Any], ...] = ()
+    dress: Callable[[Any], Any] | None = None
+
+
+class Planner:
+    """Makes nodes.
+
+    Args:
+        schema: of the root.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self._definitions = Definitions(schema)
+        self._nodes: dict[int, Node] = {}  # by the identity of their schemas, all of which the definitions keep
+
+    def root(self) -> Node:
+        """The node of the whole document."""
+        return self._node(self._definitions.root, None)
+
+    def kinds(self, schema: Schema, *, sure: bool, seen: tuple[int, ...] = ()) -> frozenset[str]:
+        """The kinds of JSON that may become a value of a schema: all, where that is not known.
+
+        Args:
+            schema: what is asked about.
+            sure: whether what a validator sees first counts as well, and not only what it is put around.
+            seen: where the question comes from.
+        """
+        kind = schema["type"]
+        if kind == "union":
+            return frozenset().union(*(self.kinds(each, sure=sure, seen=seen) for each in _choices(schema)))
+        inner = schema["schema"] if kind in ("model", "dataclass") else self._transparent(schema)
+        if kind in ("function-before", "function-wrap") and not sure:
+            inner = schema["schema"]
+        if inner is None or (sure and schema.get("custom_init")):
+            return _KINDS.get(kind, _ALL_KINDS)
+        found = frozenset() if id(inner) in seen else self.kinds(inner, sure=sure, seen=(*seen, id(inner)))
+        return found | {"scalar"} if kind == "nullable" else found
+
+    def _transparent(self, schema: Schema) -> Schema | None:
+        """What stands in a schema that takes just what stands in it, or `None`."""
+        kind = schema["type"]
+        if kind in ("nullable", "custom-error", "function-after") or (
+            kind == "default" and schema.get("on_error", "raise") == "raise"
+        ):
+            return schema["schema"]  # type: ignore[no-any-return]
+        if kind == "definition-ref":
+            return self._definitions.resolved(schema)
+        if kind == "chain" and len(schema["steps"]) == 1:
+            return schema["steps"][0]  # type: ignore[no-any-return]
+        return schema["json_schema"] if kind == "json-or-python" else None
+
+    # ------------------------------------------------------------------ nodes
+
+    def _node(self, schema: Schema, config: Any) -> Node:
+        """The node of a schema. There is one for each, or recursive types would have no end."""
+        known = self._nodes.get(id(schema))
+        if known is None:
+            known = self._nodes[id(schema)] = Node(schema, config, self._definitions)
+            self._fill(known, schema, config, _Around())
+        return known
+
+    def _fill(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
+        """Say what is done at a node with what has this schema, or leave it as one that is withheld."""
+        if Whole in _marks(schema):
+            return
+        kind = schema["type"]
+        inner = self._transparent(schema)
+        if inner is not None:
+            if kind == "nullable" and not around.steps:
+                node.same |= {NONE}
+            if kind == "function-after":
+                around = around._replace(steps=((schema, config), *around.steps))
+                node.same = frozenset()
+            self._fill(node, inner, config, around)
+        elif kind in _SCALARS:
+            if not around.steps and _is_plain(schema, config):
+                node.same |= {_SCALARS[kind]}
+                node.grows = kind == "str"
+        elif kind in _FILLS and (kind not in ("model", "dataclass") or takes_holes()):
+            _FILLS[kind](self, node, schema, config, around)
+
+    def _fill_any(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
+        inner = self._node(schema, config) if around.steps else node
+        if inner is node:
+            node.same |= {str, int, float, bool, NONE}
+            node.grows = True
+        node.object = Entries(None, inner, Bounds(), around.dress, self._steps(around))
+        node.array = Rows(inner, Bounds(), around.dress, self._steps(around))
+
+    def _fill_model(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
+        config = schema.get("config")
+        steps = ((schema, config), *around.steps)
+        inner = schema["schema"]
+        if schema.get("custom_init"):
+            return
+        if schema.get("root_model"):
+            partial = partial_class(schema["cls"], ("root",), lambda made: serialized_root(made, config))
+            node.partial = node.partial or partial
+            self._fill(node, inner, config, _Around(steps, _dressed(partial, around.dress)))
+        elif inner["type"] == "model-fields":
+            self._fill_fields(node, schema["cls"], inner, config, _Around(steps, around.dress))
+
+    def _fill_dataclass(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
+        config = schema.get("config", config)
+        if schema["schema"]["type"] == "dataclass-args":
+            around = around._replace(steps=((schema, config), *around.steps))
+            self._fill_fields(node, schema["cls"], schema["schema"], config, around)
+
+    def _fill_typed_dict(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
+        if schema.get("cls") is not None:
+            self._fill_fields(node, schema["cls"], schema, schema.get("config", config), around)
+
+    def _fill_list(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
+        if schema.keys() <= _LIST_KEYS:
+            item = self._node(schema.get("items_schema", ANY), config)
+            node.array = Rows(item, _bounds(schema), around.dress, self._steps(around))
+
+    def _fill_dict(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
+        if schema.keys() <= _DICT_KEYS:
+            keys = schema.get("keys_schema", ANY)
+            is_plain = keys["type"] == "any" or (keys["type"] == "str" and _is_plain(keys, config))
+            value = self._node(schema.get("values_schema", ANY), config)
+            node.object = Entries(
+                None if is_plain else self._key(keys, config), value, _bounds(schema), around.dress, self._steps(around)
+            )
+
+    def _fill_choices(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
+        keys = _paths(schema["discriminator"])
+        if keys is None:
+            return
+        choices: dict[Any, Any] = schema["choices"]
+        nodes = {}
+        for value, choice in choices.items():
+            while not isinstance(choice, dict):  # the value of another choice
+                choice = choices[choice]  # noqa: PLW2901
+            nodes[value.value if isinstance(value, Enum) else value] = self._node(choice, config)
+        node.object = Choices(frozenset(keys), nodes, around.dress, self._steps(around))
+
+    def _fill_union(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
+        """What only one of the choices can take is shown as if there were no others."""
+        choices = [(each, self.kinds(each, sure=True)) for each in _choices(schema)]
+        for kind in ("object", "array"):
+            takers = [each for each, kinds in choices if kind in kinds]
+            if len(takers) == 1:
+                alone = Node(takers[0], config, self._definitions)
+                self._fill(alone, takers[0], config, around)
+                setattr(node, kind, getattr(alone, kind))
+        strings = [each for each, kinds in choices if "string" in kinds]
+        others = [each for each in strings if each["type"] != "str" or not _is_plain(each, config)]
+        is_smart = schema.get("mode", "smart") == "smart"  # a string stays one then, even if it looks like a number
+        only_numbers = all(each["type"] in _NUMBERS for each in others) and (is_smart or not others)
+        node.grows = not around.steps and len(strings) - len(others) == 1 and only_numbers
+
+    def _steps(self, around: _Around) -> tuple[Step, ...]:
+        return tuple(Step({**schema, "schema": HOLE}, config, self._definitions) for schema, config in around.steps)
+
+    def _key(self, schema: Schema, config: Any) -> Callable[[str], Any]:
+        """What validates a key: pydantic reads more from keys than from other strings."""
+        entry: Any = self._definitions.closed({"type": "dict", "keys_schema": schema, "values_schema": ANY})
+        validator = SchemaValidator(entry, config)
+
+        def key(text: str) -> Any:
+            try:
+                return next(iter(validator.validate_json(f"{{{quoted(text)}:0}}")))
+            except ValidationError:
+                return FAILED
+
+        return key
+
+    # ------------------------------------------------------------------ fields
+
+    def _fill_fields(self, node: Node, cls: type, schema: Schema, config: Any, around: _Around) -> None:
+        """Say what to do with the fields of a class, if they are found by simple keys."""
+        own = own_fields(schema)
+        keys = {name: _keys(name, field, {**(config or {}), **schema}) for name, field in own}
+        if not all(keys.values()):
+            return
+        made, staged = {}, {}
+        bit = 1
+        for name, field in own:
+            made[name], staged[name] = self._field(name, field, config, bit)
+            bit <<= made[name].bit > 0
+        is_dict = schema["type"] == "typed-dict"
+        names = tuple(name for name, field in own if not field.get("init_only"))
+        blank = dict.fromkeys(name for name in names if not is_dict or _is_expected(dict(own)[name], schema))
+        partial = partial_class(cls, names, None if is_dict else lambda partial: serialized(partial, schema, config, made))
+        stage = {**schema, "fields": staged if isinstance(schema["fields"], dict) else list(staged.values())}
+        others = schema.get("extra_behavior") or (config or {}).get("extra_fields_behavior") or "ignore"
+        node.partial = node.partial or partial
+        node.object = Fields(
+            fields={key: replace(made[name], part=f"{quoted(key)}:{quoted(key)}") for name in keys for key in keys[name] or ()},
+            required=frozenset(name for name, field in own if self._is_required(field["schema"])),
+            blank=_blank(partial, blank) if is_dict else blank.copy,
+            make=None if is_dict else maker(partial),
+            dress=around.dress,
+            steps=self._made(stage, config, around, is_dict=is_dict),
+            keeps_others=others != "ignore",
+        )
+
+    def _made(self, stage: Schema, config: Any, around: _Around, *, is_dict: bool) -> tuple[Step, ...]:
+        """The steps that make an object of its fields. The first makes the model too, unless it refers to other schemas.
+
+        Where a schema has definitions, pydantic takes the validator that a class has, and not the one with holes.
+        """
+        if is_dict or has_refs(stage):
+            return (Step(stage, config, self._definitions), *self._steps(around))
+        model, outside = around.steps[0][0], around._replace(steps=around.steps[1:])
+        return (Step({**model, "schema": stage}, config, self._definitions), *self._steps(outside))
+
+    def _field(self, name: str, field: Schema, config: Any, bit: int) -> tuple[Field, Schema]:
+        """A field, and what is left of it for the time when the object is put together."""
+        inner, rest = self._peeled(field["schema"], config)
+        if inner is None:
+            return Field(name, RAW, 0 if field.get("init_only") else bit, is_raw=True, is_hidden=True), field
+        node = self._node(inner, config)
+        if field.get("init_only"):
+            return Field(name, node, 0, is_hidden=True), {**field, "schema": rest}
+        late = inner is not field["schema"]
+        hidden = late and node.object is None and node.array is None
+        return Field(name, node, bit, is_late=late, is_hidden=hidden), {**field, "schema": rest}
+
+    def _peeled(self, schema: Schema, config: Any) -> tuple[Schema | None, Schema]:
+        """What of a field is validated as soon as it is complete, and the schema of the rest, with a hole.
+
+        A validator that asks for `info` may look at the fields before its own: it waits for the object, and so does all that
+        stands around it. What stands inside of one that comes before its value waits too: then there is nothing to be peeled out.
+        """
+        if not self._sees_fields(schema):
+            return schema, _hole(schema, config)
+        if schema["type"] == "definition-ref":
+            resolved = self._definitions.resolved(schema)
+            inner, rest = self._peeled(resolved, config)
+            return inner, {key: value for key, value in rest.items() if key != "ref"}
+        if schema["type"] in ("default", "function-after"):
+            inner, rest = self._peeled(schema["schema"], config)
+            return inner, {**schema, "schema": rest}
+        return None, schema
+
+    def _sees_fields(self, schema: Schema, *, direct: bool = True, seen: tuple[int, ...] = ()) -> bool:
+        """Whether a validator in a field asks for `info`. A model in it has fields and validators of its own."""
+        kind = schema["type"]
+        if kind in ("model", "dataclass", "typed-dict") or id(schema) in seen:
+            return False
+        seen = (*seen, id(schema))
+        if kind == "definition-ref":
+            return self._sees_fields(self._definitions.resolved(schema), direct=direct, seen=seen)
+        if kind.startswith("function-") and schema["function"]["type"] == "with-info":
+            inner = schema
+            while not direct and inner["type"] in ("function-after", "definition-ref"):
+                inner = self._transparent(inner) or inner
+            return direct or inner["type"] not in ("model", "dataclass")
+        direct = direct and kind in ("default", "function-after")
+        return any(self._sees_fields(each, direct=direct, seen=seen) for each in inside(schema))
+
+    def _is_required(self, schema: Schema) -> bool:
+        """Whether a field is marked."""
+        inner: Schema | None = schema
+        while inner is not None and Required not in _marks(inner):
+            inner = inner["schema"] if inner["type"].startswith(("function-", "default")) and "schema" in inner else None
+        return inner is not None
+
+
+_FILLS: Final[dict[str, Callable[[Planner, Node, Schema, Any, _Around], None]]] = {
+    "any": Planner._fill_any,  # noqa: SLF001
+    "model": Planner._fill_model,  # noqa: SLF001
+    "dataclass": Planner._fill_dataclass,  # noqa: SLF001
+    "typed-dict": Planner._fill_typed_dict,  # noqa: SLF001
+    "list": Planner._fill_list,  # noqa: SLF001
+    "dict": Planner._fill_dict,  # noqa: SLF001
+    "tagged-union": Planner._fill_choices,  # noqa: SLF001
+    "union": Planner._fill_union,  # noqa: SLF001
+}
+
+
+def _marks(schema: Schema) -> Sequence[Any]:
+    marks: Sequence[Any] = (schema.get("metadata") or {}).get(MARK, ())
+    return marks
+
+
+def _choices(schema: Schema) -> list[Schema]:
+    return [each[0] if isinstance(each, tuple) else each for each in schema["choices"]]
+
+
+def _is_plain(schema: Schema, config: Any) -> bool:
+    """Whether a scalar is taken as it is."""
+    config = config or {}
+    return schema.keys() <= _COMMON and not any(config.get(each) for each in _SHAPING) and config.get("allow_inf_nan") is not False
+
+
+def _bounds(schema: Schema) -> Bounds:
+    return Bounds(schema.get("min_length"), schema.get("max_length"))
+
+
+def _paths(found: Any) -> list[str] | None:
+    """The keys that an alias or a discriminator names; `None`, if it leads further down, or is a function."""
+    if isinstance(found, str):
+        return [found]
+    if not isinstance(found, list):
+        return None
+    paths = found if all(isinstance(each, list) for each in found) else [found]
+    return [path[0] for path in paths] if all(len(path) == 1 and isinstance(path[0], str) for path in paths) else None
+
+
+def _keys(name: str, field: Schema, settings: Schema) -> list[str] | None:
+    """The keys that a field is found by."""
+    alias = field.get("validation_alias")
+    keys = [name] if alias is None or settings.get("validate_by_alias") is False else _paths(alias)
+    by_name = settings.get("validate_by_name") or settings.get("populate_by_name")
+    return [*keys, name] if keys is not None and by_name else keys
+
+
+def _is_expected(field: Schema, schema: Schema) -> bool:
+    return bool(field.get("required", schema.get("total", True)))
+
+
+def _hole(schema: Schema, config: Any) -> Schema:
+    """A hole in place of a schema. A default stays around it."""
+    if schema["type"] != "default":
+        return HOLE
+    validates = schema.get("validate_default", (config or {}).get("validate_default"))
+    return {**schema, "schema": {**HOLE_FOR_DEFAULT, "schema": schema["schema"]} if validates else HOLE}
+
+
+def _blank(partial: type, values: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    def blank() -> dict[str, Any]:
+        item: dict[str, Any] = partial(values)
+        set_mask(item, 0)
+        return item
+
+    return blank
+
+
+def _dressed(partial: type, dress: Callable[[Any], Any] | None) -> Callable[[Any], Any]:
+    """What puts a `RootModel` around a partial value, and then what is around that."""
+    make = maker(partial).make
+    return lambda value: make({"root": value}, 0) if dress is None else dress(make({"root": value}, 0))

@@ -1,0 +1,129 @@
+"""`ToolCalls`: arguments that fill in; interleaved calls, missing names, models, endings; on real recordings."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+from recordings import body, chunks, shared
+
+import streamfilter as sf
+from streamfilter.json.calls import Call, ToolCalls
+from streamfilter.providers.openai import chat
+from streamfilter.testing import cut
+
+RECORDINGS = [entry for entry in shared("openai.chat") if entry["tool_calls"]]
+
+
+class Place(BaseModel):
+    """Arguments of a tool."""
+
+    city: str
+    days: int = 1
+
+
+def channel(number: int, choice: int = 0) -> sf.Channel:
+    return sf.Channel("tool_arguments", (0, choice, "tool_calls", number))
+
+
+def begins(number: int, name: str | None, id: str | None = None) -> sf.ToolCall:  # noqa: A002
+    return sf.ToolCall(id, name, channel(number), scope=channel(number))
+
+
+def called(items: list[Any], **options: Any) -> tuple[list[Call], Exception | None]:
+    out: list[Call] = []
+    try:
+        for call in ToolCalls(**options).iter(items):
+            out.append(call)  # noqa: PERF402  # what was given before an exception counts
+    except (sf.StreamFilterError, ValidationError) as error:
+        return out, error
+    return out, None
+
+
+def test_interleaved_calls_are_kept_apart() -> None:
+    """Whatever the cuts: each call's arguments grow by themselves, and are complete once."""
+    one, two = '{"city": "Turin", "days": 3}', '[1, "x"]'
+    for seed in range(20):
+        rng = random.Random(seed)
+        first = [sf.TextDelta(piece, channel(0)) for piece in cut(one, *(rng.randint(0, len(one)) for _ in range(6)))]
+        second = [sf.TextDelta(piece, channel(1)) for piece in cut(two, *(rng.randint(0, len(two)) for _ in range(4)))]
+        mixed = [item for pair in itertools.zip_longest(first, second) for item in pair if item is not None]
+        out, error = called(
+            [begins(0, "weather", "a"), begins(1, None, "b"), sf.TextDelta("text"), *mixed, sf.Finish("tool_calls")]
+        )
+        assert error is None
+        complete = [call for call in out if call.complete]
+        assert {(call.id, call.name): call.arguments for call in complete} == {
+            ("a", "weather"): json.loads(one),
+            ("b", None): json.loads(two),
+        }
+        assert len(complete) == 2
+
+
+def test_arguments_are_validated_by_the_name_of_the_tool() -> None:
+    """Partial before, a real model when they are complete; other tools are plain."""
+    items = [
+        begins(0, "weather"),
+        *(sf.TextDelta(piece, channel(0)) for piece in ('{"city": "Tu', 'rin"', "}")),
+        begins(1, "other"),
+        sf.TextDelta("{}", channel(1)),
+    ]
+    out, error = called(items, models={"weather": Place})
+    assert error is None
+    assert [call.complete for call in out] == [False, False, True, True]
+    assert out[0].arguments.city == "Tu"
+    weather, other = (call.arguments for call in out if call.complete)
+    assert (weather, type(weather), other) == (Place(city="Turin"), Place, {})
+
+
+def test_errors_end_the_stream_behind_what_was_certain() -> None:
+    """Malformed, truncated and invalid arguments."""
+    for text, kind in (
+        ('{"city": x', sf.MalformedInput),
+        ('{"city": "T', sf.TruncatedInput),
+        ('{"days": 1}', ValidationError),
+        ('{"city": ""} x', sf.MalformedInput),
+    ):
+        out, error = called([begins(0, "weather"), sf.TextDelta(text, channel(0))], models={"weather": Place})
+        assert isinstance(error, kind)
+    out, error = called(
+        [begins(0, "weather"), sf.TextDelta('{"city": "T', channel(0))], models={"weather": Place}, truncated="partial"
+    )
+    assert (error, out[-1].complete, out[-1].arguments.city) == (None, False, "T")
+
+
+def test_a_call_without_arguments_has_none() -> None:
+    """`{}`, when it is known that nothing comes: at the finish, or at the end of the stream."""
+    for end in ([], [sf.Finish("tool_calls", scope=(0, 0))], [sf.TextDelta("", channel(0)), sf.Finish("tool_calls")]):
+        out, error = called([begins(0, "now", "a"), *end])
+        assert (out, error) == ([Call("a", "now", {}, True, channel(0))], None)
+    out, error = called([begins(0, "weather")], models={"weather": Place})
+    assert isinstance(error, ValidationError)
+
+
+def test_bad_models_are_refused_when_the_stage_is_built() -> None:
+    """By the name of the tool."""
+    with pytest.raises(ValueError, match="models: weather: "):
+        ToolCalls(models={"weather": object()})
+
+
+@pytest.mark.skipif(not RECORDINGS, reason="the shared recordings are not beside this checkout")
+@pytest.mark.parametrize("entry", RECORDINGS, ids=[entry["file"] for entry in RECORDINGS])
+def test_recorded_calls(entry: dict[str, Any]) -> None:
+    """The calls of real streams: as many as the index says, with the arguments that joining the fragments gives."""
+    raw = body(entry)
+    want: dict[tuple[int, Any], str] = {}
+    for payload in chunks(raw):
+        for choice in payload.get("choices") or ():
+            for fragment in (choice.get("delta") or {}).get("tool_calls") or ():
+                key = (choice["index"], fragment.get("index", fragment.get("id")))
+                want[key] = want.get(key, "") + ((fragment.get("function") or {}).get("arguments") or "")
+    for pieces in ([raw], [raw[at : at + 7] for at in range(0, len(raw), 7)]):
+        calls = [call for call in (chat.Decode() | ToolCalls()).iter(pieces) if call.complete]
+        assert sorted(json.dumps(call.arguments, sort_keys=True) for call in calls) == sorted(
+            json.dumps(json.loads(text or "{}"), sort_keys=True) for text in want.values()
+        )
