@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from streamfilter.declaration import show
 from streamfilter.json.documents import Reading
 from streamfilter.json.paths import Follower, JSONPath, PathLike
-from streamfilter.json.stages import JSONStage, Options, Value
+from streamfilter.json.stages import JSONStage, M, Options, Value
 from streamfilter.pipeline import stage
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class JSONItems(JSONStage[Value]):
         ) -> None: ...
         @overload
         def __init__(
-            self: JSONItems[Value], path: str | JSONPath, model: type[Value], *, many: bool = ..., **options: Unpack[Options]
+            self: JSONItems[M], path: str | JSONPath, model: type[M], *, many: bool = ..., **options: Unpack[Options]
         ) -> None: ...
         def __init__(self, path: str | JSONPath, model: Any = None, **options: Any) -> None: ...
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from streamfilter.json.documents import Reading
-from streamfilter.json.stages import JSONStage, Options, Value
+from streamfilter.json.stages import JSONStage, M, Options, Value
 from streamfilter.json.tree import Tree
 from streamfilter.json.typed import MAX_DEPTH as MAX_TYPED_DEPTH
 from streamfilter.json.typed import Typed, plan_of
@@ -82,7 +82,7 @@ class ParseJSON(JSONStage[Value]):
         @overload
         def __init__(self: ParseJSON[Any], model: None = None, **options: Unpack[ParseOptions]) -> None: ...
         @overload
-        def __init__(self: ParseJSON[Value], model: type[Value], **options: Unpack[ParseOptions]) -> None: ...
+        def __init__(self: ParseJSON[M], model: type[M], **options: Unpack[ParseOptions]) -> None: ...
         def __init__(self, model: Any = None, **options: Any) -> None: ...
 
     def compile(self) -> None:

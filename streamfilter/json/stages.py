@@ -17,6 +17,7 @@ from streamfilter.plain import SyncStream
 from streamfilter.stream import Stream
 
 Value = TypeVar("Value", covariant=True)
+M = TypeVar("M")
 Self = TypeVar("Self", bound="JSONStage[Any]")
 
 
