@@ -361,6 +361,8 @@ def test_limits() -> None:
             _, error = parsed(pieces, strict=True, **options)
             assert isinstance(error, sf.LimitExceeded), (text, pieces)
             assert error.limit == limit
+    for pieces in cuts('{"a": "' + "x" * 20 + '"}'):
+        assert parsed(pieces, max_string=10)[0][-1] == {"a": "x" * 10}  # what fits is shown, however it was cut
     assert parsed(["[[[1]]]"], max_depth=3)[1] is None
 
 

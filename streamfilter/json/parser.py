@@ -99,6 +99,7 @@ class Parser:
             chars = len(text)
             self._offset += chars
             if self._offset > self._last:
+                take(text[: self._last - self._offset])  # what fits was certain
                 raise self._too_long()
             take(text)
             return chars
@@ -263,6 +264,7 @@ class Parser:
         found = _SPECIAL(text, at)
         end = len(text) if found is None else found.start()
         if self._offset + end > self._last:
+            self._sink.text(text[at : self._last - self._offset])
             raise self._too_long()
         if end > at:
             self._sink.text(text[at:end])
@@ -297,6 +299,8 @@ class Parser:
         found = _SPECIAL(text, at)
         end = len(text) if found is None else found.start()
         if self._offset + end > self._last:
+            sink.begin_string()
+            sink.text(text[at : self._last - self._offset])
             raise self._too_long()
         if found is not None and sink.takes_whole and text[end] == '"':
             sink.value(text[at:end])
