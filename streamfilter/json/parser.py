@@ -24,6 +24,9 @@ __all__ = ["BLANKS", "MAX_DEPTH", "MAX_STRING", "Limits", "Parser", "Path", "Pos
 SCAN_CHARS = 48
 """Characters that must be left in a piece before the C scanner is tried: for less, trying costs more than it saves."""
 
+SHORT_NUMBER = 16
+"""Digits below which a number needs no second look: Python has no limit for so few."""
+
 SCAN_FAILURES = 3
 """Failed tries at the C scanner for one piece. A container that is not complete in it fails at its end, and so does each in it."""
 
@@ -78,7 +81,7 @@ class Parser:
         self._at_value, self._at_colon, self._at_after = self._value, self._colon, self._after
         self._at_key, self._at_string, self._at_digits = self._in_key, self._string, self._digits
         self._state = self._at_value
-        self._most, self._deepest = limits.max_string, limits.max_depth
+        self._most, self._deepest, self._makes_int = limits.max_string, limits.max_depth, limits.parse_int is int
         self._take: Callable[[str], None] | None = None  # in a string or a key: what gets a piece without quotes and escapes
         self._last = 0  # how far the open string, key or number may go
         self._parts: list[str] = []  # of the open key or number
@@ -364,7 +367,11 @@ class Parser:
         return self._over(at + len(word))
 
     def _end_number(self, at: int) -> int:
-        written = "".join(self._parts)
+        parts = self._parts
+        written = parts[0] if len(parts) == 1 else "".join(parts)
+        if self._makes_int and len(written) < SHORT_NUMBER and written.isdigit() and (written[0] != "0" or len(written) == 1):
+            self._sink.value(int(written))  # most numbers
+            return self._over(at)
         found = _NUMBER(written)
         if found is None:
             raise Wrong("a number that is none", at - len(written))
