@@ -463,3 +463,10 @@ def test_async_streams_close_their_source() -> None:
 
     assert asyncio.run(main('{"a": ', "1}")) == ([{}, {"a": 1}], 1)
     assert asyncio.run(main('{"a": ', "x}")) == ([{}, "malformed"], 1)
+
+
+@pytest.mark.parametrize("model", [lambda: 3, print, 3, "Card", object(), str.upper])
+def test_a_model_that_is_no_model(model: Any) -> None:
+    """Refused when the stage is built, saying which argument."""
+    with pytest.raises(ValueError, match="ParseJSON: model: "):
+        sf.ParseJSON(model)

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 
+from streamfilter.declaration import show
 from streamfilter.json.documents import Reading
 from streamfilter.json.partial import NEW
 from streamfilter.json.typed_frames import ChoiceFrame, Frame, RowFrame, array_frame, object_frame
@@ -85,6 +87,8 @@ def _is_hashable(value: Any) -> bool:
 def _planned(model: Any) -> Plan:
     if isinstance(model, str | BaseModel) or (dataclasses.is_dataclass(model) and not isinstance(model, type)):
         raise TypeError(f"a model is given as a type, not by its name or as a value: {model!r}")
+    if inspect.isroutine(model) or isinstance(model, functools.partial):  # pydantic would validate its arguments
+        raise TypeError(f"a function is no model: {show(model)}")
     try:
         adapter = TypeAdapter(model)
         adapter.rebuild(raise_errors=True)
