@@ -470,3 +470,63 @@ def test_a_model_that_is_no_model(model: Any) -> None:
     """Refused when the stage is built, saying which argument."""
     with pytest.raises(ValueError, match="ParseJSON: model: "):
         sf.ParseJSON(model)
+
+
+# ------------------------------------------------------------------ found by hostile testing
+
+
+def test_leading_white_space_is_not_kept() -> None:
+    """Nor looked at again for each piece: it may be followed by a thought, but it is none."""
+    machine: Any = sf.ParseJSON().machine()
+    for _ in range(50_000):
+        machine.feed(" ")
+    assert len(machine._search._tag) == 0
+    assert [*machine.feed("<think>{}</think>"), *machine.feed('{"a": 1}')] == [{"a": 1}]
+
+
+def test_wrong_bytes_are_placed_behind_what_was_right() -> None:
+    """At every cut: what stands before is delivered, and the error has its place; an unfinished character is truncated."""
+    raw = b'{"a":1,\n"b":"x\xff"}'
+    for pieces in ([raw], [raw[at : at + 1] for at in range(len(raw))], [raw[:9], raw[9:]]):
+        out, error = parsed(pieces)
+        assert out[-1] == {"a": 1, "b": "x"}
+        assert isinstance(error, sf.MalformedInput)
+        assert (error.offset, error.line, error.column, error.path) == (14, 2, 7, ("b",))
+    assert parsed([b'{"a":1}\xff'])[0] == [{"a": 1}]
+    assert parsed([b'{"a":"x\xc3'], truncated="partial") == ([{"a": "x"}], None)
+    assert isinstance(parsed([b'{"a":"x\xc3'])[1], sf.TruncatedInput)
+
+
+def test_a_wrong_number_from_an_earlier_piece_has_its_place() -> None:
+    """Whatever lines come behind it."""
+    for pieces in cuts("[\n1.\n\n]", 3):
+        _, error = parsed(pieces, strict=True)
+        assert isinstance(error, sf.MalformedInput)
+        assert (error.line, error.column, error.offset) == (2, 1, 2)
+
+
+def test_an_empty_piece_changes_nothing() -> None:
+    """Also inside a string."""
+    assert parsed(['{"a":"x', "", "", '"}'])[0] == [{"a": "x"}]
+
+
+def test_a_limit_that_is_met_in_prose_shows_nothing() -> None:
+    """Nothing had shown that it was a document."""
+    for text, options in (('see ["this is long] {"a":1}', {"max_string": 5}), ('x [[[ {"a":1}', {"max_depth": 2})):
+        for pieces in cuts(text):
+            out, error = parsed(pieces, **options)
+            assert (out, type(error)) == ([], sf.LimitExceeded)
+    assert parsed(["[" + " " * 12_000 + 'x] {"a":1}']) == ([{"a": 1}], None)
+
+
+def test_what_makes_numbers_may_raise_anything() -> None:
+    """What was certain before is delivered, in one piece too."""
+    from decimal import Decimal, InvalidOperation
+
+    text = '{"first": [1, 2, 3], "second": "abcdefghijklmnopqrstuvwxyz", "n": 1e9999999999999999999999}'
+    for pieces in cuts(text):
+        out: list[Any] = []
+        with pytest.raises(InvalidOperation):
+            for value in sf.ParseJSON(parse_float=Decimal).iter(pieces):
+                out.append(value)  # noqa: PERF402
+        assert out[-1] == {"first": [1, 2, 3], "second": "abcdefghijklmnopqrstuvwxyz"}

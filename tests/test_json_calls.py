@@ -96,6 +96,13 @@ def test_errors_end_the_stream_behind_what_was_certain() -> None:
     assert (error, out[-1].complete, out[-1].arguments.city) == (None, False, "T")
 
 
+def test_complete_arguments_are_told_so_although_something_wrong_follows() -> None:
+    """However the text was cut."""
+    for pieces in (['{"a":1} x'], ['{"a":1}', " x"], list('{"a":1} x')):
+        out, error = called([begins(0, "f"), *(sf.TextDelta(piece, channel(0)) for piece in pieces)])
+        assert (out[-1].arguments, out[-1].complete, type(error)) == ({"a": 1}, True, sf.MalformedInput)
+
+
 def test_a_call_without_arguments_has_none() -> None:
     """`{}`, when it is known that nothing comes: at the finish, or at the end of the stream."""
     for end in ([], [sf.Finish("tool_calls", scope=(0, 0))], [sf.TextDelta("", channel(0)), sf.Finish("tool_calls")]):

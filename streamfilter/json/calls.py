@@ -164,7 +164,7 @@ class _Calls(Machine):
             before = 1
         end = [values.pop()] if values and isinstance(values[-1], End) else []
         self.ended = self.ended or bool(end)
-        is_complete = not end and call.documents is not None and call.documents.completed > before
+        is_complete = call.documents is not None and call.documents.completed > before
         last = len(values) - 1
         return [*(call.call(value, complete=is_complete and n == last) for n, value in enumerate(values)), *end]
 

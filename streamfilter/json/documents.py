@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
+from streamfilter.errors import MalformedInput, TruncatedInput
 from streamfilter.items import Channel, End, Event, TextDelta
 from streamfilter.json.parser import BLANKS, Limits, Parser, Position, Sink
 from streamfilter.machine import Machine, refusal, wrong_item
@@ -24,9 +24,9 @@ PIECE_CHARS = 4096
 """Characters that are searched at a time: what follows a candidate that was prose is copied, which in all of a long text would take
 quadratic time."""
 
-PROBE_CHARS = 10_000
-"""Characters of a possible document that are kept until it has shown that it is one. Only what begins with a longer string can
-reach it; it is taken for a document then."""
+PROBE_CHARS = 100_000
+"""Characters of a possible document that are kept until it has shown that it is one. Only what begins with a very long string, or
+nothing but white space, can reach it; it is taken for a document then."""
 
 THOUGHT = ("<think>", "</think>")
 """What models of reasoning put around it, where it comes in the text. Whatever stands there is no answer."""
@@ -93,6 +93,7 @@ class Documents(Machine):
         self._decoder: codecs.IncrementalDecoder | None = None
         self._parser: Parser | None = None
         self._reading = Reading()
+        self._wrong_bytes = False
         self.completed = 0  # documents
         self._position = Position()
         self._search = Search(reader)
@@ -109,13 +110,15 @@ class Documents(Machine):
                 return self._read(item[taken:], parser)
             given = self._reading.given()
             return given if self._wrap is None else self._wrapped(given)
-        try:
-            text = item if type(item) is str else self._text(item)
-        except MalformedInput as error:
-            return self._end(End("error", error))
         if isinstance(item, End):
             return self._ended(item)
-        return self._read(text) if text else ()
+        text = item if type(item) is str else self._text(item)
+        out = self._read(text) if text else ()
+        if self._wrong_bytes and not self.ended:
+            place = (self._parser.position if self._parser else self._position).place
+            path = tuple(self._parser.path) if self._parser else ()
+            return [*out, *self._refused(MalformedInput("the bytes are no UTF-8", path=path, **place))]
+        return out
 
     def finish(self) -> Sequence[Any]:
         return () if self.ended else self._settled()
@@ -131,7 +134,7 @@ class Documents(Machine):
             return str.__str__(item)
         if isinstance(item, bytes | bytearray | memoryview):
             self._decoder = self._decoder or codecs.getincrementaldecoder("utf-8")()
-            return self._decoded(bytes(item), final=False)
+            return self._decoded(bytes(item))
         if isinstance(item, TextDelta):
             if self._channel is None and item.channel.kind == self._reader.kind and _is_first(item.channel):
                 self._channel = item.channel
@@ -140,12 +143,14 @@ class Documents(Machine):
             raise TypeError(wrong_item(self._reader.name, item))
         return ""
 
-    def _decoded(self, data: bytes, *, final: bool) -> str:
+    def _decoded(self, data: bytes) -> str:
+        """Bytes as text; of wrong ones, what stands before."""
         assert self._decoder is not None
         try:
-            return self._decoder.decode(data, final)
-        except UnicodeDecodeError:
-            raise MalformedInput("the bytes are no UTF-8", self._position.offset) from None
+            return self._decoder.decode(data)
+        except UnicodeDecodeError as error:
+            self._wrong_bytes = True
+            return error.object[: error.start].decode()
 
     # ------------------------------------------------------------------ documents
 
@@ -185,9 +190,7 @@ class Documents(Machine):
         self._position = self._position.behind(text[:begins])
         text = text[begins:]
         if text and self.completed and not reader.many:
-            at = self._position
-            place = {"offset": at.offset, "line": at.lines + 1, "column": at.offset - at.line + 1, "path": ()}
-            raise MalformedInput("there is something behind the document", **place)  # type: ignore[arg-type]
+            raise MalformedInput("there is something behind the document", path=(), **self._position.place)
         if text:
             self._open()
         return text
@@ -214,13 +217,8 @@ class Documents(Machine):
         """The text is over."""
         out: list[Any] = []
         try:
-            if self._decoder is not None:
-                out += self._read(self._decoded(b"", final=True))
-            if self.ended:
-                return out
-            rest = (
-                "" if self._parser or self._reader.strict or (self.completed and not self._reader.many) else self._search.finish()
-            )
+            is_over = self._reader.strict or (self.completed and not self._reader.many)
+            rest = "" if self._parser or is_over else self._search.finish()
             while rest:  # what may have been a document was none; there may be one inside
                 out += self._read(rest)
                 if self.ended or self._parser:
@@ -234,6 +232,8 @@ class Documents(Machine):
                 parser = self._parser
                 parser.finish()
                 out += self._completed(parser)
+            elif self._decoder is not None and self._decoder.getstate()[0]:
+                raise TruncatedInput("the bytes end inside a character", path=(), **self._position.place)
             elif not self.completed and not self._reader.many:
                 raise TruncatedInput("there is no JSON document in the text", self._position.offset)
         except TruncatedInput as error:
@@ -382,8 +382,6 @@ class Search:
             self._probe.feed(text)
         except _Evident:
             return "document"
-        except LimitExceeded:  # who reads it as a document will say so: its inside alone would be another one
-            return "document"
         except MalformedInput:
             return "prose"
         if self._probe.is_complete:
@@ -413,8 +411,8 @@ class Search:
         if self._thought is None:
             bare = text.lstrip()
             if len(bare) < len(begin) and begin.startswith(bare):
-                self._tag = text
-                return "", ""
+                self._tag = bare
+                return text[: len(text) - len(bare)], ""
             self._thought = bare.startswith(begin)
             if not self._thought:
                 return "", text

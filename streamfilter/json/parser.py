@@ -100,6 +100,8 @@ class Parser:
         take = self._take
         if take is not None and text.isprintable() and '"' not in text and "\\" not in text:
             chars = len(text)
+            if not chars:
+                return 0
             self._offset += chars
             if self._offset > self._last:
                 take(text[: self._last - self._offset])  # what fits was certain
@@ -399,7 +401,7 @@ class Parser:
 
     def _count(self, text: str, at: int) -> None:
         """A piece has been read up to here."""
-        lines = text.count("\n", 0, at)
+        lines = text.count("\n", 0, at) if at > 0 else 0  # a number may have begun before the piece, in the same line
         if lines:
             self._lines += lines
             self._line = self._offset + text.rfind("\n", 0, at) + 1

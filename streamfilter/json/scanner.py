@@ -35,7 +35,7 @@ class Scanner:
         """
         try:
             value, end = self._scan(text, at)
-        except (StopIteration, ValueError, RecursionError):  # who reads it step by step finds out which, and where
+        except Exception:  # not complete, wrong, too deep, or of `parse_float`: who reads it step by step finds out, and where
             return None
         if end - at > self._limits.max_string:  # some string in it may be too long
             return None

@@ -79,6 +79,11 @@ class Position(NamedTuple):
     lines: int = 0
     line: int = 0
 
+    @property
+    def place(self) -> dict[str, int]:
+        """As errors say it."""
+        return {"offset": self.offset, "line": self.lines + 1, "column": self.offset - self.line + 1}
+
     def behind(self, text: str) -> Position:
         """The place behind some more text."""
         offset = self.offset + len(text)
