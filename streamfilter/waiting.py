@@ -42,8 +42,8 @@ class WaitingLift(Lift):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._due: dict[TextMachine, None] = {}
-        # Barriers that wait for their runs, each with what has come behind it: by choice, and for all of them.
-        self._behind: dict[Key, deque[Item]] = {}
+        # Barriers that wait for their runs, each with what has come behind it: by channel, by choice, and over all of them.
+        self._behind: dict[Channel | Key, deque[Item]] = {}
         self._last: deque[Item] = deque()
         self._waiting = 0  # items in all of these
         self._events = 0  # that came while something was pending
@@ -60,11 +60,11 @@ class WaitingLift(Lift):
         if self._waiting:
             scope = _scope(item)
             if scope is not None:
-                queue = self._last if self._last or _is_wide(scope) else self._behind.get(choice_of(scope))
+                queue = self._last if self._last or _is_wide(scope) else self._queue(scope)
                 if queue is not None:
                     queue.append(item)
                     self._waiting += 1
-                    return self._settle(scope) if _is_wide(scope) else ()  # what waits is asked for at once
+                    return () if isinstance(scope, Channel) else self._settle(scope)  # what waits is asked for at once
         return super().feed(item)
 
     def finish(self) -> Sequence[Item]:
@@ -80,15 +80,19 @@ class WaitingLift(Lift):
             del self._due[machine]
             self._events = 0
             out += self._collected(machine)
-            choice = machine.hold.channel.choice
-            if choice in self._behind and not self.ended:
-                advanced = True
-                out += self._advance(self._behind[choice])
-                if not self._behind.get(choice, True):
-                    del self._behind[choice]
-        if self._last and not self._behind and not self.ended and not self.has_pending_runs:
-            advanced = True
-            out += self._advance(self._last)
+            channel = machine.hold.channel
+            for key in (channel, channel.choice):
+                if key in self._behind and not self.ended and not (key is not channel and self._has_queues(key)):
+                    advanced = True
+                    out += self._advance(self._behind[key])
+                    if not self._behind.get(key, True):
+                        del self._behind[key]
+        if self._last and not self.ended:
+            before = len(self._last)
+            out += self._advance_last()
+            advanced = advanced or len(self._last) < before
+        if advanced and self._last and not self.ended:
+            out += self._settle(())  # what stands first there is over all: what it waits for is asked for at once
         if self._is_finishing and not self.ended and (advanced or not self.has_pending_runs):
             out += self._settle(())
         return out
@@ -136,7 +140,7 @@ class WaitingLift(Lift):
             if self._retried is event:
                 self._retried = None  # it stays where it is
             else:
-                (self._last if _is_wide(scope) else self._behind.setdefault(choice_of(scope), deque())).append(event)
+                (self._last if _is_wide(scope) else self._behind.setdefault(_key(scope), deque())).append(event)
                 self._waiting += 1
             return out
         return [*out, *super()._barrier(event, scope)]
@@ -155,6 +159,45 @@ class WaitingLift(Lift):
         self._retried = None
         return out
 
+    def _advance_last(self) -> Sequence[Item]:
+        """What can leave the queue behind a barrier over all choices: what follows one that passes is queued as if it came now."""
+        out: list[Item] = []
+        while self._last and not self.ended:
+            item = self._last[0]
+            scope = _scope(item)
+            if scope is None or _is_wide(scope):
+                if self._behind or self.has_pending_runs:
+                    break
+                self._retried = item
+                out += super().feed(item)
+                if self._retried is None:  # its last windows have only just been asked about
+                    break
+                self._retried = None
+                if self._last:  # an end has emptied it
+                    self._last.popleft()
+                    self._waiting -= 1
+            elif (queue := self._queue(scope)) is not None:
+                queue.append(self._last.popleft())
+            else:
+                self._last.popleft()
+                self._waiting -= 1
+                out += super().feed(item)
+        return out
+
+    def _queue(self, scope: Channel | Key) -> deque[Item] | None:
+        """Where what has this scope waits, if it does."""
+        choice = choice_of(scope)
+        queue = self._behind.get(choice)
+        if queue is None and isinstance(scope, Channel):
+            return self._behind.get(scope)
+        if queue is None and self._has_queues(choice):
+            queue = self._behind[choice] = deque()
+        return queue
+
+    def _has_queues(self, choice: Key) -> bool:
+        """Whether a channel of the choice has a queue of its own."""
+        return any(channel in self._behind for channel in self._by_choice.get(choice, ()))
+
     def _usage(self) -> list[Usage]:
         waiting = [item for queue in (*self._behind.values(), self._last) for item in queue]
         return [item for item in waiting if isinstance(item, Usage)]
@@ -167,3 +210,8 @@ def _scope(item: Item) -> Scope:
 def _is_wide(scope: Channel | Key) -> bool:
     """Whether it may cover several choices."""
     return not isinstance(scope, Channel) and len(scope) < 2
+
+
+def _key(scope: Channel | Key) -> Channel | Key:
+    """What waits for the same runs."""
+    return scope if isinstance(scope, Channel) else choice_of(scope)
