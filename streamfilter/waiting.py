@@ -1,7 +1,7 @@
 """Lifting text machines that wait: a run may be over and its text not yet decided.
 
-To the rules of `lift` this adds one. A barrier whose runs are still pending waits for them, and what comes behind it in the same
-choice waits behind it; other choices are not delayed. What is waited for, and how, is not known here: a text machine that has
+To the rules of `lift` this adds one. A barrier whose runs are still pending waits for them, and what comes behind it in its own
+channel or choice waits behind it; others are not delayed. What is waited for, and how, is not known here: a text machine that has
 something to collect says that it is `due`.
 """
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 
 import streamfilter as sf
-from streamfilter.testing import cut, run_virtually
+from streamfilter.testing import VirtualLoop, cut, run_virtually
 
 Action = Literal["allow", "replace", "stop", "refuse"]
 
@@ -800,8 +800,64 @@ def test_a_flag_cancels_the_later_checks() -> None:
 # ------------------------------------------------------------------ however it ends
 
 
+class Stepping(VirtualLoop):
+    """Does something before a step of its own: between any two things that can happen."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.steps = 0
+        self.at = at
+        self.then: Callable[[], object] = lambda: None
+
+    def _run_once(self) -> None:
+        self.steps += 1
+        if self.steps == self.at:
+            self.then()
+        super()._run_once()  # type: ignore[misc]  # the one place through which all that happens goes
+
+
+def _cancelled(stage: sf.Stage[Any, Any], script: Script, at: int) -> bool:
+    """Cancel the reader of a stream before a step of the event loop; whether there was still something to cancel."""
+    loop = Stepping(at)
+    entered: list[object] = []
+
+    async def main() -> bool:
+        async def read() -> None:
+            async with stage(script) as stream:
+                entered.append(stream)
+                async for _ in stream:
+                    pass
+
+        reading = asyncio.ensure_future(read())
+        loop.then = reading.cancel
+        await asyncio.sleep(0)
+        await asyncio.wait([reading])
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return reading.cancelled()
+
+    with asyncio.Runner(debug=True, loop_factory=lambda: loop) as runner:
+        was_open = runner.run(main())
+    assert (script.running, script.closed) == (0, len(entered))
+    return was_open
+
+
+@pytest.mark.parametrize("mode", ["hold", "optimistic", "shadow"])
+@pytest.mark.parametrize(("name", "pipeline"), PIPELINES)
+def test_a_cancel_at_every_step_leaves_nothing_behind(
+    name: str, pipeline: Callable[[sf.Stage[Any, Any]], sf.Stage[Any, Any]], mode: Any
+) -> None:
+    """Before each step of the event loop, up to the end of the stream: no task, no check that runs, no open source."""
+    at, was_open = 3, True  # the first steps are those of the test
+    while was_open:
+        script = Script([("One. Tw", 0.035), ("o. Three. F", 0.045), ("our.", 0.015)], lambda window: (True, 0.055), ending=0.1)
+        stage = sf.Moderate(script.check, mode=mode, concurrency=2, window=sf.by_sentence(max_wait=0.04))
+        was_open = _cancelled(pipeline(stage), script, at)
+        at += 1
+    assert at > 20
+
+
 def _leaving(stage: sf.Stage[Any, Any], script: Script, way: str, steps: int) -> Any:
-    """Read a stream, and leave it in some way after so many steps of the event loop."""
+    """Read a stream, and leave it in some way after so many hundredths of a second."""
 
     async def read(stream: sf.Stream[Any]) -> None:
         async for _ in stream:

@@ -34,7 +34,8 @@ class Moderate(TextStage):
     r"""Ask a check about each window of text, and release it on its verdict. A guard: it applies to every text channel.
 
     A verdict releases its text the moment it arrives, in order, though nothing more has come from the source. The source is not
-    read ahead of `concurrency` windows under way and one that fills.
+    read ahead of `concurrency` windows under way and one that fills, except in the shadow, which must not delay it: there up to
+    `MAX_SHADOWS` windows may wait for their turn.
 
     Args:
         check: asked about each `Window`: an async function, or a plain one, which runs in a thread where there is an event loop. It
