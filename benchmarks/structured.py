@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import random
 import tracemalloc
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -106,22 +107,27 @@ def _peers() -> dict[str, Callable[[bytes], object]]:
     peers: dict[str, Callable[[bytes], object]] = {
         "pydantic_core.from_json": lambda text: pydantic_core.from_json(text, allow_partial="trailing-strings"),
     }
-    try:
-        jiter: Any = import_module("jiter")
+    jiter, partial, langchain = _there("jiter"), _there("partial_json_parser"), _there("langchain_core.utils.json")
+    if jiter:
         peers["jiter"] = lambda text: jiter.from_json(text, partial_mode="trailing-strings")
-    except ImportError:
-        pass
-    try:
-        partial: Any = import_module("partial_json_parser")
+    if partial:
         peers["partial-json-parser"] = lambda text: partial.loads(text.decode())
-    except ImportError:
-        pass
+    if langchain:
+        peers["LangChain"] = lambda text: langchain.parse_partial_json(text.decode())
     return peers
+
+
+def _there(name: str) -> Any:
+    """A peer, if it is installed."""
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
 
 
 async def figures() -> list[Figure]:
     """All of them."""
-    return [*await _against(), *await _growth(), *await _typed(), *await _whole(), _memory()]
+    return [*await _against(), *await _growth(), *await _typed(), *await _instructor(), *await _whole(), *await _items(), _memory()]
 
 
 async def _against() -> list[Figure]:
@@ -130,8 +136,8 @@ async def _against() -> list[Figure]:
         chunks = chunked(items(chars // 150))
         runs = {"live": _fed(_machine(live=True), chunks), "snapshots": _fed(_machine(), chunks)}
         peers = _peers()
-        if chars > 20_000:  # they would take a minute each
-            peers = {key: peer for key, peer in peers.items() if key == "jiter"}
+        if chars > 2_000:  # the others would take minutes
+            peers = {key: peer for key, peer in peers.items() if key == "jiter" or (chars < 20_000 and key != "LangChain")}
         runs |= {key: _fed(_again(peer), chunks) for key, peer in peers.items()}
         taken = await compare(runs, rounds=3 if chars > 20_000 else 9)
         fed = len(chunks) * max(1, 5000 // len(chunks))
@@ -172,11 +178,24 @@ async def _typed() -> list[Figure]:
         runs = await compare({"partials": _fed(_machine(model=Items), chunked(text)), "once": once}, rounds=3)
         value = ratio(runs["partials"], runs["once"]) * 20
         taken[count] = min(runs["partials"]) / len(chunked(text))
-        found.append(
-            Figure(f"typed partials of {count} items / one validate_json", value, bound, f"{taken[count] * 1e6:.3g} µs a chunk")
-        )
+        note = f"{taken[count] * 1e6:.3g} µs a chunk"
+        found.append(Figure(f"typed partials of {count} items / one validate_json", value, bound, note))
     found.append(Figure("typed partials, cost per chunk, 1,000 items / 100", taken[1000] / taken[100], 1.5))
     return found
+
+
+async def _instructor() -> list[Figure]:
+    instructor = _there("instructor.dsl.partial")
+    if not instructor:
+        return []
+    chunks = chunked(items(20))  # its time grows with the square of their number
+    partial = instructor.Partial[Items]
+    runs = {
+        "ours": _consumed(lambda: sf.ParseJSON(Items).iter(chunks)),
+        "theirs": _consumed(lambda: partial.model_from_chunks(chunks)),
+    }
+    taken = await compare(runs, rounds=3)
+    return [Figure("typed partials of 20 items / instructor.Partial", ratio(taken["ours"], taken["theirs"]))]
 
 
 async def _whole() -> list[Figure]:
@@ -190,6 +209,34 @@ async def _whole() -> list[Figure]:
 
     taken = await compare({"whole": whole, "loads": loads})
     return [Figure("100 KB in one chunk / json.loads", ratio(taken["whole"], taken["loads"]), 3)]
+
+
+async def _items() -> list[Figure]:
+    """Whole items of a large document in large chunks."""
+    ijson = _there("ijson")
+    if not ijson:
+        return []
+    found: list[Figure] = []
+    text = items(20_000)
+    data = text.encode()
+    for size in (16_000, 1_000_000):
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        stage: sf.JSONItems[Any] = sf.JSONItems("$.items[*]")
+        runs = {
+            "ours": _consumed(lambda: stage.iter(pieces)),  # noqa: B023
+            "theirs": _consumed(lambda: ijson.items(io.BytesIO(data), "items.item", buf_size=size, use_float=True)),  # noqa: B023
+        }
+        taken = await compare(runs, rounds=3)
+        found.append(Figure(f"items of 3 MB, {size // 1000} KB a chunk / ijson", ratio(taken["ours"], taken["theirs"])))
+    return found
+
+
+def _consumed(make: Callable[[], Iterable[object]]) -> Callable[[], Awaitable[object]]:
+    async def run() -> None:
+        for _ in make():
+            pass
+
+    return run
 
 
 def _memory() -> Figure:

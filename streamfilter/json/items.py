@@ -16,6 +16,7 @@ from streamfilter.declaration import show
 from streamfilter.json.documents import Reading
 from streamfilter.json.paths import Follower, JSONPath, PathLike
 from streamfilter.json.stages import JSONStage, M, Options, Value
+from streamfilter.json.typed import MAX_DEPTH as MAX_TYPED_DEPTH
 from streamfilter.pipeline import stage
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class JSONItems(JSONStage[Value]):
         path: a `JSONPath`, or its text, such as `"$.items[*]"`. If it begins with a name, only `{` opens a document; with an index,
             only `[`.
         model: a pydantic model, or any type that pydantic can validate: each value is validated as it closes, by the rules for
-            JSON; by those for Python objects if `parse_float` or `parse_int` is given.
+            JSON; by those for Python objects if `parse_float` or `parse_int` is given. It reads 200 containers inside one another
+            at most.
         many: whether there may be several documents; see `strict`.
 
     Raises:
@@ -80,6 +82,10 @@ class JSONItems(JSONStage[Value]):
     @property
     def opens(self) -> str:
         return self._path.opens
+
+    @property
+    def deepest(self) -> int:
+        return self.max_depth if self.model is None else MAX_TYPED_DEPTH
 
     def reading(self, number: int) -> Reading:
         return _Items(self._path, self._validate)
@@ -139,6 +145,7 @@ class _Items(Reading):
     def __init__(self, path: JSONPath, validate: Callable[[Any], Any] | None) -> None:
         self._follower = Follower(path)
         self._counts = path.has_indexes
+        self.takes_many = not self._counts
         self._validate = validate
         self._ready: list[Any] = []  # complete, and not given yet
         self._open: list[Any] = []  # the containers that are being built: an item, and in it the open ones
@@ -187,6 +194,12 @@ class _Items(Reading):
         if self._counts:
             self._follower.over()
             self._moved()
+
+    def values(self, values: list[Any]) -> None:
+        if self._validate is not None or not self._is_item or self._open:
+            super().values(values)
+        else:
+            self._ready += values
 
     def given(self) -> Sequence[Any]:
         ready = self._ready

@@ -27,8 +27,8 @@ SCAN_CHARS = 48
 SHORT_NUMBER = 16
 """Digits below which a number needs no second look: Python has no limit for so few."""
 
-SCAN_FAILURES = 3
-"""Failed tries at the C scanner for one piece. A container that is not complete in it fails at its end, and so does each in it."""
+RUN_CHARS = 256
+"""The same before it is tried for the elements of an array, all that are complete at once."""
 
 BLANKS = " \t\n\r"
 
@@ -87,7 +87,6 @@ class Parser:
         self._parts: list[str] = []  # of the open key or number
         self._half = ""  # an unfinished escape or literal
         self._offset, self._lines, self._line = position or Position()  # of the piece
-        self._failures = 0
         self._scanner = Scanner(limits)
 
     def feed(self, text: str) -> int:
@@ -98,7 +97,7 @@ class Parser:
             LimitExceeded: it is more than the limits allow.
         """
         take = self._take
-        if take is not None and text.isprintable() and '"' not in text and "\\" not in text:
+        if take is not None and '"' not in text and "\\" not in text and text.isprintable():
             chars = len(text)
             if not chars:
                 return 0
@@ -108,12 +107,12 @@ class Parser:
                 raise self._too_long()
             take(text)
             return chars
-        half = len(self._half)
-        if half:
+        half = 0
+        if self._half:
+            half = len(self._half)
             text = self._half + text
             self._half = ""
             self._offset -= half
-        self._failures = 0
         at, chars = 0, len(text)
         try:
             while at < chars and not self.is_complete:
@@ -255,6 +254,8 @@ class Parser:
             if is_array:
                 self.path[-1] += 1  # type: ignore[operator]  # an index
                 self._state = self._at_value
+                if len(text) - at > RUN_CHARS and self._sink.takes_many and self._sink.takes_whole:
+                    return self._elements(text, at + 1)
             elif text.startswith(' "', at + 1):  # as nearly everybody writes it
                 return self._opened_key(text, at + 3)
             else:
@@ -321,12 +322,11 @@ class Parser:
 
     def _begin(self, text: str, at: int) -> int:
         """A container begins."""
-        if len(text) - at > SCAN_CHARS and self._sink.takes_whole and self._failures < SCAN_FAILURES:
-            scanned = self._scanner.scan(text, at, len(self.path))
+        if len(text) - at > SCAN_CHARS and self._sink.takes_whole:
+            scanned = self._scanner.container(text, at, len(self.path), self._offset)
             if scanned is not None:
                 self._sink.value(scanned[0])
                 return self._over(scanned[1])
-            self._failures += 1
         if len(self.path) >= self._deepest:
             raise LimitExceeded("max_depth", self._limits.max_depth, f"at offset {self._offset + at}")
         if text[at] == "{":
@@ -341,7 +341,18 @@ class Parser:
             self._state = self._first_item
             self._arrays.append(True)
             self.path.append(0)
+            if len(text) - at > RUN_CHARS and self._sink.takes_many and self._sink.takes_whole:
+                return self._elements(text, at + 1)
         return at + 1
+
+    def _elements(self, text: str, at: int) -> int:
+        """An element of an array stands here, in a long piece."""
+        scanned = self._scanner.elements(text, at, len(self.path))
+        if scanned is None:
+            return at
+        self.path[-1] += len(scanned[0]) - 1  # type: ignore[operator]  # an index
+        self._sink.values(scanned[0])
+        return self._over(scanned[1])
 
     def _end(self, at: int) -> int:
         if not self._arrays.pop() and self._unique:
@@ -410,9 +421,6 @@ class Parser:
     def _place(self) -> dict[str, Any]:
         column = self._offset - self._line + 1
         return {"offset": self._offset, "line": self._lines + 1, "column": column, "path": tuple(self.path)}
-
-    def _malformed(self, problem: str, at: int) -> Wrong:
-        return Wrong(problem, at)
 
     def _too_long(self) -> LimitExceeded:
         return LimitExceeded("max_string", self._most, f"what begins at offset {self._last - self._most}")

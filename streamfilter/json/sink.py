@@ -41,6 +41,9 @@ class Sink:
     takes_whole: bool = True
     """Whether a container or a string that is complete may come as one `value`."""
 
+    takes_many: bool = False
+    """Whether several such elements of an array may come as one `values`."""
+
     def begin_object(self) -> None:
         """An object begins; keys and values follow, and `end`."""
 
@@ -64,6 +67,11 @@ class Sink:
 
     def value(self, value: Any) -> None:
         """A complete value: a number, a literal, or anything if it is taken whole."""
+
+    def values(self, values: list[Any]) -> None:
+        """Several, which follow one another in an array."""
+        for value in values:
+            self.value(value)
 
 
 class Position(NamedTuple):

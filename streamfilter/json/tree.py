@@ -42,6 +42,8 @@ class Tree(Sink):
         {'a': [1, 23, 'so on']}
     """
 
+    takes_many = True
+
     def __init__(self, *, strings: bool = True) -> None:
         self._top: list[Any] = []
         self._container: Any = self._top  # the innermost open one
@@ -98,16 +100,19 @@ class Tree(Sink):
             container[self._place] = value
         self.changed = True
 
+    def values(self, values: list[Any]) -> None:
+        self._container += values
+        self._place = len(self._container) - 1
+        self.changed = True
+
     def snapshot(self) -> Any:
         """The value as it is now. What is complete is shared with later ones, open containers are copied."""
-        root = self.root
-        if not self._open:
-            return root
-        copied = root.copy()
-        inner = copied
-        for container, place in self._open[1:]:
-            inner[place] = container[place].copy()
-            inner = inner[place]
+        spine = self._open
+        if not spine:
+            return self.root
+        copied = inner = self._top[0].copy()
+        for container, place in spine[1:]:
+            inner[place] = inner = container[place].copy()
         return copied
 
     def _begin(self, container: Any) -> None:
