@@ -6,6 +6,7 @@ vault does, which the caller puts into the context, and which shows nothing of i
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -88,6 +89,7 @@ class Context:
         is_started: whether it is of one stream: what it lacks then, no caller will add.
         seen: the choices that have come so far, whichever stage of one stream saw them: a stage that stops one must know of those
             whose text is still held before it.
+        is_decoded: whether it is for what the strings in a JSON text say.
     """
 
     tags: Mapping[str, object] = field(default_factory=dict)
@@ -98,6 +100,7 @@ class Context:
     after_stop: AfterStop = field(default="close", init=False, compare=False)
     is_started: bool = field(default=False, init=False, compare=False, repr=False)
     seen: set[Key] = field(default_factory=set, init=False, compare=False, repr=False)
+    is_decoded: bool = field(default=False, init=False, compare=False, repr=False)
     _open: list[Finding] = field(default_factory=list, init=False, compare=False, repr=False)  # begun, and not found yet
 
     def __post_init__(self) -> None:
@@ -112,6 +115,13 @@ class Context:
         object.__setattr__(started, "after_stop", after_stop)
         object.__setattr__(started, "is_started", True)
         return started
+
+    def decoded(self) -> Context:
+        """The same context for what the strings in a JSON text say: there is one choice only in there, and no more JSON."""
+        decoded = copy.copy(self)
+        object.__setattr__(decoded, "seen", set())
+        object.__setattr__(decoded, "is_decoded", True)
+        return decoded
 
     def found(
         self,

@@ -155,7 +155,9 @@ class Lift(Machine):
     Args:
         start: gives a fresh text machine for each run.
         name: the stage's, for errors.
-        kinds: the kinds of channel it applies to; other text passes. None: every kind but tool arguments, which are JSON.
+        kinds: the kinds of channel it applies to; other text passes. None: every kind but those it `spares`.
+        spares: those.
+        arguments: gives the text machine for the arguments of a tool call, if that is another.
         choices: how many choices the stream will have; a stopped stream is over when all are, seen or not.
         seen: the choices that were seen so far, shared by the machines of a stream.
 
@@ -172,12 +174,16 @@ class Lift(Machine):
         name: str,
         *,
         kinds: Iterable[str] | None = ("answer",),
+        spares: Iterable[str] = ("tool_arguments",),
+        arguments: Callable[[], TextMachine] | None = None,
         choices: int = 1,
         seen: set[Key] | None = None,
     ) -> None:
         self.name = name
         self._start = start
         self._kinds = None if kinds is None else frozenset(kinds)
+        self._spares = frozenset(spares)
+        self._arguments = arguments
         self._choices = choices
         self._plain: _Run | None = None  # the run of PLAIN, which plain streams ask for at every item
         self._runs: dict[Channel, _Run] = {}
@@ -222,10 +228,10 @@ class Lift(Machine):
         run: _Run
         if choice in self._stopped:
             run = _MUTED
-        elif channel.kind == "tool_arguments" if self._kinds is None else channel.kind not in self._kinds:
+        elif channel.kind in self._spares if self._kinds is None else channel.kind not in self._kinds:
             run = _PASSING
         else:
-            machine = self._start()
+            machine = self._arguments() if self._arguments and channel.kind == "tool_arguments" else self._start()
             if isinstance(machine, Mapping):
                 run = _Mapped(self, machine.fn)
             elif isinstance(machine, TextMachine):

@@ -223,7 +223,11 @@ class TextStage(Stage[str, str]):
     """A stage that works on one run of text and never sees channels, events or origins.
 
     Args:
-        channels: the kinds of channel it applies to; other text passes. None is every kind but tool arguments, which are JSON.
+        channels: the kinds of channel it applies to; other text passes. None is every kind, but tool arguments only for a guard.
+
+    Attributes:
+        is_guard: a guard is to see all text: if told nothing else it applies to every channel, and in the arguments of tool calls
+            to keys as well. It need not see the same text twice.
 
     Example:
         >>> import streamfilter as sf
@@ -240,8 +244,10 @@ class TextStage(Stage[str, str]):
 
     channels: tuple[str, ...] | None = dataclasses.field(default=("answer",), kw_only=True)
 
+    is_guard: ClassVar[bool] = False
+
     def start(self, context: Context | None = None) -> TextMachine:
-        """The text machine of one run of one channel."""
+        """The text machine of one run of one channel. In the arguments of tool calls: of one of the strings in them."""
         raise NotImplementedError(f"{type(self).__name__}.start is missing: give a TextMachine there")
 
     def machine(self, context: Context | None = None) -> Machine:
@@ -249,8 +255,21 @@ class TextStage(Stage[str, str]):
 
     def _lift(self, context: Context | None, choices: int = 1) -> Machine:
         given = context or Context()
-        name = type(self).__name__
-        return Lift(lambda: self.start(given), name, kinds=self.channels, choices=choices, seen=given.seen)
+        return Lift(
+            lambda: self.start(given),
+            type(self).__name__,
+            kinds=self.channels,
+            spares=() if self.is_guard else ("tool_arguments",),
+            arguments=None if given.is_decoded else lambda: self._start_arguments(given),
+            choices=choices,
+            seen=given.seen,
+        )
+
+    def _start_arguments(self, context: Context) -> TextMachine:
+        from streamfilter.parsing.filtering import Run  # noqa: PLC0415  # few streams have tool calls
+
+        inner, decoded = self.on("tool_arguments"), context.decoded()
+        return Run(lambda _: inner.machine(decoded), keys=self.is_guard, is_lenient=True)
 
     def on(self: Self, *kinds: str) -> Self:
         if not kinds:

@@ -14,10 +14,11 @@ import pytest
 import regex
 
 import streamfilter as sf
-from streamfilter.json import filter_passage, filter_run
-from streamfilter.json.filter_passage import escaped
 from streamfilter.json.filtering import FilterJSON
-from streamfilter.json.paths import JSONPath
+from streamfilter.parsing import filtering as filter_run
+from streamfilter.parsing import passage as filter_passage
+from streamfilter.parsing.passage import escaped
+from streamfilter.parsing.paths import JSONPath
 from streamfilter.providers.openai import chat
 from streamfilter.testing import Mark, check_stage, cut, done, ending, independence, place, prefix, released
 

@@ -23,9 +23,9 @@ import streamfilter as sf
 from streamfilter.json.events import JSONEvent, JSONEvents
 from streamfilter.json.items import JSONItems
 from streamfilter.json.parse import ParseJSON
-from streamfilter.json.paths import Follower, JSONPath
 from streamfilter.json.stages import JSONStage
 from streamfilter.json.texts import JSONText
+from streamfilter.parsing.paths import Follower, JSONPath
 from streamfilter.testing import cut
 
 # ------------------------------------------------------------------ references: RFC 9535 on a whole value, and JSON Patch

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import streamfilter as sf
-from streamfilter.json.parser import Limits, Parser
-from streamfilter.json.tree import Tree
+from streamfilter.parsing.parser import Limits, Parser
+from streamfilter.parsing.tree import Tree
 
 ELEMENTS: dict[str, Callable[[random.Random], Any]] = {
     "numbers": lambda rng: rng.choice([0, -1, 1.5, 10**20, 12]),

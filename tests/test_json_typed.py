@@ -50,9 +50,9 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from typing_extensions import TypedDict
 
 from streamfilter.json import typed_plan, typed_schema
-from streamfilter.json.parser import Parser
 from streamfilter.json.partial import Partial, Required, Whole, unfinished
 from streamfilter.json.typed import Plan, Typed, _planned, plan_of
+from streamfilter.parsing.parser import Parser
 
 T = TypeVar("T")
 

@@ -168,14 +168,14 @@ def test_the_empty_prefix_settles_everything() -> None:
 
 
 def test_guards_apply_to_every_text_channel_and_shapers_to_the_answer() -> None:
-    """Tool arguments are JSON, and left alone unless named."""
+    """Arguments of tool calls are left alone by shapers, unless named."""
     kinds = ("answer", "reasoning", "refusal", "tool_arguments", "own")
     deltas = [sf.TextDelta("ab", sf.Channel(kind, (0, 0, kind))) for kind in kinds]
 
     def touched(stage: Any) -> list[str]:
         return [item.channel.kind for item in feed(stage.machine(), *deltas) if item.text == "#"]
 
-    assert touched(sf.Redact("ab", to="#")) == ["answer", "reasoning", "refusal", "own"]
+    assert touched(sf.Redact("ab", to="#")) == ["answer", "reasoning", "refusal", "tool_arguments", "own"]
     assert touched(sf.Replace("ab", "#")) == ["answer"]
     assert touched(sf.Replace("ab", "#").on("tool_arguments", "own")) == ["tool_arguments", "own"]
     assert touched((sf.Replace("ab", "b") | sf.Replace("b", "#") | sf.Tap(id)).on("refusal")) == ["refusal"]

@@ -261,9 +261,9 @@ def call(index: int | None = 0, id: str | None = None, name: str | None = None, 
     return fragment if index is None else {"index": index, **fragment}
 
 
-def test_tool_calls_pass_untouched_and_do_not_cut_a_secret() -> None:
+def test_tool_calls_do_not_cut_a_secret() -> None:
     """Content around a call is joined by clients; the call itself waits for nothing."""
-    begin, go_on = chunk(part(tool_calls=[call(0, "t1", "f", "")])), chunk(part(tool_calls=[call(0, None, None, '{"secret": 1}')]))
+    begin, go_on = chunk(part(tool_calls=[call(0, "t1", "f", "")])), chunk(part(tool_calls=[call(0, None, None, '{"public": 1}')]))
     out = through(GUARD, chunk(part("sec")), begin, go_on, chunk(part("ret")), chunk(part(finish="tool_calls")))
     assert out == [begin, go_on, chunk(part("[x]")), chunk(part(finish="tool_calls"))]
 
@@ -287,8 +287,10 @@ def test_tool_call_fragments_without_id_or_index() -> None:
     ]
 
 
-def test_tool_arguments_are_filtered_where_that_is_asked_for() -> None:
-    """By `.on("tool_arguments")`, as text; the fragment keeps its place and its fields."""
+def test_tool_arguments_are_filtered() -> None:
+    """The fragment keeps its place and its fields."""
+    out = through(GUARD, chunk(part("secret", tool_calls=[call(0, "t1", "f", '{"a": "s\\u0065cret"}')])))
+    assert deltas(out) == [(0, {"content": "[x]", "tool_calls": [call(0, "t1", "f", '{"a": "[x]"}')]}, None)]
     out = through(GUARD.on("tool_arguments"), chunk(part("secret", tool_calls=[call(0, "t1", "f", "a secret")])))
     assert deltas(out) == [(0, {"content": "secret", "tool_calls": [call(0, "t1", "f", "a [x]")]}, None)]
     legacy = chunk(part(function_call={"name": "f", "arguments": "secret"}))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import random
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import httpx2
@@ -99,14 +100,15 @@ def test_an_empty_pipeline_reproduces_every_chunk(entry: dict[str, Any]) -> None
 def test_each_choice_is_filtered_as_its_whole_text(entry: dict[str, Any]) -> None:
     """Every text of every choice comes out as the batch operation gives it, in bytes and in dicts; usage and reasons are kept."""
     dicts = chunks(body(entry))
-    stage = chat.wrap(sf.Redact(COMMON, to="█"))
-    want = {key: sf.Redact(COMMON, to="█").apply(text) for key, text in content(dicts).items()}
+    stage_of_text = sf.Redact(COMMON, to="█")
+    stage = chat.wrap(stage_of_text)
+    want = {key: stage_of_text.apply(text) for key, text in content(dicts).items()}
     want = {key: text for key, text in want.items() if text}
     for out in (list(stage.iter(dicts)), chunks(b"".join(stage.iter(pieces(body(entry), 5))))):
         assert {key: text for key, text in content(out).items() if text} == want
         assert [chunk["usage"] for chunk in out if chunk.get("usage")] == [chunk["usage"] for chunk in dicts if chunk.get("usage")]
         assert reasons(out) == reasons(dicts)
-        assert calls(out) == calls(dicts)
+        assert said(out) == {key: mapped(value, stage_of_text.apply) for key, value in said(dicts).items()}
 
 
 @recorded
@@ -141,16 +143,30 @@ def test_each_choice_is_moderated_as_its_whole_text(entry: dict[str, Any]) -> No
         assert {key: text for key, text in content(out).items() if text} == want
         assert [chunk["usage"] for chunk in out if chunk.get("usage")] == [chunk["usage"] for chunk in dicts if chunk.get("usage")]
         assert sorted(reasons(out)) == sorted(reasons(dicts))  # one choice does not wait for another's verdicts
-        assert calls(out) == calls(dicts)
+        assert said(out) == said(dicts)
 
 
 def reasons(payloads: list[dict[str, Any]]) -> list[tuple[int, str]]:
     return [(c["index"], c["finish_reason"]) for p in payloads for c in p.get("choices") or () if c.get("finish_reason")]
 
 
-def calls(payloads: list[dict[str, Any]]) -> list[Any]:
-    deltas = [c.get("delta") or {} for p in payloads for c in p.get("choices") or ()]
-    return [call for delta in deltas for call in delta.get("tool_calls") or ()]
+def said(payloads: list[dict[str, Any]]) -> dict[tuple[Any, Any], Any]:
+    """What the arguments of each call say, joined without our help."""
+    joined: dict[tuple[Any, Any], str] = {}
+    for choice in [choice for payload in payloads for choice in payload.get("choices") or ()]:
+        for call in (choice.get("delta") or {}).get("tool_calls") or ():
+            key = choice["index"], call.get("index")
+            joined[key] = joined.get(key, "") + (call["function"].get("arguments") or "")
+    return {key: json.loads(text) if text else None for key, text in joined.items()}
+
+
+def mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """A value with all its strings changed, keys too."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [mapped(each, change) for each in value]
+    return {change(key): mapped(each, change) for key, each in value.items()} if isinstance(value, dict) else value
 
 
 def client_over(raw: bytes, seed: int) -> AsyncOpenAI:

@@ -832,12 +832,12 @@ def test_what_a_vault_learns_while_a_stream_runs_is_restored() -> None:
     assert [list(machine.feed(text)) for text in ("_1> <E", "_1>")] == [["_1> "], ["text"]]
 
 
-def test_every_text_channel_is_restored_but_not_the_arguments_of_tools() -> None:
-    """Answer, reasoning and refusal are for the one whose text it was; arguments are JSON."""
+def test_every_text_channel_is_restored() -> None:
+    """Answer, reasoning, refusal and the arguments of tools are for the one whose text it was."""
     context = sf.Context(vault=small_vault())
     items = [sf.TextDelta("<E_2>", sf.Channel(kind, (0, 0, kind))) for kind in ("answer", "reasoning", "refusal", "tool_arguments")]
     out = [item.text for item in sf.Restore().iter(items, context=context)]
-    assert out == ["<E_1>", "<E_1>", "<E_1>", "<E_2>"]
+    assert out == ["<E_1>", "<E_1>", "<E_1>", "<E_1>"]
     assert [item.text for item in sf.Restore().on("answer").iter(items, context=context)] == ["<E_1>", "<E_2>", "<E_2>", "<E_2>"]
 
 

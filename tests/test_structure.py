@@ -21,6 +21,7 @@ FLOORS: dict[str, int] = {
     "hold": 1,
     "lift": 1,
     "machine": 1,
+    "parsing": 1,
     "matching": 1,
     "segment": 1,
     "vault": 1,

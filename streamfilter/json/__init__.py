@@ -6,8 +6,8 @@ from streamfilter.json.filtering import FilterJSON
 from streamfilter.json.items import JSONItems
 from streamfilter.json.parse import Document, ParseJSON
 from streamfilter.json.partial import Partial, Required, Whole, unfinished
-from streamfilter.json.paths import JSONPath
 from streamfilter.json.texts import JSONText
+from streamfilter.parsing.paths import JSONPath
 
 __all__ = [
     "Call",

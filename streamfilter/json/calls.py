@@ -11,11 +11,11 @@ from pydantic import Field
 
 from streamfilter.context import Context
 from streamfilter.items import Channel, End, Event, Item, TextDelta, ToolCall, covers
-from streamfilter.json.documents import Documents, Reader
 from streamfilter.json.parse import Values
-from streamfilter.json.sink import MAX_DEPTH, MAX_STRING, Limits
 from streamfilter.json.typed import Typed, plan_of
 from streamfilter.machine import Machine, refusal, wrong_item
+from streamfilter.parsing.documents import Documents, Reader
+from streamfilter.parsing.sink import MAX_DEPTH, MAX_STRING, Limits
 from streamfilter.pipeline import Stage, stage
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from streamfilter.json.documents import Reading
 from streamfilter.json.items import validator
 from streamfilter.json.patches import Patches, Placed
 from streamfilter.json.stages import JSONStage
+from streamfilter.parsing.documents import Reading
 from streamfilter.pipeline import stage
 
 Kind: TypeAlias = Literal["object", "array", "string", "text", "value", "end"]

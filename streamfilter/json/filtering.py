@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context
-from streamfilter.json.filter_run import Run
-from streamfilter.json.parser import MAX_DEPTH
-from streamfilter.json.paths import JSONPath, PathLike
 from streamfilter.machine import Machine, TextMachine
+from streamfilter.parsing.filtering import Run
+from streamfilter.parsing.parser import MAX_DEPTH
+from streamfilter.parsing.paths import JSONPath, PathLike
 from streamfilter.pipeline import Pipeline, Stage, TextStage, as_stage, stage
 
 AnyPath: TypeAlias = JSONPath | str
@@ -49,7 +48,7 @@ class FilterJSON(TextStage):
     - Several documents may stand one behind another. Text around them goes through the pipeline as it is, between two documents
       as one text; only `{` or `[` opens a document there, once it has shown that it is one, as for `ParseJSON`, and a `"` with
       nothing but white space before it. A number, a literal or an empty array stays as it is if it is all there is. Where the
-      answer is prose, leave it to text stages: `SAFE | FilterJSON(SAFE).on("tool_arguments")`.
+      answer is prose, leave it to text stages; those that are guards read the arguments of tool calls as JSON by themselves.
     - A document that is malformed ends the stream at the place. One that is cut off stays cut off, and is no error here; with
       `keys`, a last key that is not whole is left out.
     - The report counts characters of each decoded string, or of each text around documents, from 0.
@@ -113,10 +112,12 @@ class FilterJSON(TextStage):
         return self._pipelines[kind]
 
     def start(self, context: Context | None = None) -> TextMachine:
-        own = copy.copy(context or Context())
-        object.__setattr__(own, "seen", set())  # in here there is one choice only, whatever others the stream has
+        own = (context or Context()).decoded()
         paths: Any = self.at
         return Run(lambda kind: self.applied(kind).machine(own), paths=paths, keys=self.keys, max_depth=self.max_depth)
+
+    def _start_arguments(self, context: Context) -> TextMachine:
+        return self.start(context)
 
     def machine(self, context: Context | None = None) -> Machine:
         if context is not None and context.is_started:

@@ -13,10 +13,10 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import to_json
 
 from streamfilter.declaration import show
-from streamfilter.json.documents import Reading
-from streamfilter.json.paths import Follower, JSONPath, PathLike
 from streamfilter.json.stages import JSONStage, M, Options, Value
 from streamfilter.json.typed import MAX_DEPTH as MAX_TYPED_DEPTH
+from streamfilter.parsing.documents import Reading
+from streamfilter.parsing.paths import Follower, JSONPath, PathLike
 from streamfilter.pipeline import stage
 
 if TYPE_CHECKING:

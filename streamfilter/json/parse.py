@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from streamfilter.json.documents import Reading
 from streamfilter.json.stages import JSONStage, M, Options, Value
-from streamfilter.json.tree import Tree
 from streamfilter.json.typed import MAX_DEPTH as MAX_TYPED_DEPTH
 from streamfilter.json.typed import Typed, plan_of
+from streamfilter.parsing.documents import Reading
+from streamfilter.parsing.tree import Tree
 from streamfilter.pipeline import stage
 
 if TYPE_CHECKING:

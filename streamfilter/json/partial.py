@@ -126,7 +126,7 @@ def unfinished(item: object) -> tuple[str, ...]:
         >>> class Card(BaseModel):
         ...     title: str
         ...     pages: int
-        >>> from streamfilter.json.parser import Parser
+        >>> from streamfilter.parsing.parser import Parser
         >>> from streamfilter.json.typed import Typed
         >>> reading = Typed(Card)
         >>> parser = Parser(reading)
@@ -169,7 +169,7 @@ class Whole(_Marker):
         >>> from typing import Annotated
         >>> from pydantic import create_model
         >>> Answer = create_model("Answer", city=Annotated[str, Whole], text=str)
-        >>> from streamfilter.json.parser import Parser
+        >>> from streamfilter.parsing.parser import Parser
         >>> from streamfilter.json.typed import Typed
         >>> reading = Typed(Answer)
         >>> _ = Parser(reading).feed('{"city": "Li')
@@ -187,7 +187,7 @@ class Required(_Marker):
         >>> from typing import Annotated
         >>> from pydantic import create_model
         >>> Step = create_model("Step", number=Annotated[int, Required], text=str)
-        >>> from streamfilter.json.parser import Parser
+        >>> from streamfilter.parsing.parser import Parser
         >>> from streamfilter.json.typed import Typed
         >>> reading = Typed(list[Step])
         >>> parser = Parser(reading)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from streamfilter.json.documents import Reading
-from streamfilter.json.tree import Tree
+from streamfilter.parsing.documents import Reading
+from streamfilter.parsing.tree import Tree
 
 
 class Placed(Reading):
@@ -48,7 +48,7 @@ class Patches(Placed):
         strings: whether a string is there while it grows; else only once it is whole.
 
     Example:
-        >>> from streamfilter.json.parser import Parser
+        >>> from streamfilter.parsing.parser import Parser
         >>> patches = Patches()
         >>> Parser(patches).feed('{"a/b": [1, {"c": "d"')
         21

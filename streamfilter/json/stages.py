@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Ty
 from pydantic import Field
 
 from streamfilter.context import AfterStop, Context
-from streamfilter.json.documents import Documents, Reader, Reading
-from streamfilter.json.parser import MAX_DEPTH, MAX_STRING, Limits
 from streamfilter.machine import Machine
+from streamfilter.parsing.documents import Documents, Reader, Reading
+from streamfilter.parsing.parser import MAX_DEPTH, MAX_STRING, Limits
 from streamfilter.pipeline import Stage, stage
 from streamfilter.plain import SyncStream
 from streamfilter.stream import Stream

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 from streamfilter.items import Event
-from streamfilter.json.documents import Reading
-from streamfilter.json.paths import Follower, JSONPath, PathLike
 from streamfilter.json.stages import JSONStage
+from streamfilter.parsing.documents import Reading
+from streamfilter.parsing.paths import Follower, JSONPath, PathLike
 from streamfilter.pipeline import stage
 
 _KINDS = {dict: "an object", list: "an array", bool: "a literal"}

@@ -19,11 +19,11 @@ from typing import Any
 from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 
 from streamfilter.declaration import show
-from streamfilter.json.documents import Reading
 from streamfilter.json.partial import NEW
 from streamfilter.json.typed_frames import ChoiceFrame, Frame, RowFrame, array_frame, object_frame
 from streamfilter.json.typed_plan import FAILED, RAW, Bounds, Node, Rows, json_of
 from streamfilter.json.typed_schema import Planner
+from streamfilter.parsing.documents import Reading
 
 MAX_DEPTH = 200
 """Containers inside one another, as many as pydantic reads. A parser for typed documents should take no more."""
@@ -115,7 +115,7 @@ class Typed(Reading):
 
     Example:
         >>> from pydantic import BaseModel
-        >>> from streamfilter.json.parser import Parser
+        >>> from streamfilter.parsing.parser import Parser
         >>> class Card(BaseModel):
         ...     title: str
         ...     bullets: list[str]

@@ -57,7 +57,7 @@ class Redact(TextStage):
         overflow: what happens then: `"redact"` replaces it once and swallows it up to where it can no longer continue, `"release"`
             lets it pass, `"raise"` ends the stream with `LimitExceeded`. A text that has left already, because the match was
             certain, stays; the match is then swallowed.
-        channels: the kinds of channel it applies to; None is every kind but tool arguments.
+        channels: the kinds of channel it applies to; None is every kind. The arguments of tool calls are read as JSON.
 
     Raises:
         ValueError: a pattern cannot be streamed exactly, two rules share a name, or `to` has an unknown field; when it is started
@@ -81,6 +81,8 @@ class Redact(TextStage):
     max_hold: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_HOLD, kw_only=True)
     overflow: Overflow = dataclasses.field(default="redact", kw_only=True)
     channels: tuple[str, ...] | None = dataclasses.field(default=None, kw_only=True)
+
+    is_guard: ClassVar[bool] = True
 
     if TYPE_CHECKING:
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cache
+from typing import ClassVar
 
 from streamfilter.context import Context
 from streamfilter.declaration import Declared, declared
@@ -50,7 +51,7 @@ class Restore(TextStage):
     channel, as redaction does: whatever the model says is for the one whose text it was.
 
     Args:
-        channels: the kinds of channel it applies to; None is every kind but tool arguments, which are JSON.
+        channels: the kinds of channel it applies to; None is every kind. The arguments of tool calls are read as JSON.
 
     Raises:
         ValueError: when it is started without a vault.
@@ -65,6 +66,8 @@ class Restore(TextStage):
     """
 
     channels: tuple[str, ...] | None = dataclasses.field(default=None, kw_only=True)
+
+    is_guard: ClassVar[bool] = True
 
     def machine(self, context: Context | None = None) -> Machine:
         if context is not None and context.is_started:

@@ -32,7 +32,7 @@ class Block(TextStage):
         max_hold: characters that may be held for one match that is still open.
         overflow: what happens then: `"redact"` counts as a match, `"release"` lets it pass, `"raise"` ends the stream with
             `LimitExceeded`.
-        channels: the kinds of channel it applies to; None is every kind but tool arguments.
+        channels: the kinds of channel it applies to; None is every kind. The arguments of tool calls are read as JSON.
 
     Raises:
         ValueError: a pattern cannot be streamed exactly, two rules share a name, or there is a message and no `"stop"`.
@@ -56,6 +56,8 @@ class Block(TextStage):
     max_hold: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_HOLD, kw_only=True)
     overflow: Overflow = dataclasses.field(default="redact", kw_only=True)
     channels: tuple[str, ...] | None = dataclasses.field(default=None, kw_only=True)
+
+    is_guard: ClassVar[bool] = True
 
     if TYPE_CHECKING:
 

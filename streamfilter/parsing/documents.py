@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from streamfilter.errors import MalformedInput, TruncatedInput
 from streamfilter.items import Channel, End, Event, TextDelta
-from streamfilter.json.parser import BLANKS, Limits, Parser, Position, Sink
 from streamfilter.machine import Machine, refusal, wrong_item
+from streamfilter.parsing.parser import BLANKS, Limits, Parser, Position, Sink
 
 PIECE_CHARS = 4096
 """Characters that are searched at a time: what follows a candidate that was prose is copied, which in all of a long text would take

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamfilter.json.parser import Sink
+from streamfilter.parsing.parser import Sink
 
 
 class _Missing:
@@ -31,7 +31,7 @@ class Tree(Sink):
         changed: whether it has changed since that was set to False.
 
     Example:
-        >>> from streamfilter.json.parser import Parser
+        >>> from streamfilter.parsing.parser import Parser
         >>> tree = Tree()
         >>> parser = Parser(tree)
         >>> for piece in ('{"a": [1, 2', '3, "so', ' on"]}'):

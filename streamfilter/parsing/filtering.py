@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 
 from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
 from streamfilter.items import End, Finish
-from streamfilter.json.documents import Reader, Reading, Search
-from streamfilter.json.filter_passage import Outlet, Passage, Token
-from streamfilter.json.parser import Limits, Parser, Position, Sink
-from streamfilter.json.paths import JSONPath, State
 from streamfilter.machine import Machine, TextMachine, refusal
+from streamfilter.parsing.documents import Reader, Reading, Search
+from streamfilter.parsing.parser import MAX_DEPTH, Limits, Parser, Position, Sink
+from streamfilter.parsing.passage import Outlet, Passage, Token
+from streamfilter.parsing.paths import JSONPath, State
 
 READ_CHARS = 4096
 """Characters that are read at once: at each quotation mark the rest of them is copied."""
@@ -98,14 +98,22 @@ class Run(TextMachine):
         paths: where the strings are that are filtered, and no text around documents; None: all are, and that is.
         keys: whether keys are filtered too.
         max_depth: containers inside one another.
+        is_lenient: whether what is malformed goes on as text; else it ends the stream.
     """
 
     def __init__(
-        self, begin: Callable[[str], Machine], *, paths: Sequence[JSONPath] | None = None, keys: bool = False, max_depth: int
+        self,
+        begin: Callable[[str], Machine],
+        *,
+        paths: Sequence[JSONPath] | None = None,
+        keys: bool = False,
+        max_depth: int = MAX_DEPTH,
+        is_lenient: bool = False,
     ) -> None:
         self._pipeline = begin
         self._paths = paths
         self._keys = keys
+        self._is_lenient = is_lenient
         self._limits = Limits(max_depth=max_depth, parse_float=str, parse_int=str)
         self._outlet: Outlet | None = None
         self._begin = 0  # of the run, in characters of the channel
@@ -277,8 +285,10 @@ class Run(TextMachine):
         held = len(out) - len(text)  # of a number or literal
         try:
             taken = self._fed(parser, part)
-        except (MalformedInput, LimitExceeded):
+        except (MalformedInput, LimitExceeded) as error:
             out.keep(max(0, parser.position.offset + self._begin - out.offset))
+            if self._is_lenient and isinstance(error, MalformedInput):
+                return self._as_text(parser)
             raise
         if parser.is_complete:
             out.keep(held + taken)
@@ -335,8 +345,8 @@ class Run(TextMachine):
             self._stopped(passage.done, '"')
             return ""
         if wrong is not None:
-            if isinstance(wrong, MalformedInput) and not parser.path:
-                return self._unquoted(parser)
+            if isinstance(wrong, MalformedInput) and (self._is_lenient or not parser.path):
+                return self._as_text(parser)
             raise wrong
         if quote:
             self._passage = None
@@ -345,10 +355,10 @@ class Run(TextMachine):
                 self._close(parser)
         return text[quote:] if quote else ""
 
-    def _unquoted(self, parser: Parser) -> str:
-        """A string that was none, with nothing around it: text that begins with a quotation mark. It goes on as text."""
+    def _as_text(self, parser: Parser) -> str:
+        """What was taken for JSON is none, such as text that begins with a quotation mark. What is left of it goes on as text."""
         self._parser = None
-        self._is_escaped = False
+        self._is_escaped = self._is_in_key = False
         passage = self._passage
         if passage is not None:
             passage.is_spelled = False
@@ -360,7 +370,12 @@ class Run(TextMachine):
         """In a key, up to its end. It is held until it is whole."""
         out = self._out
         quote = self._quote(text)
-        parser.feed(text[:quote] if quote else text)
+        try:
+            parser.feed(text[:quote] if quote else text)
+        except MalformedInput:
+            if self._is_lenient:
+                return self._as_text(parser)
+            raise
         if not quote:
             return ""
         self._is_in_key = False
@@ -407,3 +422,8 @@ class Run(TextMachine):
             parser.finish()
         except TruncatedInput:
             out.keep(len(out))
+        except MalformedInput:
+            if not self._is_lenient:
+                raise
+            self._text(self._as_text(parser))
+            self._end_text()

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
 from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
-from streamfilter.json.escapes import Wrong, escape_at
-from streamfilter.json.scanner import Scanner
-from streamfilter.json.sink import MAX_DEPTH, MAX_STRING, Limits, Path, Position, Sink
+from streamfilter.parsing.escapes import Wrong, escape_at
+from streamfilter.parsing.scanner import Scanner
+from streamfilter.parsing.sink import MAX_DEPTH, MAX_STRING, Limits, Path, Position, Sink
 
 __all__ = ["BLANKS", "MAX_DEPTH", "MAX_STRING", "Limits", "Parser", "Path", "Position", "Sink"]
 

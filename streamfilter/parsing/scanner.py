@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, cast
 
-from streamfilter.json.sink import Limits
+from streamfilter.parsing.sink import Limits
 
 FAILURES = 3
 """Failed tries for one piece. A container that is not complete in it fails at its end, and so does each in it."""
