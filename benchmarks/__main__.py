@@ -5,10 +5,18 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from benchmarks import kernel, matching, moderation, peers, scale, startup, structured
+from benchmarks import kernel, matching, moderation, peers, scale, stages, startup, structured
 from benchmarks.figures import Figure
 
-GROUPS = {"kernel": kernel, "matching": matching, "moderation": moderation, "scale": scale, "startup": startup, "json": structured}
+GROUPS = {
+    "kernel": kernel,
+    "matching": matching,
+    "moderation": moderation,
+    "scale": scale,
+    "stages": stages,
+    "startup": startup,
+    "json": structured,
+}
 
 
 async def main(names: list[str]) -> int:

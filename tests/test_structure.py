@@ -36,13 +36,15 @@ FLOORS: dict[str, int] = {
     "moderation": 3,
     "json": 3,
     "detectors": 3,
+    "markup": 3,
+    "flow": 3,
     "providers": 4,
     "cli": 5,
     "testing": 5,
 }
 """Which floor each module stands on. Imports point down, or sideways within a floor below the families."""
 
-FAMILIES = {"text", "moderation", "json", "detectors", "cli", "testing"}
+FAMILIES = {"text", "moderation", "json", "detectors", "markup", "flow", "cli", "testing"}
 """Parts that no part of their own floor imports."""
 
 

@@ -1,0 +1,1 @@
+"""When things come and where from: stages that wait for a moment, several readers of one stream, sources that are opened again."""
