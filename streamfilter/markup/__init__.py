@@ -1,1 +1,1 @@
-"""Text with marks in it: reasoning in tags, code fences, Markdown that is never half there, links that are checked before they leave."""
+"""Text with marks in it: tags, code fences, Markdown that is never half there, links that are checked before they leave."""

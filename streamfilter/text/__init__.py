@@ -1,7 +1,7 @@
 """Stages that work on text as it arrives.
 
-`replace` rewrites what rules match, with `masks` or so that it is `reversible`; `stop` ends a stream at it; `simple` maps, drops and
-watches.
+`replace` rewrites what rules match, with `masks` or so that it is `reversible`; `stop` ends a stream at it; `simple` maps, drops
+and watches.
 """
 
 from streamfilter.text.masks import Hash, Mask
