@@ -3,7 +3,7 @@
 No SDK is imported here: objects are read by the names of their fields.
 """
 
-from streamfilter.providers import openai
+from streamfilter.providers import anthropic, openai
 from streamfilter.providers.text import text_of
 
-__all__ = ["openai", "text_of"]
+__all__ = ["anthropic", "openai", "text_of"]

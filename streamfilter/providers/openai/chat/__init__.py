@@ -6,25 +6,33 @@ SDK objects, dicts and the raw bytes of an event stream are read alike; no SDK i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import ClassVar
 
-from streamfilter.context import AfterStop, Context
-from streamfilter.items import End, Event, Item, Key, Usage
-from streamfilter.machine import Machine
-from streamfilter.pipeline import Stage, as_stage, stage
-from streamfilter.plain import SyncStream
-from streamfilter.providers.openai.chat.reading import Decoding, Origin, Reader
+from streamfilter.items import Key
+from streamfilter.pipeline import Stage, stage
+from streamfilter.providers.openai.chat.reading import Reader
 from streamfilter.providers.openai.chat.writing import Writer, new_head
-from streamfilter.stream import Stream
+from streamfilter.providers.wrapping import DecodeStage, EncodeStage, Format, Quote, WrapStage
 
-__all__ = ["Decode", "Encode", "Wrap", "wrap"]
+__all__ = ["FORMAT", "Decode", "Encode", "Wrap", "wrap"]
 
-Chunk = TypeVar("Chunk")
+
+class _Chat:
+    name = "openai.chat"
+    unit = "chat completion chunks"
+
+    def reader(self, stage: str, seen: set[Key]) -> Reader:
+        return Reader(stage, seen)
+
+    def writer(self, quote: Quote, *, as_bytes: bool = False, model: str = "", identity: bool = False) -> Writer:
+        return Writer(as_bytes=as_bytes, head=new_head(model), identity=identity)
+
+
+FORMAT: Format = _Chat()
 
 
 @stage
-class Decode(Stage[Any, Item]):
+class Decode(DecodeStage):
     """Chat completion chunks to items: text by channel, tool calls, finish reasons, usage, errors.
 
     The channels of choice n are `Channel("answer", (0, n, "content"))`, `"refusal"`, `"reasoning"` (by the spelling of its field)
@@ -42,14 +50,11 @@ class Decode(Stage[Any, Item]):
         Finish(scope=(0, 0), boundary=False, reason='stop')
     """
 
-    reads: ClassVar[str] = "chunks"
-
-    def machine(self, context: Context | None = None) -> Machine:
-        return Decoding("openai.chat.Decode", set() if context is None else context.seen)
+    format: ClassVar[Format] = FORMAT
 
 
 @stage
-class Encode(Stage[Any, Any]):
+class Encode(EncodeStage):
     """Items to chat completion chunks.
 
     Args:
@@ -63,81 +68,18 @@ class Encode(Stage[Any, Any]):
          [{'index': 0, 'delta': {}, 'finish_reason': 'stop'}]]
     """
 
-    model: str = ""
-    as_bytes: bool = False
-
-    if TYPE_CHECKING:
-
-        def __init__(self, model: str = ..., as_bytes: bool = ...) -> None: ...
-
-    gives: ClassVar[str] = "chunks"
-
-    def machine(self, context: Context | None = None) -> Machine:
-        return _Encoding(Writer(as_bytes=self.as_bytes, head=new_head(self.model)))
-
-
-class _Encoding(Machine):
-    def __init__(self, writer: Writer) -> None:
-        self._writer = writer
-
-    def feed(self, item: Item) -> Sequence[Any]:
-        if not isinstance(item, str | Event):
-            raise TypeError(
-                f"openai.chat.Encode was fed {type(item).__qualname__}: it writes items, text and events; read chunks with Decode"
-            )
-        out = self._writer.write((item,))
-        self.ended = bool(out) and isinstance(out[-1], End)
-        return out
-
-    def finish(self) -> Sequence[Any]:
-        ending = [] if self.ended else self._writer.write((End("end"),))[:-1]
-        return [*ending, *self._writer.finish()]
-
-    def drain(self, item: Item) -> Sequence[Any]:
-        return self._writer.write((item,)) if isinstance(item, Usage) else ()
+    format: ClassVar[Format] = FORMAT
 
 
 @stage
-class Wrap(Stage[Any, Any]):
+class Wrap(WrapStage):
     """A text pipeline around a stream of chunks. See `wrap`.
 
     Args:
         pipeline: what the text goes through.
     """
 
-    pipeline: Any
-
-    if TYPE_CHECKING:  # the type of the chunks is the source's: dicts, bytes or SDK objects
-
-        def __call__(
-            self, source: AsyncIterable[Chunk], *, context: Context | None = ..., after_stop: AfterStop = ...
-        ) -> Stream[Chunk]: ...
-
-        def iter(
-            self, items: Iterable[Chunk], *, context: Context | None = ..., after_stop: AfterStop = ...
-        ) -> SyncStream[Chunk]: ...
-
-    def compile(self) -> None:
-        inner = as_stage(self.pipeline)
-        if "chunks" in (inner.reads, inner.gives):
-            raise TypeError(f"wrap is for a pipeline of text stages: {inner!r} reads {inner.reads} and gives {inner.gives}")
-        inner.machine()  # refuses a pipeline that must wait
-        object.__setattr__(self, "pipeline", inner)
-
-    reads: ClassVar[str] = "chunks"
-    gives: ClassVar[str] = "chunks"
-
-    @property
-    def must_wait(self) -> bool:
-        return bool(self.pipeline.must_wait)
-
-    def machine(self, context: Context | None = None) -> Machine:
-        given = context or Context()
-        inner = self.pipeline.machine(given)
-        return _Wrapping(inner, seen=given.seen, drains=given.after_stop == "drain", identity=not self.pipeline.stages)
-
-    def explanation(self) -> str:
-        return f"the text of chat completion chunks, through\n{self.pipeline.explain()}"
+    format: ClassVar[Format] = FORMAT
 
 
 def wrap(pipeline: Stage[str, str]) -> Wrap:
@@ -160,95 +102,3 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         [{'id': '1', 'choices': [{'index': 0, 'delta': {'content': 'pin ####'}, 'finish_reason': 'stop'}]}]
     """
     return Wrap(pipeline)
-
-
-class _Wrapping(Machine):
-    def __init__(self, inner: Machine, *, seen: set[Key], drains: bool, identity: bool) -> None:
-        self._inner = inner
-        self._drains = drains
-        self._reader = Reader("openai.chat.wrap", seen)
-        self._writer = Writer(identity=identity)
-        self._late: list[Item] = []  # usage on the chunk at which a stage ended the stream, while text before it is still held
-        self._is_finishing = False
-        self.waits = inner.waits
-
-    def feed(self, item: Any) -> Sequence[Any]:
-        return self._through(self._reader.read(item))
-
-    def finish(self) -> Sequence[Any]:
-        self._is_finishing = True
-        out: list[Any] = []
-        if not self.ended:
-            out += self._through(self._reader.finish())
-        elif self._drains:
-            out += [made for late in self._reader.finish() for made in self._drained(late)]
-        if not self.ended:
-            out += self._written(self._inner.finish())
-        return self._finished(out)
-
-    def collect(self) -> Sequence[Any]:
-        out = self._written(self._inner.collect())
-        return self._finished(out) if self._is_finishing else out
-
-    def attach(self, wake: Callable[[], None]) -> None:
-        self._inner.attach(wake)
-
-    def cancel(self) -> Sequence[Awaitable[object]]:
-        return self._inner.cancel()
-
-    @property
-    def is_full(self) -> bool:  # type: ignore[override]  # these are the pipeline's
-        return self._inner.is_full
-
-    @property
-    def is_pending(self) -> bool:  # type: ignore[override]
-        return self._inner.is_pending
-
-    def drain(self, item: Any) -> Sequence[Any]:
-        return [made for origin in self._reader.read(item) for made in self._drained(origin)]
-
-    def _drained(self, origin: Origin | End) -> list[Any]:
-        items = origin.items if isinstance(origin, Origin) else []
-        return self._written([out for each in items for out in self._inner.drain(each)])
-
-    @property
-    def held(self) -> int:
-        return self._inner.held
-
-    def _through(self, origins: Iterator[Origin | End]) -> Sequence[Any]:
-        """Each chunk through the pipeline, and what comes of it written as one."""
-        out: list[Any] = []
-        for origin in origins:
-            if isinstance(origin, Origin):
-                self._writer.note(origin)
-            out += self._written(self._fed(origin.items if isinstance(origin, Origin) else [origin]))
-            if self.ended:
-                end = out.pop()
-                if self._drains:
-                    out += [made for late in origins for made in self._drained(late)]
-                return [*out, end]
-            if self._inner.ended and not self._drains:
-                break
-        return out
-
-    def _fed(self, items: Sequence[Item]) -> list[Item]:
-        """What comes of one chunk's items. If the stream ends at one of them, usage on the same chunk still counts."""
-        out: list[Item] = []
-        for item in items:
-            if self._inner.ended:
-                self._late += self._inner.drain(item)
-            else:
-                out += self._inner.feed(item)
-        return out
-
-    def _written(self, items: Sequence[Item]) -> list[Any]:
-        self._writer.as_bytes = self._reader.as_bytes
-        if items and isinstance(items[-1], End):
-            self.ended = True
-            items = [*items[:-1], *self._late, items[-1]]
-        return self._writer.write(items)
-
-    def _finished(self, out: list[Any]) -> Sequence[Any]:
-        """If a stage has ended the stream, what ends it for the client."""
-        end = [out.pop()] if out and isinstance(out[-1], End) else []
-        return [*out, *(self._writer.finish() if self.ended else ()), *end]

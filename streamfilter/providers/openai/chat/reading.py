@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, End, Failure, Finish, Item, Key, Raw, Scope, TextDelta, ToolCall, Usage
-from streamfilter.machine import Machine
 from streamfilter.providers import sse
 from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, misquotes, texts
 from streamfilter.providers.shapes import fields, get
@@ -273,28 +272,3 @@ def _parsed(frame: sse.Frame) -> Any:
     if not isinstance(chunk, dict):
         raise MalformedInput("the data of an event is not a JSON object", frame.offset)
     return chunk
-
-
-class Decoding(Machine):
-    """The machine of `Decode`: chunks in, items out."""
-
-    def __init__(self, stage: str, seen: set[Key]) -> None:
-        self._reader = Reader(stage, seen)
-
-    def feed(self, item: Any) -> Sequence[Item]:
-        return self._items(self._reader.read(item))
-
-    def finish(self) -> Sequence[Item]:
-        return () if self.ended else self._items(self._reader.finish())
-
-    def drain(self, item: Any) -> Sequence[Item]:
-        return [out for out in self.feed(item) if isinstance(out, Usage)]
-
-    def _items(self, origins: Iterator[Origin | End]) -> Sequence[Item]:
-        out: list[Item] = []
-        for origin in origins:
-            if isinstance(origin, End):
-                self.ended = True
-                return [*out, origin]
-            out += origin.items
-        return out

@@ -15,10 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from streamfilter.items import Channel, End, Event, Failure, Finish, Item, Raw, TextDelta, ToolCall, Usage
+from streamfilter.items import Channel, End, Event, Failure, Finish, Item, Key, Raw, TextDelta, ToolCall, Usage
 from streamfilter.providers import sse
 from streamfilter.providers.openai.chat.reading import HEAD, STRUCTURE, Origin, Parts
 from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, is_signed
+from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import edited, fields, get, plain
 
 DONE = b"data: [DONE]\n\n"
@@ -53,6 +54,7 @@ class Writer:
         self._seen: dict[int, None] = {}  # the choices that came, in order
         self._finished: set[int] = set()
         self._edited: set[int] = set()  # the choices whose reasoning was changed: signatures over it are void
+        self._called: dict[Key, dict[Channel, int]] = {}  # calls from other formats, by choice
         self._done = False
         self._dangling = False  # the last frame was sent as it came, without an empty line at its end
         self._failed = False
@@ -228,19 +230,19 @@ class Writer:
         if isinstance(item, Failure):
             return [self._framed({"error": plain(item.error)})]
         if isinstance(item, Usage):
-            return [self._framed(self._chunk([], usage=item.usage))]
+            return [self._framed(self._chunk([], usage=_usage(item.usage)))]
         index = _index(item.scope) if isinstance(item, Event) else 0
         delta: dict[str, Any] = {}
         if isinstance(item, str) or type(item) is TextDelta:
             text, channel = (item, Channel()) if isinstance(item, str) else (item.text, item.channel)
             if channel.kind == "tool_arguments":
-                delta["tool_calls"] = [{"index": _call(channel), "function": {"arguments": text}}]
+                delta["tool_calls"] = [{"index": self._call(channel), "function": {"arguments": text}}]
             else:
-                name = next((part for part in channel.key if part in TEXT_FIELDS), _FIELDS.get(channel.kind, "content"))
-                delta[str(name)] = text
+                own = channel.key[2] if len(channel.key) == 3 else None  # of this format
+                delta[str(own) if own in TEXT_FIELDS else _FIELDS.get(channel.kind, "content")] = text
         elif isinstance(item, ToolCall):
             call = {
-                "index": _call(item.arguments),
+                "index": self._call(item.arguments),
                 "id": item.id,
                 "type": "function",
                 "function": {"name": item.name, "arguments": ""},
@@ -252,8 +254,16 @@ class Writer:
             delta["role"] = self._roles.get(index, "assistant")
         self._sent.add(index)
         self._seen.setdefault(index)
-        finish = item.reason if isinstance(item, Finish) else None
+        finish = spelled(item.reason, "openai") if isinstance(item, Finish) else None
         return [self._framed(self._chunk([{"index": index, "delta": delta, "finish_reason": finish}]))]
+
+    def _call(self, channel: Channel) -> int:
+        """The number of a call in its choice: that which it came with, or the next one."""
+        number = channel.key[-1] if channel.key else 0
+        if channel.key[2:3] == ("tool_calls",) and isinstance(number, int):
+            return number
+        calls = self._called.setdefault(channel.choice, {})
+        return calls.setdefault(channel, len(calls))
 
     def _chunk(self, choices: list[dict[str, Any]], usage: Any = None) -> Any:
         """A chunk like those of the source: of its class, with its id and model."""
@@ -306,9 +316,13 @@ def _index(scope: object) -> int:
     return index if isinstance(index, int) else 0
 
 
-def _call(channel: Channel) -> int:
-    number = channel.key[-1] if channel.key else 0
-    return number if isinstance(number, int) else 0
+def _usage(usage: object) -> Any:
+    """Token counts in OpenAI's words: those of Anthropic are translated."""
+    given = fields(plain(usage))
+    if "output_tokens" not in given or "total_tokens" in given:
+        return usage
+    read, written = given.get("input_tokens", 0), given["output_tokens"]
+    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
 
 def _like(delta: Any, values: dict[str, Any]) -> Any:

@@ -1,0 +1,5 @@
+"""Anthropic's formats."""
+
+from streamfilter.providers.anthropic import messages
+
+__all__ = ["messages"]

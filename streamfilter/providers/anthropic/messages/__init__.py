@@ -1,0 +1,97 @@
+"""Anthropic's Messages API: its stream, and that of the SDK's helper, `client.messages.stream(...)`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from streamfilter.items import Key
+from streamfilter.pipeline import Stage, stage
+from streamfilter.providers.anthropic.messages.making import Making
+from streamfilter.providers.anthropic.messages.reading import NAME, OPAQUE, Reading
+from streamfilter.providers.events import EventReader
+from streamfilter.providers.rewriting import EventWriter
+from streamfilter.providers.wrapping import DecodeStage, EncodeStage, Format, Quote, WrapStage
+
+__all__ = ["FORMAT", "Decode", "Encode", "Wrap", "wrap"]
+
+
+class _Messages:
+    name = NAME
+    unit = "events of the Messages API"
+
+    def reader(self, stage: str, seen: set[Key]) -> EventReader:
+        return EventReader(NAME, stage, self.unit, Reading(seen))
+
+    def writer(self, quote: Quote, *, as_bytes: bool = False, model: str = "", identity: bool = False) -> EventWriter:
+        return EventWriter(NAME, Making(model), OPAQUE, quote, as_bytes=as_bytes, identity=identity, signed=("reasoning",))
+
+
+FORMAT: Format = _Messages()
+
+
+@stage
+class Decode(DecodeStage):
+    """Events of the Messages API to items: text by content block, tool calls, stop reasons, usage, errors.
+
+    The channels of block n are `Channel("answer", (0, 0, "text", n))`, `"reasoning"` (`"thinking"`) and `"tool_arguments"`
+    (`"tool"`). All that is none of these stays in its place as `Raw`.
+
+    Raises:
+        TypeError: an item is no event, no dict and no bytes.
+        MalformedInput: bytes are no event stream of JSON objects; all before that is given first.
+
+    Example:
+        >>> delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}}
+        >>> list(Decode().iter([delta]))
+        [TextDelta('Hi', Channel(kind='answer', key=(0, 0, 'text', 0)))]
+    """
+
+    format: ClassVar[Format] = FORMAT
+
+
+@stage
+class Encode(EncodeStage):
+    """Items to events of the Messages API.
+
+    Args:
+        model: the model's name, for items that come from no event.
+        as_bytes: whether to give the frames of an event stream; else dicts, or events of the class that came.
+
+    Example:
+        >>> [event["type"] for event in Encode().iter(["Hi"])]
+        ['message_start', 'content_block_start', 'content_block_delta', 'content_block_stop', 'message_delta', 'message_stop']
+    """
+
+    format: ClassVar[Format] = FORMAT
+
+
+@stage
+class Wrap(WrapStage):
+    """A text pipeline around a stream of events. See `wrap`.
+
+    Args:
+        pipeline: what the text goes through.
+    """
+
+    format: ClassVar[Format] = FORMAT
+
+
+def wrap(pipeline: Stage[str, str]) -> Wrap:
+    """A stage over events of the Messages API: events in, filtered events of the same type out.
+
+    All that is not text passes untouched, in the order of its content block; held text leaves before its block ends. Text that is
+    quoted, such as a citation's, is filtered whole. A signed thought is never edited: where it would be, it ends, unsigned.
+
+    Args:
+        pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+
+    Raises:
+        TypeError: the pipeline is no stage, or must wait.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "pin 1234."}}
+        >>> [event["delta"] for event in wrap(sf.Redact("[0-9]{4}", to="####")).iter([delta])]
+        [{'type': 'text_delta', 'text': 'pin ####.'}]
+    """
+    return Wrap(pipeline)

@@ -1,0 +1,180 @@
+"""Events of Anthropic's Messages API to items: a channel for each content block, told apart by its kind and its index.
+
+Events of the SDK's helper, `client.messages.stream(...)`, are read too: those that repeat what the API's own have said are echoes.
+Source: Anthropic's reference of streaming messages, and the types of its SDK.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamfilter.errors import MalformedInput
+from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
+from streamfilter.providers.events import Echo, Origin, Repeat
+from streamfilter.providers.shapes import fields, get, plain
+
+NAME = "anthropic.messages"
+
+BLOCKS = {"text": "answer", "thinking": "reasoning", "compaction": "compaction"}
+"""Content blocks that are text, and the kind of channel each is."""
+
+TEXTS = {"text": "text", "thinking": "thinking", "compaction": "content"}
+"""The field of such a block that has its text."""
+
+DELTAS = {
+    "text_delta": ("text", "text"),
+    "thinking_delta": ("thinking", "thinking"),
+    "input_json_delta": ("tool", "partial_json"),
+    "compaction_delta": ("compaction", "content"),
+}
+"""Deltas that bring text: what block they are of, and the field that has it."""
+
+ECHOES = {"text": ("text", "text"), "thinking": ("thinking", "thinking"), "input_json": ("tool", "partial_json")}
+"""Events of the SDK's helper that give a delta once more: what block they are of, and the field that has it."""
+
+OPAQUE = frozenset(
+    {
+        *("type", "id", "role", "model", "tool_use_id", "name", "server_name", "stop_reason", "service_tier", "inference_geo"),
+        *("signature", "data", "encrypted_content", "encrypted_index", "encrypted_stdout", "media_type", "error_code", "file_id"),
+        *("usage", "retrieved_at", "page_age", "expires_at", "caller", "parsed_output", "__json_buf"),
+    }
+)
+"""Fields whose strings are no text: names, ids, times, and what only Anthropic can read."""
+
+
+class Reading:
+    """One stream of events.
+
+    Args:
+        seen: the choices that have come so far.
+    """
+
+    def __init__(self, seen: set[Key]) -> None:
+        self._seen = seen
+        self._response = -1  # agents send several, one behind the other
+        self._blocks: dict[int, Channel] = {}  # of the response, by their index
+        self._last: Channel | None = None
+        self._uses: set[int] = set()  # those of tools
+        self._usage: Any = None  # as the message began
+
+    def read(self, origin: Origin) -> None:
+        """Read one event."""
+        event = origin.event
+        kind = get(event, "type")
+        if kind == "content_block_delta":
+            self._delta(origin, event)
+        elif kind == "content_block_start":
+            self._start(origin, event)
+        elif kind == "content_block_stop":
+            self._stop(origin, event)
+        elif kind == "message_start":
+            self._response += 1
+            self._usage = get(get(event, "message"), "usage")
+            self._blocks, self._last, self._uses = {}, None, set()
+            origin.rest(self._choice)
+        elif kind == "message_delta":
+            self._settle(origin, event)
+        elif kind == "message_stop":
+            self._repeats(origin, event)
+            origin.rest(self._choice)
+        elif kind == "error":
+            origin.items.append(Failure(get(event, "error"), origin=origin))
+        elif kind == "ping":
+            origin.is_plain = True
+            origin.rest(None)
+        else:
+            self._echo(origin, event, str(kind))
+
+    @property
+    def _choice(self) -> Key:
+        choice: Key = (max(self._response, 0), 0)
+        self._seen.add(choice)
+        return choice
+
+    def _start(self, origin: Origin, event: Any) -> None:
+        block, index = get(event, "content_block"), _index(origin)
+        kind = str(get(block, "type"))
+        channel = self._last = self._channel(kind, index)
+        if channel.kind != "tool_arguments":
+            origin.rest(channel)
+            if field := TEXTS.get(kind):
+                origin.text(("content_block", field), channel)
+            return
+        self._uses.add(index)
+        name = get(block, "name")
+        origin.items.append(ToolCall(get(block, "id"), None if name is None else str(name), channel, scope=channel, origin=origin))
+
+    def _delta(self, origin: Origin, event: Any) -> None:
+        delta, index = get(event, "delta"), _index(origin)
+        kind = str(get(delta, "type"))
+        channel = self._blocks.get(index)
+        if kind in DELTAS:
+            block, field = DELTAS[kind]
+            channel = self._last = channel or self._channel(block, index)
+            origin.text(("delta", field), channel)
+            origin.is_plain = fields(delta).keys() == {"type", field} and fields(event).keys() <= {"type", "index", "delta"}
+            if not origin.items:
+                origin.rest(channel)
+            return
+        channel = channel or self._channel("other", index)
+        if kind == "signature_delta":
+            origin.signs[()] = channel
+        origin.rest(channel)
+
+    def _stop(self, origin: Origin, event: Any) -> None:
+        index = _index(origin)
+        channel = self._blocks.get(index) or self._channel("other", index)
+        self._repeats_block(origin, get(event, "content_block"), ("content_block",), index)  # the helper's have it
+        origin.rest(channel, boundary=True)
+
+    def _settle(self, origin: Origin, event: Any) -> None:
+        """The message is complete, but for its last event."""
+        usage = get(event, "usage")
+        if usage is not None:
+            if get(usage, "input_tokens") is None and self._usage is not None:  # they were counted at the beginning
+                usage = {**fields(plain(self._usage)), **fields(plain(usage))}
+            origin.items.append(Usage(usage, scope=self._last, origin=origin))
+        reason = get(get(event, "delta"), "stop_reason")
+        if reason is not None:
+            origin.items.append(Finish(str(reason), scope=self._choice, origin=origin))
+        elif not origin.items:
+            origin.rest(self._choice)
+
+    # ------------------------------------------------------------------ the SDK's helper
+
+    def _echo(self, origin: Origin, event: Any, kind: str) -> None:
+        if kind in ECHOES and self._last is not None and get(event, ECHOES[kind][1]) is not None:
+            field = ECHOES[kind][1]
+            origin.echo = Echo(self._last, (field,), ("snapshot",), is_parsed=kind == "input_json")
+        elif kind == "signature" and self._last is not None:
+            origin.signs[()] = self._last
+        origin.rest(self._last)
+
+    def _repeats(self, origin: Origin, event: Any) -> None:
+        for n, block in enumerate(get(get(event, "message"), "content") or ()):
+            self._repeats_block(origin, block, ("message", "content", n), n)
+
+    def _repeats_block(self, origin: Origin, block: Any, path: tuple[str | int, ...], index: int) -> None:
+        channel = self._blocks.get(index)
+        if block is None or channel is None:
+            return
+        kind = str(get(block, "type"))
+        if field := TEXTS.get(kind):
+            origin.repeats[*path, field] = Repeat(channel)
+        elif index in self._uses and get(block, "input") is not None:
+            origin.repeats[*path, "input"] = Repeat(channel, is_parsed=True)
+        if get(block, "signature"):
+            origin.signs[*path, "signature"] = channel
+
+    def _channel(self, block: str, index: int) -> Channel:
+        kind = BLOCKS.get(block, "tool_arguments" if block == "tool" or block.endswith("_use") else "other")
+        name = "tool" if kind == "tool_arguments" else block
+        channel = self._blocks[index] = Channel(kind, (*self._choice, name, index))
+        return channel
+
+
+def _index(origin: Origin) -> int:
+    index = get(origin.event, "index")
+    if not isinstance(index, int):
+        raise MalformedInput("an event of a content block has no index", origin.frame.offset if origin.frame else 0)
+    return index

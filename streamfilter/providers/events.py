@@ -1,0 +1,213 @@
+"""Streams whose chunks are JSON events: which text each brings, what of it says text once more, and what else has a place in it.
+
+A format says where text stands in its events, and which strings are none: ids, types, signatures. Every other string is text that
+the provider quotes, such as a title: nothing is taken for harmless because its field is not known here.
+
+This module knows events as dicts and as objects of an SDK, and no provider.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from streamfilter.errors import MalformedInput
+from streamfilter.items import Channel, End, Item, Key, Raw, Scope, TextDelta
+from streamfilter.providers import sse
+from streamfilter.providers.shapes import fields, get
+
+Path: TypeAlias = tuple[str | int, ...]
+"""From an event to a value in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A place where an event says once more all that a channel has said.
+
+    Attributes:
+        channel: the channel.
+        is_parsed: whether it is said as what its JSON text means.
+    """
+
+    channel: Channel
+    is_parsed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """What an event is that a helper of an SDK makes of those before it: it gives what a channel has said since the last one.
+
+    Attributes:
+        channel: the channel.
+        delta: where that stands.
+        snapshot: where all that it has said stands.
+        is_parsed: whether that is given as what its JSON text means so far.
+    """
+
+    channel: Channel
+    delta: Path
+    snapshot: Path
+    is_parsed: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Origin:
+    """An event and what was read from it.
+
+    Attributes:
+        event: the dict or SDK object; None for a frame that is none, such as a comment.
+        format: the name of its format.
+        frame: the frame it came in, if it came as bytes.
+        items: all that was read from it, in order.
+        slots: where its text stands.
+        repeats: where text is said once more.
+        spans: places that count characters of a channel: of no use once that has changed. The empty place is the whole event.
+        signs: places that sign the text of a channel; the empty place is the whole event.
+        echo: if it is one, of what.
+        is_plain: whether it is known to say nothing else, so that it need not be searched for quoted text.
+    """
+
+    event: Any
+    format: str
+    frame: sse.Frame | None = None
+    items: list[Item] = field(default_factory=list)
+    slots: dict[Path, Channel] = field(default_factory=dict)
+    repeats: dict[Path, Repeat] = field(default_factory=dict)
+    spans: dict[Path, Channel] = field(default_factory=dict)
+    signs: dict[Path, Channel] = field(default_factory=dict)
+    echo: Echo | None = None
+    is_plain: bool = False
+
+    def text(self, path: Path, channel: Channel) -> None:
+        """There is text of a channel at a place, if it is any."""
+        value = at(self.event, path)
+        if isinstance(value, str) and value:
+            self.slots[path] = channel
+            self.items.append(TextDelta(value, channel, self))
+
+    def rest(self, scope: Scope, *, boundary: bool = False) -> None:
+        """All else that the event says has this place."""
+        self.items.append(Raw(self.event, scope=scope, boundary=boundary, origin=self))
+
+
+class Reading(Protocol):
+    """What a format knows of one stream."""
+
+    def read(self, origin: Origin) -> None:
+        """Read one event: its items, and where its text stands.
+
+        Raises:
+            MalformedInput: it has a shape that could hide text.
+        """
+
+
+class EventReader:
+    """One stream of events, read: SDK objects, dicts, or the bytes of an event stream.
+
+    Args:
+        name: the format's.
+        stage: whose, for errors.
+        unit: what it reads, in words.
+        reading: knows the format.
+        done: the data of the frames that end the stream and are no events.
+    """
+
+    def __init__(self, name: str, stage: str, unit: str, reading: Reading, *, done: Sequence[str] = ()) -> None:
+        self._name = name
+        self._stage = stage
+        self._unit = unit
+        self._reading = reading
+        self._done = tuple(done)
+        self._sse: sse.Decoder | None = None
+        self.as_bytes = False
+
+    def read(self, item: object) -> Iterator[Origin | End]:
+        """The events in one item of the source. Malformed input gives an `End` with the error, behind all before it."""
+        if isinstance(item, bytes | bytearray | memoryview):
+            self.as_bytes = True
+            self._sse = self._sse or sse.Decoder()
+            yield from self._frames(self._sse.feed(bytes(item)))
+        elif isinstance(item, Mapping) or (hasattr(item, "__dict__") and not isinstance(item, type)):
+            try:
+                yield self._origin(item, None)
+            except MalformedInput as error:
+                raise TypeError(f"{self._stage}: {error.problem}") from None
+        else:
+            kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
+            raise TypeError(f"{self._stage} was fed {kind}: it reads {self._unit}, as SDK objects, dicts or the raw response bytes")
+
+    def finish(self) -> Iterator[Origin | End]:
+        """The events that were left in bytes when the source ended."""
+        if self._sse is not None:
+            yield from self._frames(self._sse.finish())
+
+    def _frames(self, frames: Iterator[sse.Frame]) -> Iterator[Origin | End]:
+        try:
+            for frame in frames:
+                if not frame.data or frame.data.startswith(self._done or "\0"):
+                    origin = Origin(None, self._name, frame)
+                    origin.items.append(Raw(frame, scope=() if frame.data else None, origin=origin))
+                    yield origin
+                else:
+                    yield self._origin(parsed(frame.data, frame.offset), frame)
+        except MalformedInput as error:
+            yield End("error", error)
+
+    def _origin(self, event: Any, frame: sse.Frame | None) -> Origin:
+        origin = Origin(event, self._name, frame)
+        self._reading.read(origin)
+        return origin
+
+
+def parsed(data: str, offset: int) -> dict[str, Any]:
+    """The object in the data of an event.
+
+    Raises:
+        MalformedInput: there is none.
+    """
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError):
+        raise MalformedInput("the data of an event is not JSON", offset) from None
+    if not isinstance(event, dict):
+        raise MalformedInput("the data of an event is not a JSON object", offset)
+    return event
+
+
+def at(node: Any, path: Path) -> Any:
+    """What stands at a place in an event; None if there is nothing."""
+    for step in path:
+        if isinstance(step, int):
+            node = node[step] if isinstance(node, list | tuple) and step < len(node) else None
+        else:
+            node = get(node, step)
+        if node is None:
+            return None
+    return node
+
+
+def strings(node: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
+    """The strings in an event that may be text: all but those in `opaque` fields.
+
+    Example:
+        >>> list(strings({"type": "x", "part": {"title": "T", "n": 1, "list": ["a"]}}, frozenset({"type"})))
+        [(('part', 'title'), 'T'), (('part', 'list', 0), 'a')]
+    """
+    if isinstance(node, str):
+        if node:
+            yield path, node
+    elif isinstance(node, list | tuple):
+        for n, each in enumerate(node):
+            yield from strings(each, opaque, (*path, n))
+    elif isinstance(node, Mapping) or hasattr(node, "__dict__"):
+        for name, each in fields(node).items():
+            if name not in opaque:
+                yield from strings(each, opaque, (*path, name))
+
+
+def first_seen(seen: set[Key], key: Key) -> Key:
+    """A choice, of which the stages that stop one shall know."""
+    seen.add(key)
+    return key

@@ -1,0 +1,46 @@
+"""Why a choice is complete, in the words of each provider.
+
+Source: the references of the APIs named.
+"""
+
+from __future__ import annotations
+
+_WORDS: dict[str, dict[str, str]] = {
+    # (what it means): by format
+    "stop": {"openai": "stop", "anthropic": "end_turn", "gemini": "STOP", "bedrock": "end_turn", "ollama": "stop"},
+    "length": {"openai": "length", "anthropic": "max_tokens", "gemini": "MAX_TOKENS", "bedrock": "max_tokens", "ollama": "length"},
+    "tool_calls": {"openai": "tool_calls", "anthropic": "tool_use", "gemini": "STOP", "bedrock": "tool_use", "ollama": "stop"},
+    "content_filter": {
+        "openai": "content_filter",
+        "anthropic": "refusal",
+        "gemini": "SAFETY",
+        "bedrock": "content_filtered",
+        "ollama": "stop",
+    },
+}
+
+_MEANINGS = {word: meaning for meaning, words in _WORDS.items() for word in words.values()} | {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "end": "stop",
+    "end_turn": "stop",
+    "STOP": "stop",
+    "pause_turn": "stop",
+    "blocked": "content_filter",
+    "refusal": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "function_call": "tool_calls",
+    "max_output_tokens": "length",
+    "model_context_window_exceeded": "length",
+    **dict.fromkeys(("RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"), "content_filter"),
+}
+
+
+def spelled(reason: str, family: str) -> str:
+    """A reason in the words of a family of formats: `"openai"`, `"anthropic"`, `"gemini"`, `"bedrock"`, `"ollama"`.
+
+    Example:
+        >>> spelled("max_tokens", "openai"), spelled("blocked", "anthropic"), spelled("stop", "gemini")
+        ('length', 'refusal', 'STOP')
+    """
+    return _WORDS[_MEANINGS.get(reason, "stop")][family]

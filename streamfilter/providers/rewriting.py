@@ -1,0 +1,316 @@
+"""Items to events of the format they came from: each event once, with the text that came out of it.
+
+An event all of whose items come out again, and which says nothing else that changes, leaves as it came, as the same object or the
+same bytes. Text that comes out later than the rest of its event leaves on an event of its own.
+
+What an event says beside its text is filtered here: text that it repeats becomes what the channel has said, other text that it
+quotes goes through the guards as a whole, and what counts characters or signs them is left out where they have changed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from itertools import groupby
+from typing import Any, Protocol
+
+from streamfilter.errors import LimitExceeded, MalformedInput
+from streamfilter.items import Channel, End, Event, Item, TextDelta
+from streamfilter.parsing.parser import Parser
+from streamfilter.parsing.tree import MISSING, Tree
+from streamfilter.providers import sse
+from streamfilter.providers.events import Origin, Path, Repeat, at, strings
+from streamfilter.providers.shapes import edited, get, plain
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+MAX_AGGREGATE = 1_000_000
+"""Characters of one channel that are kept because an event may repeat them: four times the longest answers of today's models."""
+
+
+class Making(Protocol):
+    """What a format knows of one stream of events that are written."""
+
+    def note(self, event: Any) -> None:
+        """This event of the source leaves."""
+
+    def make(self, item: Item) -> Sequence[Any]:
+        """The events for an item that comes from no event."""
+
+    def delta(self, text: str, channel: Channel) -> Any:
+        """An event that brings some more text of a channel that has begun."""
+
+    def end(self, reason: str) -> Sequence[Any]:
+        """The events that end what is open, because a stage has ended the stream."""
+
+    def finish(self) -> Sequence[Any]:
+        """What ends the stream after all else."""
+
+
+class EventWriter:
+    """One stream of events, written.
+
+    Args:
+        name: the format's.
+        making: makes events.
+        opaque: fields whose strings are no text.
+        quote: filters a text that an event quotes.
+        as_bytes: whether to give frames of an event stream; else objects of the kind that came, or dicts.
+        identity: whether every event leaves as it came.
+        names: whether frames have the name of their event.
+        signed: the kinds of channels whose text is signed: it leaves as it came, or ends where it would be changed.
+        max_aggregate: characters of one channel that are kept because an event may repeat them. What repeats more is filtered by
+            itself, as a quote.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        making: Making,
+        opaque: frozenset[str],
+        quote: Callable[[str], str],
+        *,
+        as_bytes: bool = False,
+        identity: bool = False,
+        names: bool = True,
+        signed: Collection[str] = (),
+        max_aggregate: int = MAX_AGGREGATE,
+    ) -> None:
+        self.as_bytes = as_bytes
+        self._name = name
+        self._making = making
+        self._opaque = opaque
+        self._quote = quote
+        self._identity = identity
+        self._names = names
+        self._kinds = frozenset(signed)
+        self._most = max_aggregate
+        self._said: dict[Channel, str] = {}  # what has left
+        self._awaited: dict[Channel, str] = {}  # what has come and not left, of channels that have not been changed
+        self._changed: set[Channel] = set()
+        self._cut: set[Channel] = set()  # signed ones that had to be changed
+        self._echoed: dict[Channel, int] = {}  # how much of a channel
+        self._echoes: dict[Channel, Origin] = {}  # the last one of each
+        self._dangling = False  # the last frame was sent as it came, without an empty line at its end
+        self._failed = False
+
+    def note(self, origin: Origin) -> None:
+        """An event has arrived."""
+        for path, channel in origin.slots.items():
+            if channel not in self._changed:
+                self._awaited[channel] = self._awaited.get(channel, "") + at(origin.event, path)
+
+    def write(self, items: Iterable[Item]) -> list[Any]:
+        """The events for what came out of one event of the source. An `End` stays the last."""
+        out: list[Any] = []
+        for origin, group in groupby(items, key=self._origin_of):
+            grouped = list(group)
+            if origin is not None:
+                out += self._rewritten(origin, grouped)
+                continue
+            for item in grouped:
+                if isinstance(item, End):
+                    self._failed = item.error is not None
+                    ending = () if self._failed else self._making.end(item.reason)
+                    return [*out, *map(self._made, ending), item]
+                if isinstance(item, TextDelta):
+                    item = TextDelta(self._inserted(item.channel, item.text), item.channel)  # noqa: PLW2901
+                out += map(self._made, self._making.make(item))
+        return out
+
+    def finish(self) -> list[Any]:
+        """What ends the stream after all else, if it has not come from the source."""
+        return [] if self._failed else [*map(self._made, self._making.finish())]
+
+    # ------------------------------------------------------------------ from an event
+
+    def _origin_of(self, item: Item) -> Origin | None:
+        origin = item.origin if isinstance(item, Event) and not isinstance(item, End) else None
+        return origin if isinstance(origin, Origin) and origin.format == self._name else None
+
+    def _rewritten(self, origin: Origin, group: Sequence[Item]) -> list[Any]:
+        untouched = len(group) == len(origin.items) and all(one is other for one, other in zip(group, origin.items, strict=True))
+        if origin.event is None:
+            return [self._whole(origin)] if self.as_bytes else []
+        if untouched and self._identity:
+            return [self._whole(origin)]
+        texts: dict[Channel, str] = {}
+        for item in group:
+            if isinstance(item, TextDelta):
+                texts[item.channel] = texts.get(item.channel, "") + self._passed(item.channel, item.text)
+        ended = [item.scope for item in group if isinstance(item, Event) and item.boundary and isinstance(item.scope, Channel)]
+        before = [echo for channel in ended for echo in self._settled(channel)]
+        if all(isinstance(item, TextDelta) for item in group):
+            if not any(texts.values()):
+                return []
+            if any(not isinstance(item, TextDelta) for item in origin.items):
+                return [self._sent(self._making.delta(text, channel), origin) for channel, text in texts.items() if text]
+        changes = self._changes(origin, texts)
+        if changes is None:
+            return before
+        if untouched and not changes:
+            return [*before, self._whole(origin)]
+        event = origin.event
+        for path, value in changes.items():
+            event = put(event, path, value)
+        return [*before, self._sent(event, origin)]
+
+    def _passed(self, channel: Channel, text: str) -> str:
+        """What leaves of a text that has come out. Here it is found out whether a channel was changed."""
+        if channel not in self._changed:
+            awaited = self._awaited.get(channel, "")
+            if awaited.startswith(text):
+                self._awaited[channel] = awaited[len(text) :]
+            else:
+                self._changed.add(channel)
+                self._awaited.pop(channel, None)
+                if channel.kind in self._kinds:
+                    self._cut.add(channel)
+                    text = text[: _common(awaited, text)]
+        elif channel in self._cut:
+            text = ""
+        return self._noted(channel, text)
+
+    def _noted(self, channel: Channel, text: str) -> str:
+        if text and len(said := self._said.get(channel, "")) <= self._most:
+            self._said[channel] = said + text
+        return text
+
+    def _inserted(self, channel: Channel, text: str) -> str:
+        """What leaves of a text that comes from no event."""
+        self._changed.add(channel)
+        return self._noted(channel, "" if channel in self._cut else text)
+
+    def _settled(self, channel: Channel) -> list[Any]:
+        """A run of a channel is over: what has not left of it will not."""
+        if self._awaited.pop(channel, ""):
+            self._changed.add(channel)
+            if channel.kind in self._kinds:
+                self._cut.add(channel)
+        last = self._echoes.get(channel)
+        changes = self._echo(last) if last is not None and last.echo is not None else {}
+        if not changes or last is None:
+            return []
+        event = last.event
+        for path, value in changes.items():
+            event = put(event, path, value)
+        return [self._sent(event)]
+
+    def _changes(self, origin: Origin, texts: dict[Channel, str]) -> dict[Path, Any] | None:
+        """What an event has to say otherwise, by place; None if there is no use for it any more."""
+        event = origin.event
+        changes: dict[Path, Any] = {}
+        if origin.echo is not None and not changes.update(self._echo(origin)) and not changes:
+            return None
+        for places, void in ((origin.signs, self._cut), (origin.spans, self._changed)):
+            for path, channel in places.items():
+                if channel in void:
+                    if not path:
+                        return None
+                    value = at(event, path)
+                    changes[path] = [] if isinstance(value, list | tuple) else "" if isinstance(value, str) else None
+        left = dict(texts)
+        for path, channel in origin.slots.items():
+            changes[path] = left.pop(channel, "")
+        for path, repeat in origin.repeats.items():
+            changes[path] = self._repeated(at(event, path), repeat)
+        if not origin.is_plain:
+            for path, text in strings(event, self._opaque):
+                if not any(path[: len(place)] == place for place in changes):
+                    changes[path] = self._quote(text)
+        return {path: value for path, value in changes.items() if value != at(event, path)}
+
+    def _repeated(self, value: Any, repeat: Repeat) -> Any:
+        said = self._said.get(repeat.channel, "")
+        if len(said) > self._most:
+            return self._quote(value) if isinstance(value, str) else None
+        if not repeat.is_parsed:
+            return said if isinstance(value, str) else value
+        try:
+            return json.loads(said) if said else value
+        except ValueError:  # it was malformed, or cut off
+            return {}
+
+    def _echo(self, origin: Origin) -> dict[Path, Any]:
+        """What an echo has to say: nothing, if nothing has left since the last one."""
+        echo = origin.echo
+        assert echo is not None
+        said, echoed = self._said.get(echo.channel, ""), self._echoed.get(echo.channel, 0)
+        self._echoes[echo.channel] = origin
+        if len(said) <= echoed:
+            return {}
+        self._echoed[echo.channel] = len(said)
+        return {echo.delta: said[echoed:], echo.snapshot: value_so_far(said) if echo.is_parsed else said}
+
+    # ------------------------------------------------------------------ as they leave
+
+    def _whole(self, origin: Origin) -> Any:
+        if origin.event is not None:
+            self._making.note(origin.event)
+        if not self.as_bytes:
+            return origin.event
+        if origin.frame is None:
+            return self._framed(origin.event, None)
+        sent = self._separated(origin.frame.raw)
+        self._dangling = not origin.frame.complete
+        return sent
+
+    def _sent(self, event: Any, origin: Origin | None = None) -> Any:
+        self._making.note(event)
+        return self._framed(event, origin) if self.as_bytes else event
+
+    def _made(self, event: Any) -> Any:
+        return self._framed(event, None) if self.as_bytes else event
+
+    def _framed(self, event: Any, origin: Origin | None) -> bytes:
+        frame = origin.frame if origin is not None else None
+        event = plain(event)
+        data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+        if _LONE_SURROGATE.search(data):  # half of a character that a service has cut in two: only escaped can it be sent on
+            data = json.dumps(event, separators=(",", ":"))
+        name = str(event.get("type", "")) if self._names else ""
+        return self._separated(sse.encode(data, event=name, id=frame.id if frame else None))
+
+    def _separated(self, raw: bytes) -> bytes:
+        """A frame, behind an empty line if what was sent before it has none of its own."""
+        dangling, self._dangling = self._dangling, False
+        return b"\n\n" + raw if dangling else raw
+
+
+def value_so_far(text: str) -> Any:
+    """What a JSON text means that may be cut off.
+
+    Example:
+        >>> value_so_far('{"a": [1, "b')
+        {'a': [1, 'b']}
+    """
+    tree = Tree()
+    with suppress(MalformedInput, LimitExceeded):
+        Parser(tree).feed(text)
+    return None if tree.root is MISSING else tree.root
+
+
+def put(node: Any, path: Path, value: Any) -> Any:
+    """A copy of an event with another value at a place.
+
+    Example:
+        >>> put({"a": [{"b": 1}, 2]}, ("a", 0, "b"), 3)
+        {'a': [{'b': 3}, 2]}
+    """
+    if not path:
+        return value
+    step = path[0]
+    if isinstance(step, int):
+        made = list(node)
+        made[step] = put(made[step], path[1:], value)
+        return made
+    return edited(node, {step: put(get(node, step), path[1:], value)})
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
