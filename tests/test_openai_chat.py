@@ -586,8 +586,8 @@ def test_encode_gives_chunks_for_items_from_anywhere() -> None:
     assert deltas(out) == [
         (0, {"content": "Hi", "role": "assistant"}, None),
         (0, {"reasoning_content": "hm"}, None),
-        (0, {"tool_calls": [{"index": 1, "id": "t1", "type": "function", "function": {"name": "f", "arguments": ""}}]}, None),
-        (0, {"tool_calls": [{"index": 1, "function": {"arguments": "{}"}}]}, None),
+        (0, {"tool_calls": [{"index": 0, "id": "t1", "type": "function", "function": {"name": "f", "arguments": ""}}]}, None),
+        (0, {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}, None),
         (0, {}, "stop"),
     ]
     assert [each["usage"] for each in out if "usage" in each] == [{"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}]

@@ -64,6 +64,7 @@ class Origin:
         slots: where its text stands.
         repeats: where text is said once more.
         spans: places that count characters of a channel: of no use once that has changed. The empty place is the whole event.
+        tokens: lists of the tokens of a channel's text in this event. They are left out where it is not what they say.
         signs: places that sign the text of a channel; the empty place is the whole event.
         echo: if it is one, of what.
         is_plain: whether it is known to say nothing else, so that it need not be searched for quoted text.
@@ -76,6 +77,7 @@ class Origin:
     slots: dict[Path, Channel] = field(default_factory=dict)
     repeats: dict[Path, Repeat] = field(default_factory=dict)
     spans: dict[Path, Channel] = field(default_factory=dict)
+    tokens: dict[Path, Channel] = field(default_factory=dict)
     signs: dict[Path, Channel] = field(default_factory=dict)
     echo: Echo | None = None
     is_plain: bool = False

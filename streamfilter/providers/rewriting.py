@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any
 
 from streamfilter.errors import LimitExceeded, MalformedInput
-from streamfilter.items import Channel, End, Event, Item, TextDelta
+from streamfilter.items import PLAIN, Channel, End, Event, Item, TextDelta
 from streamfilter.parsing.parser import Parser
 from streamfilter.parsing.tree import MISSING, Tree
 from streamfilter.providers import sse
@@ -31,23 +31,40 @@ MAX_AGGREGATE = 1_000_000
 """Characters of one channel that are kept because an event may repeat them: four times the longest answers of today's models."""
 
 
-class Making(Protocol):
-    """What a format knows of one stream of events that are written."""
+class Making:
+    """What a format knows of one stream of events that are written. As it stands it makes nothing.
+
+    Attributes:
+        said: by channel, what has left.
+        has_changed: whether events have been left out, or others put in.
+    """
+
+    def __init__(self) -> None:
+        self.said: Mapping[Channel, str] = {}
+        self.has_changed = False
 
     def note(self, event: Any) -> None:
         """This event of the source leaves."""
 
+    def numbered(self, event: Any) -> Any:
+        """An event with the number that it has now, if the format numbers its events."""
+        return event
+
     def make(self, item: Item) -> Sequence[Any]:
         """The events for an item that comes from no event."""
+        return ()
 
     def delta(self, text: str, channel: Channel) -> Any:
         """An event that brings some more text of a channel that has begun."""
+        raise NotImplementedError
 
     def end(self, reason: str) -> Sequence[Any]:
         """The events that end what is open, because a stage has ended the stream."""
+        return ()
 
     def finish(self) -> Sequence[Any]:
         """What ends the stream after all else."""
+        return ()
 
 
 class EventWriter:
@@ -59,7 +76,6 @@ class EventWriter:
         opaque: fields whose strings are no text.
         quote: filters a text that an event quotes.
         as_bytes: whether to give frames of an event stream; else objects of the kind that came, or dicts.
-        identity: whether every event leaves as it came.
         names: whether frames have the name of their event.
         signed: the kinds of channels whose text is signed: it leaves as it came, or ends where it would be changed.
         max_aggregate: characters of one channel that are kept because an event may repeat them. What repeats more is filtered by
@@ -74,7 +90,6 @@ class EventWriter:
         quote: Callable[[str], str],
         *,
         as_bytes: bool = False,
-        identity: bool = False,
         names: bool = True,
         signed: Collection[str] = (),
         max_aggregate: int = MAX_AGGREGATE,
@@ -84,11 +99,11 @@ class EventWriter:
         self._making = making
         self._opaque = opaque
         self._quote = quote
-        self._identity = identity
         self._names = names
         self._kinds = frozenset(signed)
         self._most = max_aggregate
         self._said: dict[Channel, str] = {}  # what has left
+        making.said = self._said
         self._awaited: dict[Channel, str] = {}  # what has come and not left, of channels that have not been changed
         self._changed: set[Channel] = set()
         self._cut: set[Channel] = set()  # signed ones that had to be changed
@@ -116,7 +131,9 @@ class EventWriter:
                     self._failed = item.error is not None
                     ending = () if self._failed else self._making.end(item.reason)
                     return [*out, *map(self._made, ending), item]
-                if isinstance(item, TextDelta):
+                if isinstance(item, str):
+                    self._inserted(PLAIN, item)
+                elif isinstance(item, TextDelta):
                     item = TextDelta(self._inserted(item.channel, item.text), item.channel)  # noqa: PLW2901
                 out += map(self._made, self._making.make(item))
         return out
@@ -135,8 +152,7 @@ class EventWriter:
         untouched = len(group) == len(origin.items) and all(one is other for one, other in zip(group, origin.items, strict=True))
         if origin.event is None:
             return [self._whole(origin)] if self.as_bytes else []
-        if untouched and self._identity:
-            return [self._whole(origin)]
+        self._making.has_changed = self._making.has_changed or not untouched
         texts: dict[Channel, str] = {}
         for item in group:
             if isinstance(item, TextDelta):
@@ -215,6 +231,10 @@ class EventWriter:
         left = dict(texts)
         for path, channel in origin.slots.items():
             changes[path] = left.pop(channel, "")
+        for path, channel in origin.tokens.items():
+            tokens = at(event, path) or ()
+            if channel in self._changed or "".join(str(get(token, "token")) for token in tokens) not in ("", texts.get(channel)):
+                changes[path] = []
         for path, repeat in origin.repeats.items():
             changes[path] = self._repeated(at(event, path), repeat)
         if not origin.is_plain:
@@ -250,19 +270,23 @@ class EventWriter:
     def _whole(self, origin: Origin) -> Any:
         if origin.event is not None:
             self._making.note(origin.event)
+        event = self._making.numbered(origin.event)
         if not self.as_bytes:
-            return origin.event
-        if origin.frame is None:
-            return self._framed(origin.event, None)
+            return event
+        if origin.frame is None or event is not origin.event:
+            return self._framed(event, origin)
         sent = self._separated(origin.frame.raw)
         self._dangling = not origin.frame.complete
         return sent
 
     def _sent(self, event: Any, origin: Origin | None = None) -> Any:
         self._making.note(event)
+        event = self._making.numbered(event)
         return self._framed(event, origin) if self.as_bytes else event
 
     def _made(self, event: Any) -> Any:
+        self._making.has_changed = True
+        event = self._making.numbered(event)
         return self._framed(event, None) if self.as_bytes else event
 
     def _framed(self, event: Any, origin: Origin | None) -> bytes:
@@ -271,7 +295,7 @@ class EventWriter:
         data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         if _LONE_SURROGATE.search(data):  # half of a character that a service has cut in two: only escaped can it be sent on
             data = json.dumps(event, separators=(",", ":"))
-        name = str(event.get("type", "")) if self._names else ""
+        name = frame.event if frame else str(event.get("type", "")) if self._names else ""
         return self._separated(sse.encode(data, event=name, id=frame.id if frame else None))
 
     def _separated(self, raw: bytes) -> bytes:

@@ -81,7 +81,7 @@ class Format(Protocol):
     def reader(self, stage: str, seen: set[Key]) -> Reader:
         """Begin to read a stream."""
 
-    def writer(self, quote: Quote, *, as_bytes: bool = False, model: str = "", identity: bool = False) -> Writer:
+    def writer(self, quote: Quote, *, as_bytes: bool = False, model: str = "") -> Writer:
         """Begin to write one."""
 
 
@@ -208,10 +208,12 @@ class WrapStage(Stage[Any, Any]):
         return bool(self.pipeline.must_wait)
 
     def machine(self, context: Context | None = None) -> Machine:
+        if not self.pipeline.stages:
+            return Machine()  # whatever it is: nothing is changed, and so nothing need be understood
         given = context or Context()
         inner = self.pipeline.machine(given)
         reader = self.format.reader(f"{self.format.name}.wrap", given.seen)
-        writer = self.format.writer(quoting(self.pipeline, given), identity=not self.pipeline.stages)
+        writer = self.format.writer(quoting(self.pipeline, given))
         return _Wrapping(inner, reader, writer, drains=given.after_stop == "drain")
 
     def explanation(self) -> str:

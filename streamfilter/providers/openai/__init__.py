@@ -1,5 +1,5 @@
-"""OpenAI's streams, and those of the many services that speak the same format."""
+"""OpenAI's formats."""
 
-from streamfilter.providers.openai import chat
+from streamfilter.providers.openai import chat, responses
 
-__all__ = ["chat"]
+__all__ = ["chat", "responses"]

@@ -22,8 +22,8 @@ class _Messages:
     def reader(self, stage: str, seen: set[Key]) -> EventReader:
         return EventReader(NAME, stage, self.unit, Reading(seen))
 
-    def writer(self, quote: Quote, *, as_bytes: bool = False, model: str = "", identity: bool = False) -> EventWriter:
-        return EventWriter(NAME, Making(model), OPAQUE, quote, as_bytes=as_bytes, identity=identity, signed=("reasoning",))
+    def writer(self, quote: Quote, *, as_bytes: bool = False, model: str = "") -> EventWriter:
+        return EventWriter(NAME, Making(model), OPAQUE, quote, as_bytes=as_bytes, signed=("reasoning",))
 
 
 FORMAT: Format = _Messages()

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCall, Usage
+from streamfilter.providers import rewriting
 from streamfilter.providers.anthropic.messages.reading import BLOCKS, DELTAS
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import fields, get, plain
@@ -34,7 +35,7 @@ _DELTA_OF = {block: (kind, field) for kind, (block, field) in DELTAS.items()}
 _BLOCK_OF = {kind: block for block, kind in BLOCKS.items()} | {"refusal": "text", "tool_arguments": "tool"}
 
 
-class Making:
+class Making(rewriting.Making):
     """One stream of events.
 
     Args:
@@ -42,6 +43,7 @@ class Making:
     """
 
     def __init__(self, model: str) -> None:
+        super().__init__()
         self._model = model
         self._like: Any = None  # the last event that left, if it is an SDK's
         self._is_begun = False

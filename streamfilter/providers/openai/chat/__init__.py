@@ -24,8 +24,8 @@ class _Chat:
     def reader(self, stage: str, seen: set[Key]) -> Reader:
         return Reader(stage, seen)
 
-    def writer(self, quote: Quote, *, as_bytes: bool = False, model: str = "", identity: bool = False) -> Writer:
-        return Writer(as_bytes=as_bytes, head=new_head(model), identity=identity)
+    def writer(self, quote: Quote, *, as_bytes: bool = False, model: str = "") -> Writer:
+        return Writer(as_bytes=as_bytes, head=new_head(model))
 
 
 FORMAT: Format = _Chat()

@@ -40,12 +40,10 @@ class Writer:
     Args:
         as_bytes: whether to give frames of an event stream; else objects of the kind that came, or dicts.
         head: the fields of chunks that have no source.
-        identity: whether an untouched chunk always leaves as it came, whatever it says beside its text.
     """
 
-    def __init__(self, *, as_bytes: bool = False, head: dict[str, Any] | None = None, identity: bool = False) -> None:
+    def __init__(self, *, as_bytes: bool = False, head: dict[str, Any] | None = None) -> None:
         self.as_bytes = as_bytes
-        self._identity = identity
         self._head = head or {}
         self._template: Any = None  # the last chunk with a choice: what is made anew looks like it
         self._roles: dict[int, Any] = {}
@@ -112,7 +110,7 @@ class Writer:
 
     def _rewrite(self, origin: Origin, group: Sequence[Item]) -> list[Any]:
         untouched = len(group) == len(origin.items) and all(map(_same, group, origin.items))
-        if untouched and (self._identity or self._may_leave_whole(origin)):
+        if untouched and self._may_leave_whole(origin):
             self._sent.update(parts.index for parts in origin.parts)
             if not self.as_bytes:
                 return [origin.chunk]

@@ -1,0 +1,210 @@
+"""Events of OpenAI's Responses API to items: a channel for each part of each output item.
+
+Nearly all text comes twice or more: in deltas, when its part is done, when its item is, and when the response is.
+Source: OpenAI's reference of streaming events, and the types of its SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from streamfilter.errors import MalformedInput
+from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
+from streamfilter.providers.events import Origin, Path, Repeat, at
+from streamfilter.providers.shapes import get
+
+NAME = "openai.responses"
+
+TEXTS: dict[str, tuple[str, str, str, str]] = {
+    "response.output_text": ("answer", "content", "content_index", "text"),
+    "response.refusal": ("refusal", "content", "content_index", "refusal"),
+    "response.reasoning_text": ("reasoning", "content", "content_index", "text"),
+    "response.reasoning_summary_text": ("reasoning", "summary", "summary_index", "text"),
+    "response.function_call_arguments": ("tool_arguments", "arguments", "", "arguments"),
+    "response.mcp_call_arguments": ("tool_arguments", "arguments", "", "arguments"),
+    "response.custom_tool_call_input": ("tool_arguments", "input", "", "input"),
+    "response.code_interpreter_call_code": ("tool_arguments", "code", "", "code"),
+    "response.shell_call_command": ("tool_arguments", "commands", "command_index", "command"),
+    "response.apply_patch_call_operation_diff": ("tool_arguments", "diff", "", "diff"),
+    "response.audio.transcript": ("answer", "transcript", "", "transcript"),
+}
+"""Events whose `.delta` brings text and whose `.done` has all of it: the kind of channel, the list of the item that it stands in,
+the field with the place in that, and the field of `.done` that has it."""
+
+CALLS = {
+    "function_call": ("arguments",),
+    "mcp_call": ("arguments",),
+    "custom_tool_call": ("input",),
+    "code_interpreter_call": ("code",),
+    "apply_patch_call": ("operation", "diff"),
+}
+"""Items that are calls with one input, and where that stands in them."""
+
+PARTS = {"output_text": ("answer", "text"), "refusal": ("refusal", "refusal"), "reasoning_text": ("reasoning", "text")}
+"""Parts of the content of an item: the kind of channel, and the field with the text."""
+
+ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
+
+OPAQUE = frozenset(
+    {
+        *("type", "id", "object", "status", "role", "item_id", "call_id", "response_id", "previous_response_id", "container_id"),
+        *("model", "service_tier", "truncation", "reasoning", "tools", "tool_choice", "usage", "phase", "namespace", "name"),
+        *("encrypted_content", "obfuscation", "file_id", "code_type", "safety_identifier", "prompt_cache_key", "server_label"),
+        *("metadata_id", "result", "partial_image_b64", "vector_store_id", "verbosity", "format", "billing", "conversation"),
+        *("prompt_cache_retention", "background", "moderation", "copilot_usage"),
+    }
+)
+"""Fields whose strings are no text: names, ids, settings, images, and what only OpenAI can read."""
+
+
+class Reading:
+    """One stream of events.
+
+    Args:
+        seen: the choices that have come so far.
+    """
+
+    def __init__(self, seen: set[Key]) -> None:
+        self._seen = seen
+        self._response = -1  # agents send several, one behind the other
+        self._last: Channel | None = None
+        self._begun: set[Channel] = set()  # those that have had text: some services send none but when it is done
+
+    def read(self, origin: Origin) -> None:
+        """Read one event."""
+        event = origin.event
+        kind = str(get(event, "type"))
+        base, _, step = kind.rpartition(".")
+        if base in TEXTS and step in ("delta", "done"):
+            self._text(origin, event, base, step)
+        elif kind in ("response.created", "response.queued"):
+            if kind == "response.created":
+                self._response += 1
+                self._last = None
+                self._begun = set()
+            origin.rest(self._choice)
+        elif kind in ENDS:
+            self._end(origin, event, kind)
+        elif kind in ("response.content_part.added", "response.content_part.done"):
+            self._part(origin, event, kind)
+        elif kind in ("response.output_item.added", "response.output_item.done"):
+            self._item(origin, event, kind)
+        elif kind in ("response.reasoning_summary_part.added", "response.reasoning_summary_part.done"):
+            channel = self._channel(origin, "reasoning", "summary", get(event, "summary_index"))
+            self._once_more(origin, ("part", "text"), channel, is_done=kind.endswith("done"))
+        elif kind == "response.output_text.annotation.added":
+            channel = self._channel(origin, "answer", "content", get(event, "content_index"))
+            origin.spans[()] = channel
+            origin.rest(channel)
+        elif kind == "error":
+            origin.items.append(Failure(get(event, "error") or event, origin=origin))
+        else:
+            origin.rest(self._last)
+
+    @property
+    def _choice(self) -> Key:
+        choice: Key = (max(self._response, 0), 0)
+        self._seen.add(choice)
+        return choice
+
+    def _channel(self, origin: Origin, kind: str, where: str, number: object = None, output: object = None) -> Channel:
+        """The channel of a place in an item."""
+        output = get(origin.event, "output_index") if output is None else output
+        if not isinstance(output, int):
+            raise MalformedInput("an event of an output item has no output_index", origin.frame.offset if origin.frame else 0)
+        return Channel(kind, (*self._choice, output, where, number if isinstance(number, int) else 0))
+
+    def _text(self, origin: Origin, event: Any, base: str, step: str) -> None:
+        kind, where, index, field = TEXTS[base]
+        channel = self._channel(origin, kind, where, get(event, index) if index else None)
+        if step == "done":
+            self._once_more(origin, (field,), channel, is_done=True)
+            return
+        self._last = channel
+        self._begun.add(channel)
+        origin.text(("delta",), channel)
+        if get(event, "logprobs"):
+            origin.tokens["logprobs",] = channel
+        origin.is_plain = not get(event, "logprobs")
+        if not origin.items:
+            origin.rest(channel)
+
+    def _once_more(self, origin: Origin, path: Path, channel: Channel, *, is_done: bool) -> None:
+        """Text that begins a channel, or all that it has said."""
+        if is_done:
+            self._said(origin, path, channel)
+            beside = path[:-1]
+            for name in ("logprobs", "annotations"):
+                if at(origin.event, (*beside, name)):
+                    origin.spans[*beside, name] = channel
+            origin.rest(channel, boundary=True)
+        else:
+            origin.rest(channel)
+            origin.text(path, channel)
+
+    def _said(self, origin: Origin, path: Path, channel: Channel) -> None:
+        """All that a channel has said stands here; if it has said nothing, then that is its text."""
+        if channel in self._begun or path in origin.repeats:
+            origin.repeats[path] = Repeat(channel)
+        else:
+            self._begun.add(channel)
+            origin.text(path, channel)
+
+    def _part(self, origin: Origin, event: Any, kind: str) -> None:
+        part = PARTS.get(str(get(get(event, "part"), "type")))
+        if part is None:
+            origin.rest(self._last)
+            return
+        channel = self._channel(origin, part[0], "content", get(event, "content_index"))
+        self._once_more(origin, ("part", part[1]), channel, is_done=kind.endswith("done"))
+
+    def _item(self, origin: Origin, event: Any, kind: str) -> None:
+        item = get(event, "item")
+        output = get(event, "output_index")
+        if kind.endswith("done"):
+            self._repeated(origin, item, ("item",), output)
+            origin.rest((*self._choice, output) if isinstance(output, int) else self._last)
+            return
+        call = str(get(item, "type"))
+        if not call.endswith("_call") or get(item, "name") is None:
+            origin.rest(self._last)
+            return
+        path = CALLS.get(call, ("arguments",))
+        channel = self._channel(origin, "tool_arguments", str(path[-1]))
+        identity = get(item, "call_id") or get(item, "id")
+        origin.items.append(ToolCall(identity, str(get(item, "name")), channel, scope=channel, origin=origin))
+        origin.text(("item", *path), channel)
+
+    def _end(self, origin: Origin, event: Any, kind: str) -> None:
+        response = get(event, "response")
+        for output, item in enumerate(get(response, "output") or ()):
+            self._repeated(origin, item, ("response", "output", output), output)
+        usage = get(response, "usage")
+        if usage is not None:
+            origin.items.append(Usage(usage, scope=self._last, origin=origin))
+        if kind == "response.failed":
+            origin.items.append(Failure(get(response, "error"), origin=origin))
+            return
+        reason = get(get(response, "incomplete_details"), "reason") or kind.removeprefix("response.")
+        origin.items.append(Finish(str(reason), scope=self._choice, origin=origin))
+
+    def _repeated(self, origin: Origin, item: Any, path: Path, output: object) -> None:
+        """Where an item says once more what its channels have said."""
+        for place, channel in self._places(origin, item, output):
+            self._said(origin, (*path, *place), channel)
+            for name in ("logprobs", "annotations"):
+                if at(item, (*place[:-1], name)):
+                    origin.spans[*path, *place[:-1], name] = channel
+
+    def _places(self, origin: Origin, item: Any, output: object) -> Iterator[tuple[Path, Channel]]:
+        for n, part in enumerate(get(item, "content") or ()):
+            kind, field = PARTS.get(str(get(part, "type")), ("", ""))
+            if kind:
+                yield ("content", n, field), self._channel(origin, kind, "content", n, output)
+        for n, _ in enumerate(get(item, "summary") or ()):
+            yield ("summary", n, "text"), self._channel(origin, "reasoning", "summary", n, output)
+        if place := CALLS.get(str(get(item, "type"))):
+            yield place, self._channel(origin, "tool_arguments", str(place[-1]), None, output)
+        for n, _ in enumerate(get(get(item, "action"), "commands") or ()):
+            yield ("action", "commands", n), self._channel(origin, "tool_arguments", "commands", n, output)
