@@ -253,6 +253,7 @@ class _Wrapping(Machine):
         self._late: list[Item] = []  # usage on the chunk at which a stage ended the stream, while text before it is still held
         self._is_finishing = False
         self.waits = inner.waits
+        self.watchers = inner.watchers
 
     def feed(self, item: Any) -> Sequence[Any]:
         return self._through(self._reader.read(item))

@@ -23,7 +23,7 @@ class _Responses:
         return EventReader(NAME, stage, self.unit, Reading(seen))
 
     def writer(self, quote: Quote, *, as_bytes: bool = False, model: str = "") -> EventWriter:
-        return EventWriter(NAME, Making(model), OPAQUE, quote, as_bytes=as_bytes, signed=("reasoning",))
+        return EventWriter(NAME, Making(model), OPAQUE, quote, as_bytes=as_bytes)
 
 
 FORMAT: Format = _Responses()

@@ -1,0 +1,194 @@
+"""Every format of events, on every recording of it: nothing is changed but text, and that as the batch operation changes it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import streamfilter as sf
+from streamfilter.providers import anthropic, openai
+from tests.recordings import body, shared
+
+COMMON = r"(?i)\b(?:the|a|is|you)\b|[0-9]+|[e-g]o"
+"""What many texts have, in words, parts of words and at their ends."""
+
+REDACT = sf.Redact(COMMON, to="█")
+
+
+def payloads(raw: bytes) -> list[dict[str, Any]]:
+    """The JSON objects of an event stream, read line by line, without our help; what is none is left out."""
+    found = []
+    for line in raw.decode().replace("\r\n", "\n").split("\n"):
+        if line.startswith("data:"):
+            try:
+                found.append(json.loads(line[5:]))
+            except ValueError:
+                continue
+    return found
+
+
+def _anthropic(events: list[dict[str, Any]]) -> Iterator[tuple[Any, str]]:
+    turn = 0
+    for event in events:
+        turn += event.get("type") == "message_start"
+        delta = event.get("delta") or {}
+        for name in ("text", "thinking", "partial_json"):
+            if isinstance(delta.get(name), str):
+                yield (turn, name, event["index"]), delta[name]
+        block = event.get("content_block") or {}
+        for name in ("text", "thinking"):
+            if isinstance(block.get(name), str) and event["type"] == "content_block_start":
+                yield (turn, name, event["index"]), block[name]
+
+
+def _responses(events: list[dict[str, Any]]) -> Iterator[tuple[Any, str]]:
+    turn = 0
+    for event in events:
+        kind = event.get("type", "")
+        turn += kind == "response.created"
+        if kind.endswith(".delta") and isinstance(event.get("delta"), str):
+            places = [event.get(name) for name in ("output_index", "content_index", "summary_index", "command_index")]
+            yield (turn, kind, *places), event["delta"]
+
+
+FORMATS: dict[str, tuple[Any, Callable[[list[dict[str, Any]]], Iterator[tuple[Any, str]]]]] = {
+    "anthropic.messages": (anthropic.messages, _anthropic),
+    "openai.responses": (openai.responses, _responses),
+}
+"""By API: our module, and what finds the text of its deltas, by channel, without our help."""
+
+RECORDED = [
+    pytest.param(api, entry, id=entry["file"])
+    for api in FORMATS
+    for entry in shared(api)
+    if "nonjson_data" not in entry["features"]
+]
+recorded = pytest.mark.parametrize(("api", "entry"), RECORDED)
+pytestmark = pytest.mark.skipif(not RECORDED, reason="the shared recordings are not beside this checkout")
+
+
+def joined(api: str, events: list[dict[str, Any]]) -> dict[Any, str]:
+    """The text of each channel."""
+    texts: dict[Any, str] = {}
+    for key, text in FORMATS[api][1](events):
+        texts[key] = texts.get(key, "") + text
+    return texts
+
+
+def pieces(raw: bytes, seed: int, most: int = 200) -> list[bytes]:
+    """The bytes, cut at random."""
+    rng = random.Random(seed)
+    cuts = [0]
+    while cuts[-1] < len(raw):
+        cuts.append(min(len(raw), cuts[-1] + rng.randint(1, most)))
+    return [raw[begin:end] for begin, end in itertools.pairwise(cuts)]
+
+
+def mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """A value with all its strings changed, keys too."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [mapped(each, change) for each in value]
+    return {change(key): mapped(each, change) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+@pytest.mark.parametrize(("api", "entry"), [(api, entry) for api in FORMATS for entry in shared(api)])
+def test_an_empty_pipeline_reproduces_every_byte(api: str, entry: dict[str, Any]) -> None:
+    """Also of what is no JSON, whatever the cuts; and the events that an SDK would have read."""
+    raw = body(entry)
+    for seed in range(3):
+        assert b"".join(FORMATS[api][0].wrap(sf.Pipeline()).iter(pieces(raw, seed))) == raw
+    events = payloads(raw)
+    assert all(one is other for one, other in zip(FORMATS[api][0].wrap(sf.Pipeline()).iter(events), events, strict=True))
+
+
+@recorded
+def test_text_that_no_rule_matches_leaves_as_it_came(api: str, entry: dict[str, Any]) -> None:
+    """All that is said, in bytes and in dicts, and everything beside it; only keys of calls may come later."""
+    raw = body(entry)
+    events = payloads(raw)
+    stage = FORMATS[api][0].wrap(sf.Redact("\x00"))
+    out = list(stage.iter(events))
+    assert joined(api, out) == joined(api, events)
+    if "tool_args" not in entry["features"]:
+        assert out == events
+        assert b"".join(stage.iter(pieces(raw, 4))) == raw
+
+
+@recorded
+def test_each_channel_is_filtered_as_its_whole_text(api: str, entry: dict[str, Any]) -> None:
+    """In bytes and in dicts, whatever the cuts; arguments by what they say. A signed thought ends where it would be changed."""
+    raw = body(entry)
+    events = payloads(raw)
+    stage = FORMATS[api][0].wrap(REDACT)
+    want = joined(api, events)
+    for out in (list(stage.iter(events)), payloads(b"".join(stage.iter(pieces(raw, 5)))), payloads(b"".join(stage.iter([raw])))):
+        got = joined(api, out)
+        for key, text in want.items():
+            if "partial_json" in key or "arguments" in str(key[1]):
+                assert mapped(json.loads(text or "{}"), REDACT.apply) == json.loads(got.get(key) or "{}")
+            elif "thinking" in key:
+                assert REDACT.apply(text).startswith(got.get(key, ""))
+                assert text.startswith(got.get(key, ""))
+            else:
+                assert got.get(key, "") == REDACT.apply(text)
+
+
+@recorded
+def test_the_cuts_do_not_matter(api: str, entry: dict[str, Any]) -> None:
+    """The same frames leave for the same bytes, cut at any place."""
+    raw = body(entry)
+    stage = FORMATS[api][0].wrap(REDACT)
+    assert len({b"".join(stage.iter(pieces(raw, seed, most))) for seed, most in ((1, 7), (2, 100), (3, 5000))}) == 1
+
+
+@recorded
+def test_every_event_that_is_no_text_is_there_once(api: str, entry: dict[str, Any]) -> None:
+    """In the order of its kind: begins, ends, pings, usage."""
+    events = payloads(body(entry))
+    out = list(FORMATS[api][0].wrap(sf.Redact(COMMON, to="")).iter(events))
+    texts = ("delta", "annotation.added")
+
+    def others(given: list[dict[str, Any]]) -> list[Any]:
+        kinds = [(event.get("type"), event.get("index", event.get("output_index"))) for event in given]
+        return [kind for kind in kinds if not str(kind[0]).endswith(texts) or kind[0] == "message_delta"]
+
+    assert others(out) == others(events)
+
+
+@recorded
+def test_text_of_has_the_characters_that_the_index_counts(api: str, entry: dict[str, Any]) -> None:
+    """The answer's text, decoded from bytes."""
+    items = list(FORMATS[api][0].Decode().iter(pieces(body(entry), 3)))
+    text = "".join(item.text for item in items if isinstance(item, sf.TextDelta) and item.channel.kind == "answer")
+    assert len(text) == entry["text_chars"]
+    reasoning = "".join(item.text for item in items if isinstance(item, sf.TextDelta) and item.channel.kind == "reasoning")
+    assert len(reasoning) == entry["reasoning_chars"]
+    assert sum(isinstance(item, sf.ToolCall) for item in items) >= entry["tool_calls"]
+    if entry["finish"]:
+        assert [item.reason for item in items if isinstance(item, sf.Finish)][-1:] == entry["finish"][-1:]
+
+
+@recorded
+def test_a_stopped_stream_ends_as_the_format_has_it(api: str, entry: dict[str, Any]) -> None:
+    """What is open is closed, once, and the last event is the format's last."""
+    events = payloads(body(entry))
+    text = max((text for key, text in joined(api, events).items() if "text" in str(key[1])), key=len, default="")
+    if len(text) < 20:
+        pytest.skip("there is no text to stop at")
+    out = list(FORMATS[api][0].wrap(sf.StopAt(text[8:14])).iter(events))
+    kinds = [event["type"] for event in out]
+    last = {"anthropic.messages": "message_stop", "openai.responses": "response.completed"}[api]
+    assert kinds[-1] == last
+    for begin, end in (
+        ("content_block_start", "content_block_stop"),
+        ("response.output_item.added", "response.output_item.done"),
+        ("response.content_part.added", "response.content_part.done"),
+    ):
+        assert kinds.count(begin) == kinds.count(end)
