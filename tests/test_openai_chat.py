@@ -706,3 +706,49 @@ def test_what_is_no_chunk_is_a_type_error() -> None:
         chat.wrap(GUARD | waits)
     with pytest.raises(TypeError, match="not an async iterable"):
         sf.text_of(3)  # type: ignore[call-overload]
+
+
+def test_the_input_of_a_custom_tool_is_filtered() -> None:
+    """It is text, and stands where a function has its arguments."""
+    begin = {"index": 0, "id": "t1", "type": "custom", "custom": {"name": "sql", "input": ""}}
+    fragments = [{"index": 0, "custom": {"input": piece}} for piece in ("select sec", "ret from t")]
+    out = through(GUARD, *(chunk(part(tool_calls=[each])) for each in (begin, *fragments)), chunk(part(finish="tool_calls")))
+    said = [call["custom"]["input"] for _, delta, _ in deltas(out) for call in delta.get("tool_calls", ())]
+    assert "".join(said) == "select [x] from t"
+
+
+def test_whole_completions_and_requests_are_filtered_by_the_same_pipeline() -> None:
+    """Content, arguments, what quotes and counts text; ids and settings stay. The given objects are not changed."""
+    completion = {
+        "id": "secret-id",
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "logprobs": {"content": [{"token": "secret", "bytes": [115]}]},
+                "message": {
+                    "role": "assistant",
+                    "content": "a secret",
+                    "annotations": [{"url_citation": {"title": "secret", "start_index": 2}}],
+                    "tool_calls": [{"id": "t", "function": {"name": "f", "arguments": '{"a": "s\\u0065cret"}'}}],
+                },
+            }
+        ],
+    }
+    before = copy.deepcopy(completion)
+    out = chat.filter_response(GUARD, completion)
+    assert completion == before
+    assert out["id"] == "secret-id"
+    (choice,) = out["choices"]
+    assert choice["message"] == {
+        "role": "assistant",
+        "content": "a [x]",
+        "annotations": [],
+        "tool_calls": [{"id": "t", "function": {"name": "f", "arguments": '{"a": "[x]"}'}}],
+    }
+    assert "secret" not in json.dumps(choice)
+    request = {"model": "secret-1", "messages": [{"role": "user", "content": [{"type": "text", "text": "my secret"}]}]}
+    want = {"model": "secret-1", "messages": [{"role": "user", "content": [{"type": "text", "text": "my [x]"}]}]}
+    assert chat.filter_request(GUARD, request) == want
+    assert asyncio.run(chat.afilter_request(GUARD, request["messages"])) == want["messages"]
+    assert asyncio.run(chat.afilter_response(GUARD, completion)) == out

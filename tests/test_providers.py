@@ -12,6 +12,7 @@ import pytest
 
 import streamfilter as sf
 from streamfilter.providers import anthropic, openai
+from streamfilter.testing.planting import fragments, plantings
 from tests.recordings import body, shared
 
 COMMON = r"(?i)\b(?:the|a|is|you)\b|[0-9]+|[e-g]o"
@@ -192,3 +193,26 @@ def test_a_stopped_stream_ends_as_the_format_has_it(api: str, entry: dict[str, A
         ("response.content_part.added", "response.content_part.done"),
     ):
         assert kinds.count(begin) == kinds.count(end)
+
+
+def goes_on(event: dict[str, Any], path: tuple[Any, ...]) -> object:
+    """Which text goes on in a delta."""
+    kind = str(event.get("type"))
+    if not kind.endswith("delta") or path[0] != "delta" or path[-1] not in ("delta", "text", "thinking", "partial_json"):
+        return None
+    return kind, path, *(event.get(name) for name in ("index", "output_index", "content_index", "summary_index", "command_index"))
+
+
+SECRET = "Zq7-kestrel-Wx4"
+GUARD = sf.Redact("Zq7-kestrel-Wx4", to="█")
+
+
+@recorded
+def test_a_secret_in_any_field_does_not_come_out(api: str, entry: dict[str, Any]) -> None:
+    """No six characters of it, in dicts and in bytes, wherever it is planted."""
+    stage = FORMATS[api][0].wrap(GUARD)
+    events = payloads(body(entry))
+    for place, planted in plantings(events, SECRET, spared=FORMATS[api][0].OPAQUE, goes_on=goes_on):
+        assert not fragments(stage.iter(planted), SECRET), place
+        raw = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in planted)
+        assert not fragments(payloads(b"".join(stage.iter([raw[: len(raw) // 2], raw[len(raw) // 2 :]]))), SECRET), place

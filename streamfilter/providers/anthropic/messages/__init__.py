@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
+from streamfilter.context import Context
 from streamfilter.items import Key
 from streamfilter.pipeline import Stage, stage
 from streamfilter.providers.anthropic.messages.making import Making
-from streamfilter.providers.anthropic.messages.reading import NAME, OPAQUE, Reading
+from streamfilter.providers.anthropic.messages.reading import NAME, OPAQUE, Reading, read_whole
 from streamfilter.providers.events import EventReader
 from streamfilter.providers.rewriting import EventWriter
+from streamfilter.providers.whole import Whole, afilter_request, filter_request
 from streamfilter.providers.wrapping import DecodeStage, EncodeStage, Format, Quote, WrapStage
 
-__all__ = ["FORMAT", "Decode", "Encode", "Wrap", "wrap"]
+__all__ = [
+    "FORMAT",
+    "OPAQUE",
+    "Decode",
+    "Encode",
+    "Wrap",
+    "afilter_request",
+    "afilter_response",
+    "filter_request",
+    "filter_response",
+    "wrap",
+]
 
 
 class _Messages:
@@ -27,6 +40,10 @@ class _Messages:
 
 
 FORMAT: Format = _Messages()
+
+
+T = TypeVar("T")
+_WHOLE = Whole(read_whole, OPAQUE)
 
 
 @stage
@@ -95,3 +112,22 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         [{'type': 'text_delta', 'text': 'pin ####.'}]
     """
     return Wrap(pipeline)
+
+
+def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
+    """A `Message` that did not stream, its text filtered by the same pipeline, and what quotes it by its guards.
+
+    Args:
+        pipeline: text stages that need not wait.
+        response: a dict or an object of the SDK.
+        context: as for streams.
+
+    Raises:
+        TypeError: a stage must wait: use `afilter_response`.
+    """
+    return _WHOLE.filter(pipeline, response, context)
+
+
+async def afilter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
+    """The same as `filter_response`, through stages that wait too."""
+    return await _WHOLE.afilter(pipeline, response, context)

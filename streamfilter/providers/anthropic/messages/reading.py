@@ -178,3 +178,19 @@ def _index(origin: Origin) -> int:
     if not isinstance(index, int):
         raise MalformedInput("an event of a content block has no index", origin.frame.offset if origin.frame else 0)
     return index
+
+
+def read_whole(origin: Origin) -> None:
+    """A message that did not stream."""
+    for n, block in enumerate(get(origin.event, "content") or ()):
+        kind = str(get(block, "type"))
+        field = TEXTS.get(kind)
+        if field is None:
+            continue
+        channel = Channel(BLOCKS[kind], (0, 0, kind, n))
+        origin.text(("content", n, field), channel)
+        if get(block, "signature"):
+            origin.signs["content", n, "signature"] = channel
+    reason = get(origin.event, "stop_reason")
+    if reason is not None:
+        origin.items.append(Finish(str(reason), scope=(0, 0), origin=origin))

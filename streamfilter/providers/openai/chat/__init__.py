@@ -6,15 +6,28 @@ SDK objects, dicts and the raw bytes of an event stream are read alike; no SDK i
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
+from streamfilter.context import Context
 from streamfilter.items import Key
 from streamfilter.pipeline import Stage, stage
+from streamfilter.providers.openai.chat.completions import OPAQUE, read_whole
 from streamfilter.providers.openai.chat.reading import Reader
 from streamfilter.providers.openai.chat.writing import Writer, new_head
+from streamfilter.providers.whole import Whole, afilter_request, filter_request
 from streamfilter.providers.wrapping import DecodeStage, EncodeStage, Format, Quote, WrapStage
 
-__all__ = ["FORMAT", "Decode", "Encode", "Wrap", "wrap"]
+__all__ = [
+    "FORMAT",
+    "Decode",
+    "Encode",
+    "Wrap",
+    "afilter_request",
+    "afilter_response",
+    "filter_request",
+    "filter_response",
+    "wrap",
+]
 
 
 class _Chat:
@@ -29,6 +42,10 @@ class _Chat:
 
 
 FORMAT: Format = _Chat()
+
+
+T = TypeVar("T")
+_WHOLE = Whole(read_whole, OPAQUE)
 
 
 @stage
@@ -102,3 +119,28 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         [{'id': '1', 'choices': [{'index': 0, 'delta': {'content': 'pin ####'}, 'finish_reason': 'stop'}]}]
     """
     return Wrap(pipeline)
+
+
+def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
+    """A `ChatCompletion` that did not stream, its text filtered by the same pipeline, and what quotes it by its guards.
+
+    Args:
+        pipeline: text stages that need not wait.
+        response: a dict or an object of the SDK.
+        context: as for streams.
+
+    Raises:
+        TypeError: a stage must wait: use `afilter_response`.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> message = {"role": "assistant", "content": "pin 1234"}
+        >>> filter_response(sf.Redact("[0-9]+", to="#"), {"choices": [{"index": 0, "message": message}]})
+        {'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': 'pin #'}}]}
+    """
+    return _WHOLE.filter(pipeline, response, context)
+
+
+async def afilter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
+    """The same as `filter_response`, through stages that wait too."""
+    return await _WHOLE.afilter(pipeline, response, context)

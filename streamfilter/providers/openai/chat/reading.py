@@ -52,10 +52,11 @@ class Slot(NamedTuple):
 
 
 class Fragment(NamedTuple):
-    """A fragment of a tool call: where it stands in the delta, and what was read from it."""
+    """A fragment of a tool call: where it stands in the delta, what was read from it, and where in it its arguments stand."""
 
     path: Path
     items: tuple[Item, ...]
+    place: Path = ("function", "arguments")
 
 
 @dataclass(eq=False, slots=True)
@@ -224,14 +225,15 @@ class Reader:
         return any(has_other_parts(get(delta, name)) for name in TEXT_FIELDS)
 
     def _tools(self, origin: Origin, parts: Parts, delta: Any, offset: int) -> None:
-        found: list[tuple[Path, Any, Any]] = [
-            (("tool_calls", n), fragment, get(fragment, "function"))
-            for n, fragment in enumerate(_listed(get(delta, "tool_calls"), "tool_calls", offset))
-        ]
+        found: list[tuple[Path, Any, Any, Path]] = []
+        for n, fragment in enumerate(_listed(get(delta, "tool_calls"), "tool_calls", offset)):
+            custom = get(fragment, "custom") if get(fragment, "function") is None else None
+            place: Path = ("function", "arguments") if custom is None else ("custom", "input")
+            found.append((("tool_calls", n), fragment, get(fragment, str(place[0])), place))
         if (legacy := get(delta, "function_call")) is not None:
-            found.append((("function_call",), None, legacy))
-        for path, fragment, function in found:
-            name, arguments, call_id = get(function, "name"), get(function, "arguments"), get(fragment, "id") or None
+            found.append((("function_call",), None, legacy, ("function", "arguments")))
+        for path, fragment, function, place in found:
+            name, arguments, call_id = get(function, "name"), get(function, str(place[1])), get(fragment, "id") or None
             number = self._calls.setdefault(parts.index, _Calls()).number(get(fragment, "index"), call_id, name)
             channel = Channel("tool_arguments", (RESPONSE, parts.index, path[0], number))
             items: list[Item] = []
@@ -239,10 +241,10 @@ class Reader:
                 items.append(ToolCall(call_id, name or None, channel, scope=channel, origin=origin))
             if isinstance(arguments, str) and arguments:
                 items.append(TextDelta(arguments, channel, origin))
-            if not items:  # whatever else it brings, a custom tool's input among it
+            if not items:  # whatever else it brings
                 items.append(Raw(fragment, scope=channel, origin=origin))
             origin.items += items
-            parts.calls.append(Fragment(path, tuple(items)))
+            parts.calls.append(Fragment(path, tuple(items), place))
 
 
 def _unread(frame: sse.Frame, scope: Scope) -> Origin:

@@ -20,6 +20,7 @@ from streamfilter.providers import sse
 from streamfilter.providers.openai.chat.reading import HEAD, STRUCTURE, Origin, Parts
 from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, is_signed
 from streamfilter.providers.reasons import spelled
+from streamfilter.providers.rewriting import put
 from streamfilter.providers.shapes import edited, fields, get, plain
 
 DONE = b"data: [DONE]\n\n"
@@ -153,7 +154,7 @@ class Writer:
         index = parts.index
         texts: dict[Channel, str] = {}
         for item in group:
-            if isinstance(item, TextDelta) and item.channel.key[1:2] == (index,):
+            if isinstance(item, TextDelta) and item.channel.key[1:2] == (index,) and _field(item.channel):
                 texts[item.channel] = texts.get(item.channel, "") + item.text
         finish = next((item for item in group if isinstance(item, Finish) and item.scope == (0, index)), None)
         extras = parts.extras is not None and id(parts.extras) in present
@@ -197,7 +198,7 @@ class Writer:
     def _calls(self, parts: Parts, delta: Any, texts: dict[Channel, str], present: set[int]) -> dict[str, Any]:
         """The fragments of tool calls that came out, with their arguments as they came out. Takes their texts."""
         kept: dict[str, Any] = {}
-        for path, items in parts.calls:
+        for path, items, place in parts.calls:
             arguments = next((item for item in items if isinstance(item, TextDelta)), None)
             text: str | None = None
             if arguments is not None and id(arguments) in present:
@@ -210,14 +211,12 @@ class Writer:
             holder = get(delta, str(path[0]))
             fragment = holder if len(path) == 1 else holder[path[1]]
             if arguments is not None and text != arguments.text:
-                function = fragment if len(path) == 1 else get(fragment, "function")
-                function = edited(function, {"arguments": text or ""})
-                fragment = function if len(path) == 1 else edited(fragment, {"function": function})
+                fragment = put(fragment, place[1:] if len(path) == 1 else place, text or "")
             if len(path) == 1:
                 kept["function_call"] = fragment
             else:
                 kept.setdefault("tool_calls", []).append(fragment)
-        for channel in {item.channel for _, items in parts.calls for item in items if isinstance(item, TextDelta)}:
+        for channel in {item.channel for _, items, _ in parts.calls for item in items if isinstance(item, TextDelta)}:
             texts.pop(channel, None)
         return kept
 
@@ -236,8 +235,9 @@ class Writer:
             if channel.kind == "tool_arguments":
                 delta["tool_calls"] = [{"index": self._call(channel), "function": {"arguments": text}}]
             else:
-                own = channel.key[2] if len(channel.key) == 3 else None  # of this format
-                delta[str(own) if own in TEXT_FIELDS else _FIELDS.get(channel.kind, "content")] = text
+                if not (name := _field(channel)):
+                    return []
+                delta[name] = text
         elif isinstance(item, ToolCall):
             call = {
                 "index": self._call(item.arguments),
@@ -323,6 +323,14 @@ def _usage(usage: object) -> Any:
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
 
+def _field(channel: Channel) -> str:
+    """The field for text of a channel: that in its key, if it is for this kind. Text of a kind that has no field is left out."""
+    own = str(channel.key[2]) if len(channel.key) == 3 else ""  # of this format
+    if TEXT_FIELDS.get(own) == channel.kind:
+        return own
+    return _FIELDS.get(channel.kind, "content" if channel.kind == "tool_arguments" else "")
+
+
 def _like(delta: Any, values: dict[str, Any]) -> Any:
     """A delta with these values, of the class of another."""
     return values if delta is None else edited(delta, values, fields(delta).keys() - values.keys())
@@ -346,7 +354,9 @@ def _texts_put(parts: Parts, delta: Any, texts: Mapping[Channel, str], extras: b
         if extras and name not in kept and has_other_parts(get(delta, name)):
             kept[name] = _filled(get(delta, name), (name,), by_path, extras)
     for channel, text in left.items():  # an insertion into a channel of which this chunk has nothing
-        kept[_FIELDS.get(channel.kind, "content")] = text
+        name = _FIELDS.get(channel.kind, "content")
+        said = kept.get(name, "")
+        kept[name] = said + text if isinstance(said, str) else [*said, text]
     return kept
 
 

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
+from streamfilter.context import Context
 from streamfilter.items import Key
 from streamfilter.pipeline import Stage, stage
 from streamfilter.providers.events import EventReader
 from streamfilter.providers.openai.responses.making import Making
-from streamfilter.providers.openai.responses.reading import NAME, OPAQUE, Reading
+from streamfilter.providers.openai.responses.reading import NAME, OPAQUE, Reading, read_whole
 from streamfilter.providers.rewriting import EventWriter
+from streamfilter.providers.whole import Whole, afilter_request, filter_request
 from streamfilter.providers.wrapping import DecodeStage, EncodeStage, Format, Quote, WrapStage
 
-__all__ = ["FORMAT", "Decode", "Encode", "Wrap", "wrap"]
+__all__ = [
+    "FORMAT",
+    "OPAQUE",
+    "Decode",
+    "Encode",
+    "Wrap",
+    "afilter_request",
+    "afilter_response",
+    "filter_request",
+    "filter_response",
+    "wrap",
+]
 
 
 class _Responses:
@@ -27,6 +40,10 @@ class _Responses:
 
 
 FORMAT: Format = _Responses()
+
+
+T = TypeVar("T")
+_WHOLE = Whole(read_whole, OPAQUE)
 
 
 @stage
@@ -100,3 +117,22 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         ['pin ', '####', '.', 'pin ####.']
     """
     return Wrap(pipeline)
+
+
+def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
+    """A `Response` that did not stream, its text filtered by the same pipeline, and what quotes it by its guards.
+
+    Args:
+        pipeline: text stages that need not wait.
+        response: a dict or an object of the SDK.
+        context: as for streams.
+
+    Raises:
+        TypeError: a stage must wait: use `afilter_response`.
+    """
+    return _WHOLE.filter(pipeline, response, context)
+
+
+async def afilter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
+    """The same as `filter_response`, through stages that wait too."""
+    return await _WHOLE.afilter(pipeline, response, context)

@@ -163,7 +163,7 @@ class Reading:
         item = get(event, "item")
         output = get(event, "output_index")
         if kind.endswith("done"):
-            self._repeated(origin, item, ("item",), output)
+            self.repeated(origin, item, ("item",), output)
             origin.rest((*self._choice, output) if isinstance(output, int) else self._last)
             return
         call = str(get(item, "type"))
@@ -179,7 +179,7 @@ class Reading:
     def _end(self, origin: Origin, event: Any, kind: str) -> None:
         response = get(event, "response")
         for output, item in enumerate(get(response, "output") or ()):
-            self._repeated(origin, item, ("response", "output", output), output)
+            self.repeated(origin, item, ("response", "output", output), output)
         usage = get(response, "usage")
         if usage is not None:
             origin.items.append(Usage(usage, scope=self._last, origin=origin))
@@ -189,8 +189,8 @@ class Reading:
         reason = get(get(response, "incomplete_details"), "reason") or kind.removeprefix("response.")
         origin.items.append(Finish(str(reason), scope=self._choice, origin=origin))
 
-    def _repeated(self, origin: Origin, item: Any, path: Path, output: object) -> None:
-        """Where an item says once more what its channels have said."""
+    def repeated(self, origin: Origin, item: Any, path: Path, output: object) -> None:
+        """Where an item says once more what its channels have said, or says it for the first time."""
         for place, channel in self._places(origin, item, output):
             self._said(origin, (*path, *place), channel)
             for name in ("logprobs", "annotations"):
@@ -208,3 +208,11 @@ class Reading:
             yield place, self._channel(origin, "tool_arguments", str(place[-1]), None, output)
         for n, _ in enumerate(get(get(item, "action"), "commands") or ()):
             yield ("action", "commands", n), self._channel(origin, "tool_arguments", "commands", n, output)
+
+
+def read_whole(origin: Origin) -> None:
+    """A response that did not stream."""
+    reading = Reading(set())
+    for output, item in enumerate(get(origin.event, "output") or ()):
+        reading.repeated(origin, item, ("output", output), output)
+    origin.items.append(Finish(str(get(origin.event, "status") or "completed"), scope=(0, 0), origin=origin))

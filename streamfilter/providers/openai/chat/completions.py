@@ -1,0 +1,48 @@
+"""Chat completions that did not stream: where their text stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamfilter.items import Channel, Finish
+from streamfilter.providers.events import Origin, Path
+from streamfilter.providers.openai.chat.texts import texts
+from streamfilter.providers.shapes import get
+
+OPAQUE = frozenset(
+    {
+        *("id", "object", "model", "role", "finish_reason", "native_finish_reason", "type", "system_fingerprint", "service_tier"),
+        *("name", "provider", "usage", "tool_call_id", "signature", "data", "format", "file_id"),
+    }
+)
+"""Fields whose strings are no text: names, ids, audio, and what only the provider can read."""
+
+
+def read_whole(origin: Origin) -> None:
+    """A `ChatCompletion`."""
+    for position, choice in enumerate(get(origin.event, "choices") or ()):
+        message = get(choice, "message")
+        index = get(choice, "index")
+        number = index if isinstance(index, int) else position
+        at: Path = ("choices", position, "message")
+        for kind, name, path, _ in texts(message):
+            channel = Channel(kind, (0, number, name, *path[1:]))
+            origin.text((*at, *path), channel)
+            for beside in ("annotations", "reasoning_details"):
+                if get(message, beside) is not None and beside not in path:
+                    origin.spans[*at, beside] = channel
+            if get(get(choice, "logprobs"), name) is not None:
+                origin.spans["choices", position, "logprobs", name] = channel
+        for path in _calls(message):
+            origin.text((*at, *path), Channel("tool_arguments", (0, number, *path)))
+        reason = get(choice, "finish_reason")
+        if reason is not None:
+            origin.items.append(Finish(str(reason), scope=(0, number), origin=origin))
+
+
+def _calls(message: Any) -> list[Path]:
+    """Where the arguments of a message's calls stand."""
+    paths: list[Path] = [("function_call", "arguments")]
+    for n, _ in enumerate(get(message, "tool_calls") or ()):
+        paths += [("tool_calls", n, "function", "arguments"), ("tool_calls", n, "custom", "input")]
+    return paths
