@@ -27,6 +27,7 @@ LINES = st.sampled_from(
         "other: x",
         "data: é🎉",
         "id: a\0b",
+        "garbage",
     ]
 )
 
@@ -84,11 +85,21 @@ def test_an_event_is_given_with_its_empty_line() -> None:
 
 
 def test_what_is_no_event_stream_is_malformed_with_its_offset() -> None:
-    """The line that is wrong, not the chunk."""
+    """The line that is wrong, not the chunk. The decoder ignores it, as the standard does; who reads a provider's stream does not."""
     for line in (b"<html>", b'{"error": 1}', b"no field at all", b"garbage"):
-        with pytest.raises(sf.MalformedInput, match="neither a field nor a comment") as caught:
-            decoded([b": ok\n\ndata: a\n" + line + b"\n\n"])
-        assert caught.value.offset == 14
+        raw = b": ok\n\ndata: a\n" + line + b"\n\n"
+        (_, frame) = decoded([raw])
+        assert (frame.data, frame.stray) == ("a", 14)
+        for pieces in ([raw], [raw[at : at + 1] for at in range(len(raw))]):
+            with pytest.raises(sf.MalformedInput, match="neither a field nor a comment") as caught:
+                list(sf.text_of(pieces))
+            assert caught.value.offset == 14
+
+
+def test_the_time_to_reconnect_is_read() -> None:
+    """It is digits and nothing else."""
+    for value, want in ((b"10", 10), (b"1.5", None), (b"", None), (b"x", None)):
+        assert [frame.retry for frame in decoded([b"retry: " + value + b"\n\n"])] == [want]
 
 
 def test_a_frame_has_a_limit() -> None:

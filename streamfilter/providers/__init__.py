@@ -4,6 +4,7 @@ No SDK is imported here: objects are read by the names of their fields.
 """
 
 from streamfilter.providers import anthropic, openai
+from streamfilter.providers.detecting import detect, wrap
 from streamfilter.providers.text import text_of
 
-__all__ = ["anthropic", "openai", "text_of"]
+__all__ = ["anthropic", "detect", "openai", "text_of", "wrap"]

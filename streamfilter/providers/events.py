@@ -147,7 +147,7 @@ class EventReader:
 
     def _frames(self, frames: Iterator[sse.Frame]) -> Iterator[Origin | End]:
         try:
-            for frame in frames:
+            for frame in map(sse.Frame.checked, frames):
                 if not frame.data or frame.data.startswith(self._done or "\0"):
                     origin = Origin(None, self._name, frame)
                     origin.items.append(Raw(frame, scope=() if frame.data else None, origin=origin))

@@ -236,7 +236,9 @@ class EventWriter:
             if channel in self._changed or "".join(str(get(token, "token")) for token in tokens) not in ("", texts.get(channel)):
                 changes[path] = []
         for path, repeat in origin.repeats.items():
-            changes[path] = self._repeated(at(event, path), repeat)
+            value = at(event, path)
+            if repeat.channel in self._changed or value == self._said.get(repeat.channel):
+                changes[path] = self._repeated(value, repeat)  # what it says otherwise of a text that has not changed is a quote
         if not origin.is_plain:
             for path, text in strings(event, self._opaque):
                 if not any(path[: len(place)] == place for place in changes):

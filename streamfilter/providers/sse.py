@@ -33,6 +33,9 @@ class Frame:
         raw: its bytes, exactly.
         offset: where they began, in bytes from the beginning of the stream.
         complete: whether an empty line ended it.
+        retry: the time to wait before the client connects again, in milliseconds; None if it sets none.
+        stray: where a line began, in bytes from the beginning of the stream, that looks like no field; the standard ignores it, but
+            what has many is no event stream. None if there is none.
     """
 
     data: str | None
@@ -41,18 +44,30 @@ class Frame:
     raw: bytes
     offset: int
     complete: bool = True
+    retry: int | None = None
+    stray: int | None = None
+
+    def checked(self) -> Frame:
+        """The frame itself.
+
+        Raises:
+            MalformedInput: one of its lines looks like no field: this is no event stream, but, say, a page that reports an error.
+        """
+        if self.stray is not None:
+            raise MalformedInput("a line is neither a field nor a comment of an event stream", self.stray)
+        return self
 
 
 class Decoder:
     r"""Bytes in pieces to frames. The raw bytes of all frames add up to the input.
 
     Raises:
-        MalformedInput: a line is no field and no comment, or a frame is larger than `max_frame_bytes`.
+        MalformedInput: a frame is larger than `max_frame_bytes`.
 
     Example:
         >>> decoder = Decoder()
         >>> list(decoder.feed(b": hi\n\nda")), [frame.data for frame in decoder.feed(b"ta: 1\r\n\r\n")]
-        ([Frame(data=None, event='', id=None, raw=b': hi\n\n', offset=0, complete=True)], ['1'])
+        ([Frame(data=None, event='', id=None, raw=b': hi\n\n', offset=0, complete=True, retry=None, stray=None)], ['1'])
     """
 
     def __init__(self, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
@@ -107,6 +122,8 @@ class Decoder:
         data: list[str] = []
         event = ""
         last_id: str | None = None
+        retry: int | None = None
+        stray: int | None = None
         for at, line in lines:
             text = line.decode(errors="replace")  # as the standard says
             if at == 0:
@@ -115,15 +132,17 @@ class Decoder:
             value = value.removeprefix(" ")
             if not name:
                 continue  # a comment
-            if name not in _FIELDS and not (colon and _FIELD.match(name)):
-                raise MalformedInput("a line is neither a field nor a comment of an event stream", at)
+            if stray is None and name not in _FIELDS and not (colon and _FIELD.match(name)):
+                stray = at
             if name == "data":
                 data.append(value)
             elif name == "event":
                 event = value
             elif name == "id" and "\0" not in value:
                 last_id = value
-        return Frame("\n".join(data) if data else None, event, last_id, raw, offset, complete)
+            elif name == "retry" and value.isascii() and value.isdigit():
+                retry = int(value)
+        return Frame("\n".join(data) if data else None, event, last_id, raw, offset, complete, retry, stray)
 
 
 def encode(data: str, *, event: str = "", id: str | None = None) -> bytes:  # noqa: A002  # the field's name in the format

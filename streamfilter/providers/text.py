@@ -11,7 +11,7 @@ from streamfilter.items import End, Failure, Item, TextDelta
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Pipeline, Stage, stage
 from streamfilter.plain import SyncStream
-from streamfilter.providers.openai.chat import Decode
+from streamfilter.providers.detecting import Decode
 from streamfilter.stream import Stream
 
 
@@ -63,13 +63,13 @@ def text_of(stream: Any, *, choice: int | None = None) -> Any:
     r"""Only the answer of a provider's stream, as plain text: a source for any text pipeline.
 
     Args:
-        stream: OpenAI chat completion chunks, or those of a service that speaks that format: SDK objects, dicts, or raw bytes.
+        stream: chunks of any provider whose format is known: SDK objects, dicts, or raw bytes. The first event tells the format.
         choice: of several choices (`n` > 1), which; None is every one, in the order in which their text arrives. To filter
-            several choices, each by itself, use `providers.openai.chat.wrap`.
+            several choices, each by itself, use `wrap`.
 
     Raises:
         TypeError: `stream` is nothing to iterate; while streaming, an item is no chunk.
-        MalformedInput: while streaming, if bytes are no event stream of chunks.
+        MalformedInput: while streaming, if bytes are no event stream of chunks, or no event has told the format.
         ProviderError: while streaming, if the provider reports an error.
 
     Example:

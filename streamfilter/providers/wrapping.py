@@ -93,13 +93,19 @@ class DecodeStage(Stage[Any, Item]):
     reads: ClassVar[str] = "chunks"
 
     def machine(self, context: Context | None = None) -> Machine:
-        return _Decoding(self.format.reader(f"{self.format.name}.Decode", set() if context is None else context.seen))
+        return Decoding(self.format.reader(f"{self.format.name}.Decode", set() if context is None else context.seen))
 
     def explanation(self) -> str:
         return f"reads {self.format.unit}; holds nothing"
 
 
-class _Decoding(Machine):
+class Decoding(Machine):
+    """The machine of `Decode`.
+
+    Args:
+        reader: of the stream.
+    """
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
@@ -210,11 +216,17 @@ class WrapStage(Stage[Any, Any]):
     def machine(self, context: Context | None = None) -> Machine:
         if not self.pipeline.stages:
             return Machine()  # whatever it is: nothing is changed, and so nothing need be understood
-        given = context or Context()
-        inner = self.pipeline.machine(given)
-        reader = self.format.reader(f"{self.format.name}.wrap", given.seen)
-        writer = self.format.writer(quoting(self.pipeline, given))
-        return _Wrapping(inner, reader, writer, drains=given.after_stop == "drain")
+        return self.started(context or Context())
+
+    def started(self, context: Context) -> Machine:
+        """The machine, where there is something to do."""
+        return self.wrapping(self.format, context)
+
+    def wrapping(self, form: Format, context: Context) -> Machine:
+        """The machine for streams of a format."""
+        inner = self.pipeline.machine(context)
+        reader = form.reader(f"{form.name}.wrap", context.seen)
+        return _Wrapping(inner, reader, form.writer(quoting(self.pipeline, context)), drains=context.after_stop == "drain")
 
     def explanation(self) -> str:
         return f"the text of {self.format.unit}, through\n{self.pipeline.explain()}"

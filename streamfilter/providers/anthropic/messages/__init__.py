@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from collections.abc import AsyncIterable, Iterable
+from typing import Any, ClassVar, TypeVar
 
-from streamfilter.context import Context
+from streamfilter.context import AfterStop, Context
 from streamfilter.items import Key
 from streamfilter.pipeline import Stage, stage
+from streamfilter.providers.anthropic.messages.helper import MessageEvents, SyncMessageEvents
 from streamfilter.providers.anthropic.messages.making import Making
 from streamfilter.providers.anthropic.messages.reading import NAME, OPAQUE, Reading, read_whole
 from streamfilter.providers.events import EventReader
@@ -91,6 +93,16 @@ class Wrap(WrapStage):
     """
 
     format: ClassVar[Format] = FORMAT
+
+    def __call__(  # type: ignore[override]  # it is all that a stream is, and has the helper's accessors
+        self, source: AsyncIterable[Any], *, context: Context | None = None, after_stop: AfterStop = "close"
+    ) -> MessageEvents[Any]:
+        return MessageEvents(super().__call__(source, context=context, after_stop=after_stop))
+
+    def iter(  # type: ignore[override]
+        self, items: Iterable[Any], *, context: Context | None = None, after_stop: AfterStop = "close"
+    ) -> SyncMessageEvents[Any]:
+        return SyncMessageEvents(super().iter(items, context=context, after_stop=after_stop))
 
 
 def wrap(pipeline: Stage[str, str]) -> Wrap:

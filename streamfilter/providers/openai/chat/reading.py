@@ -153,7 +153,7 @@ class Reader:
 
     def _frames(self, frames: Iterator[sse.Frame]) -> Iterator[Origin | End]:
         try:
-            for frame in frames:
+            for frame in map(sse.Frame.checked, frames):
                 if not frame.data:
                     yield _unread(frame, None)
                 elif frame.data.startswith("[DONE]"):

@@ -1,0 +1,230 @@
+"""Which format a stream has, by its first event.
+
+Every format is told by fields that no other has. This is the one list of them; a format is imported when a stream of it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from streamfilter.context import Context
+from streamfilter.errors import MalformedInput
+from streamfilter.items import End
+from streamfilter.machine import Machine
+from streamfilter.pipeline import Stage, stage
+from streamfilter.providers import sse
+from streamfilter.providers.events import parsed
+from streamfilter.providers.shapes import get
+from streamfilter.providers.wrapping import DecodeStage, Decoding, Format, WrapStage
+
+MAX_BYTES = 1024 * 1024
+"""Bytes that may come before the first event that tells the format: a response object of OpenAI has some 10 KB."""
+
+_ANTHROPIC = frozenset({"message_start", "content_block_start", "content_block_delta", "message_delta", "ping"})
+
+
+def _type(event: Any) -> str:
+    kind = get(event, "type")
+    return kind if isinstance(kind, str) else ""
+
+
+_SIGNS: dict[str, Callable[[Any], bool]] = {
+    "openai.chat": lambda event: get(event, "choices") is not None or (_has_error(event) and not _type(event)),
+    "openai.responses": lambda event: _type(event).startswith("response.") or (_is_error(event) and _has_number(event)),
+    "anthropic.messages": lambda event: _type(event) in _ANTHROPIC or (_is_error(event) and _has_error(event)),
+}
+
+
+def _is_error(event: Any) -> bool:
+    return _type(event) == "error"
+
+
+def _has_error(event: Any) -> bool:
+    return get(event, "error") is not None or get(event, "object") == "error"
+
+
+def _has_number(event: Any) -> bool:
+    return get(event, "sequence_number") is not None
+
+
+def detect(event: Any) -> str | None:
+    """The name of the format of an event; None if it is of none that is known, or of several.
+
+    Args:
+        event: a dict or an object of an SDK.
+
+    Example:
+        >>> detect({"choices": []}), detect({"type": "response.created"}), detect({"type": "ping"}), detect({"a": 1})
+        ('openai.chat', 'openai.responses', 'anthropic.messages', None)
+    """
+    return next((name for name, sign in _SIGNS.items() if sign(event)), None)
+
+
+def format_named(name: str) -> Format:
+    """A format.
+
+    Example:
+        >>> format_named("openai.chat").unit
+        'chat completion chunks'
+    """
+    module = import_module(f"streamfilter.providers.{name}")
+    found: Format = module.FORMAT
+    return found
+
+
+@stage
+class Decode(DecodeStage):
+    """Chunks of any provider whose format is known to items.
+
+    Example:
+        >>> list(Decode().iter([{"choices": [{"index": 0, "delta": {"content": "Hi"}}]}]))
+        [TextDelta('Hi', Channel(kind='answer', key=(0, 0, 'content')))]
+    """
+
+    def machine(self, context: Context | None = None) -> Machine:
+        seen = set() if context is None else context.seen
+        return Detecting("Decode", lambda form: Decoding(form.reader(f"{form.name}.Decode", seen)))
+
+    def explanation(self) -> str:
+        return "reads the chunks of any provider; holds nothing"
+
+
+@stage
+class Wrap(WrapStage):
+    """A text pipeline around the chunks of any provider. See `wrap`.
+
+    Args:
+        pipeline: what the text goes through.
+    """
+
+    def started(self, context: Context) -> Machine:
+        detecting = Detecting("wrap", lambda form: self.wrapping(form, context))
+        detecting.waits = self.pipeline.machine(context).waits
+        return detecting
+
+    def explanation(self) -> str:
+        return f"the text of any provider's chunks, through\n{self.pipeline.explain()}"
+
+
+def wrap(pipeline: Stage[str, str]) -> Wrap:
+    """A stage over the chunks of any provider whose format is known: chunks in, filtered chunks of the same type out.
+
+    The first event tells the format; what it does not tell waits.
+
+    Args:
+        pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+
+    Raises:
+        TypeError: the pipeline is no stage, or must wait.
+        MalformedInput: while streaming: no event has told the format.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "pin 1234."}}
+        >>> [event["delta"]["text"] for event in sf.wrap(sf.Redact("[0-9]{4}", to="####")).iter([delta])]
+        ['pin ####.']
+    """
+    return Wrap(pipeline)
+
+
+class Detecting(Machine):
+    """Becomes the machine of a format when an event has told which it is. What comes before waits.
+
+    Args:
+        stage: whose, for errors.
+        begin: starts the machine for a format.
+    """
+
+    def __init__(self, stage: str, begin: Callable[[Format], Machine]) -> None:
+        self._stage = stage
+        self._begin = begin
+        self._inner: Machine | None = None
+        self._waiting: list[Any] = []
+        self._size = 0
+        self._has_events = False
+        self._wake: Callable[[], None] | None = None
+
+    def feed(self, item: Any) -> Sequence[Any]:
+        inner = self._inner
+        if inner is None:
+            self._waiting.append(item)
+            try:
+                name = self._name(item)
+            except MalformedInput as error:
+                self.ended = True
+                return (End("error", error),)
+            if name is None:
+                return ()
+            inner = self._inner = self._begin(format_named(name))
+            if self._wake is not None:
+                inner.attach(self._wake)
+            waiting, self._waiting = self._waiting, []
+            return [out for each in waiting for out in self._fed(inner, each)]
+        return self._fed(inner, item)
+
+    def finish(self) -> Sequence[Any]:
+        if self._inner is not None:
+            return self._inner.finish()
+        if not self._has_events:
+            return ()
+        self.ended = True
+        return (End("error", MalformedInput("no event has told the provider's format", 0)),)
+
+    def drain(self, item: Any) -> Sequence[Any]:
+        return () if self._inner is None else self._inner.drain(item)
+
+    def rescue(self) -> Sequence[Any]:
+        return () if self._inner is None else self._inner.rescue()
+
+    def attach(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        if self._inner is not None:
+            self._inner.attach(wake)
+
+    def collect(self) -> Sequence[Any]:
+        return () if self._inner is None else self._inner.collect()
+
+    def cancel(self) -> Sequence[Awaitable[object]]:
+        return () if self._inner is None else self._inner.cancel()
+
+    @property
+    def is_full(self) -> bool:  # type: ignore[override]  # these are the inner machine's
+        return self._inner is not None and self._inner.is_full
+
+    @property
+    def is_pending(self) -> bool:  # type: ignore[override]
+        return self._inner is not None and self._inner.is_pending
+
+    @property
+    def held(self) -> int:
+        return 0 if self._inner is None else self._inner.held
+
+    def _fed(self, inner: Machine, item: Any) -> Sequence[Any]:
+        if inner.ended:
+            return inner.drain(item)
+        out = inner.feed(item)
+        self.ended = inner.ended
+        return out
+
+    def _name(self, item: Any) -> str | None:
+        """What an item tells."""
+        if not isinstance(item, bytes | bytearray | memoryview):
+            name = detect(item)
+            self._has_events = True
+            if name is None and not (isinstance(item, Mapping) or hasattr(item, "__dict__")):
+                kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
+                raise TypeError(
+                    f"{self._stage} was fed {kind}: it reads a provider's chunks, as SDK objects, dicts or response bytes"
+                )
+            return name
+        self._size += len(item)
+        if self._size > MAX_BYTES:
+            raise MalformedInput(f"no event in the first {MAX_BYTES} bytes tells the provider's format", 0)
+        for frame in sse.Decoder().feed(b"".join(bytes(each) for each in self._waiting)):
+            if frame.checked().data and not str(frame.data).startswith("[DONE]"):
+                self._has_events = True
+                if name := detect(parsed(str(frame.data), frame.offset)):
+                    return name
+        return None
