@@ -9,10 +9,10 @@ from typing import Any
 import anthropic as sdk
 import httpx2
 import pytest
+from recordings import body, shared
 
 import streamfilter as sf
 from streamfilter.providers import anthropic, openai
-from tests.recordings import body, shared
 
 messages = anthropic.messages
 GUARD = sf.Redact("secret", to="[x]")

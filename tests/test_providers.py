@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from recordings import body, shared
 
 import streamfilter as sf
 from streamfilter.providers import anthropic, openai
 from streamfilter.testing.planting import fragments, plantings
-from tests.recordings import body, shared
 
 COMMON = r"(?i)\b(?:the|a|is|you)\b|[0-9]+|[e-g]o"
 """What many texts have, in words, parts of words and at their ends."""

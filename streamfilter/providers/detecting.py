@@ -100,8 +100,9 @@ class Wrap(WrapStage):
     """
 
     def started(self, context: Context) -> Machine:
-        detecting = Detecting("wrap", lambda form: self.wrapping(form, context))
-        detecting.waits = self.pipeline.machine(context).waits
+        inner = self.pipeline.machine(context)
+        detecting = Detecting("wrap", lambda form: self.wrapping(form, context, inner))
+        detecting.waits, detecting.watchers = inner.waits, inner.watchers
         return detecting
 
     def explanation(self) -> str:

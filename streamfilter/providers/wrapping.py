@@ -220,11 +220,10 @@ class WrapStage(Stage[Any, Any]):
 
     def started(self, context: Context) -> Machine:
         """The machine, where there is something to do."""
-        return self.wrapping(self.format, context)
+        return self.wrapping(self.format, context, self.pipeline.machine(context))
 
-    def wrapping(self, form: Format, context: Context) -> Machine:
-        """The machine for streams of a format."""
-        inner = self.pipeline.machine(context)
+    def wrapping(self, form: Format, context: Context, inner: Machine) -> Machine:
+        """The machine for streams of a format, around that of the pipeline."""
         reader = form.reader(f"{form.name}.wrap", context.seen)
         return _Wrapping(inner, reader, form.writer(quoting(self.pipeline, context)), drains=context.after_stop == "drain")
 
@@ -265,6 +264,7 @@ class _Wrapping(Machine):
         self._late: list[Item] = []  # usage on the chunk at which a stage ended the stream, while text before it is still held
         self._is_finishing = False
         self.waits = inner.waits
+        self.watchers = inner.watchers
         self.watchers = inner.watchers
 
     def feed(self, item: Any) -> Sequence[Any]:
