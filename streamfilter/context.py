@@ -10,7 +10,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from streamfilter.items import Channel, Key
 from streamfilter.vault import Vault
@@ -23,6 +23,25 @@ MAX_FINDINGS = 10_000
 AfterStop: TypeAlias = Literal["close", "drain"]
 """What happens to the source once a stage has ended the stream. `"close"`: it is closed at once, which saves tokens and loses a
 usage chunk that would have come later. `"drain"`: it is read to its end, and only usage still passes."""
+
+
+class Timed(Protocol):
+    """What a clock was told to call, and may be told not to."""
+
+    def cancel(self) -> object:
+        """Do not call it."""
+
+
+class Clock(Protocol):
+    """What stages that wait for moments in time go by. The event loops of asyncio are clocks."""
+
+    def time(self) -> float:
+        """Seconds since some moment. They never run backwards."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], object], /) -> Timed:
+        """Call something when it is that time, in the event loop that is running now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +101,7 @@ class Context:
         observe: called with each `Finding` as it happens, once. What an observer raises ends the stream.
         vault: what `Redact(..., to=Placeholder())` remembers, and `Restore()` restores from. One caller's, over all his streams.
         verdicts: where `Moderate` remembers what its checks said of the same text before.
+        clock: what `Pace`, `Coalesce`, `Timeout` and `KeepAlive` go by; without one, by the event loop that is running.
 
     Attributes:
         report: of one stream.
@@ -96,12 +116,14 @@ class Context:
     observe: Sequence[Callable[[Finding], object]] = ()
     vault: Vault | None = None
     verdicts: VerdictCache | None = None
+    clock: Clock | None = None
     report: Report = field(default_factory=Report, init=False, compare=False)
     after_stop: AfterStop = field(default="close", init=False, compare=False)
     is_started: bool = field(default=False, init=False, compare=False, repr=False)
     seen: set[Key] = field(default_factory=set, init=False, compare=False, repr=False)
     is_decoded: bool = field(default=False, init=False, compare=False, repr=False)
     _open: list[Finding] = field(default_factory=list, init=False, compare=False, repr=False)  # begun, and not found yet
+    _last: list[Callable[[], object]] = field(default_factory=list, init=False, compare=False, repr=False)  # see `at_end`
 
     def __post_init__(self) -> None:
         if self.vault is not None and not isinstance(self.vault, Vault):
@@ -152,10 +174,26 @@ class Context:
         self._open.append(finding)
         return finding
 
+    def at_end(self, call: Callable[[], object]) -> None:
+        """Call this once the stream is over, however it ended."""
+        self._last.append(call)
+
     def ended(self) -> None:
         """The stream is over, however: report what was begun and never found."""
-        while self._open:
-            self._report(self._open.pop(0))
+        try:
+            while self._open:
+                self._report(self._open.pop(0))
+        finally:
+            self._at_end()
+
+    def _at_end(self) -> None:
+        """Whatever one of them raises, all are called."""
+        try:
+            while self._last:
+                self._last.pop(0)()
+        finally:
+            if self._last:
+                self._at_end()
 
     def _report(self, finding: Finding) -> None:
         report = self.report

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Literal
 
 
 class StreamFilterError(Exception):
@@ -88,6 +89,32 @@ class ModerationError(StreamFilterError):
 
     def __reduce__(self) -> tuple[type[ModerationError], tuple[str, str, int, str]]:
         return type(self), (self.check, self.problem, self.offset, self.channel)
+
+
+class SourceTimeout(StreamFilterError, TimeoutError):
+    """The source gave nothing for too long. It is also a `TimeoutError`.
+
+    Attributes:
+        limit: which limit of `Timeout` was reached: `"first"`, `"between"` or `"total"`.
+        seconds: how much it was.
+
+    Example:
+        >>> SourceTimeout("between", 10.0)
+        SourceTimeout('the source gave nothing for 10.0 s after an item (between)')
+    """
+
+    def __init__(self, limit: Literal["first", "between", "total"], seconds: float) -> None:
+        what = {
+            "first": f"gave nothing for {seconds} s",
+            "between": f"gave nothing for {seconds} s after an item",
+            "total": f"was waited for {seconds} s in all",
+        }
+        super().__init__(f"the source {what[limit]} ({limit})")
+        self.limit = limit
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[type[SourceTimeout], tuple[str, float]]:
+        return type(self), (self.limit, self.seconds)
 
 
 class LimitExceeded(StreamFilterError):

@@ -8,7 +8,7 @@ The buffer decides nothing: what may leave is the text machine's business, and w
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from streamfilter.items import PLAIN, Channel, Event, Item, TextDelta
 
@@ -130,6 +130,53 @@ class Hold:
             self._forget_pieces()
         if self._pins is not None:
             self._unpin()
+
+    def units(self, ends: Iterable[int], start: int) -> None:
+        """Release the first held characters unchanged, as units: each in one piece, whatever pieces its text has come in.
+
+        A unit leaves as a replacement does: on the chunk of its first character, and events that stand in it follow right after it.
+        One that came as one piece is that piece.
+
+        Args:
+            ends: where the units end, ascending, in a count of one's own.
+            start: where the held text begins in that count.
+
+        Raises:
+            ValueError: an end is behind the held text, or not behind the one before it.
+
+        Example:
+            >>> hold = Hold()
+            >>> hold.append("one two three", "one two three")
+            >>> hold.units([4, 8], 0)
+            >>> hold.out
+            ['one ', 'two ']
+        """
+        pos = self.pos
+        shift = pos - start
+        buf = self.buf
+        size = len(buf)
+        pieces = self._pieces
+        is_plain = pieces is None and self._pins is None
+        for end in ends:
+            stop = end + shift
+            if not pos < stop <= size:
+                raise ValueError(f"units: an end at {end} where the units before it end at {pos - shift}, of {size - shift}")
+            self.out.append(buf[pos:stop] if pieces is None else self._joined(stop))
+            self.pos = pos = stop
+            if not is_plain:
+                if pieces is not None:
+                    self._forget_pieces()
+                if self._pins is not None:
+                    self._unpin()
+
+    def _joined(self, stop: int) -> str | TextDelta:
+        """The text up to `buf[stop]` as one item of a run that has seen deltas."""
+        end, first = self._pieces[0]  # type: ignore[index]  # it has pieces, and text that is held is in one
+        if first is not None and end - self.base == stop and len(first.text) == stop - self.pos:
+            return first
+        text = self.buf[self.pos : stop]
+        # Where plain text and deltas share a run, what begins with plain text is plain.
+        return text if first is None else TextDelta(text, self.channel, first.origin)
 
     # ------------------------------------------------------------------ what the kernel calls
 

@@ -13,9 +13,24 @@ machine over items, once for all stages.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from streamfilter.hold import Hold
 from streamfilter.items import End, Finish, Item, Usage
+
+
+class Watcher(Protocol):
+    """Who is told what the driver of a machine that waits is waiting for itself. He is told often, so he should be quick."""
+
+    def reading(self, give_up: Callable[[BaseException], None] | None) -> None:
+        """The driver begins to wait for the source's next item; with None, that is over.
+
+        Args:
+            give_up: ends the stream with an error, as if the source had raised it.
+        """
+
+    def wanted(self, is_wanted: bool) -> None:
+        """The consumer begins to wait for an item, or has stopped waiting."""
 
 
 class Machine:
@@ -31,6 +46,9 @@ class Machine:
 
     waits: bool = False
     """Whether it may give items by themselves, between one `feed` and the next. It does not change."""
+
+    watchers: Sequence[Watcher] = ()
+    """Who in it is to be told what the driver waits for. They do not change."""
 
     is_full: bool = False
     """Whether it should not be fed for now, because what it waits for has to come first."""
@@ -149,6 +167,7 @@ class Chain(Machine):
         self._feed_rest = tuple(machine.feed for machine in machines[1:])
         self._finished: int | None = None  # so many machines, once the chain is being finished
         self.waits = any(machine.waits for machine in machines)
+        self.watchers = tuple(watcher for machine in machines for watcher in machine.watchers)
 
     def feed(self, item: Item) -> Sequence[Item]:
         items = self._feed_first(item)

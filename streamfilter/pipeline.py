@@ -75,6 +75,13 @@ class Stage(Declared, Generic[In, Out]):
     """What it can be fed: "items" (text and events), "chunks" of a provider, or "anything"."""
     gives: ClassVar[str] = "items"
     """What comes out of it: the same words."""
+    owns_source: ClassVar[bool] = False
+    """Whether its `function` closes what it reads: where that was read."""
+
+    @property
+    def function(self) -> Function | None:
+        """Of a stage that has no machine: what is called with the stream so far."""
+        return None
 
     def machine(self, context: Context | None = None) -> Machine:
         """Start: the mutable state of this stage for one stream."""
@@ -210,7 +217,20 @@ class Stage(Declared, Generic[In, Out]):
         return Pipeline(*as_stage(other).stages, *self.stages)
 
     def _segments(self) -> list[Segment]:
-        return [Segment(type(self).__name__, self.machine)]
+        segments: list[Segment] = []
+        row: list[Stage[Any, Any]] = []
+        for part in [*self.stages, None]:
+            if part is not None and part.function is None:
+                row.append(part)
+                continue
+            if row or part is None or part.owns_source:  # a stream may be closed twice, a source may not
+                joined: Stage[Any, Any] = row[0] if len(row) == 1 else Pipeline(*row)
+                last = segments[-1].name if segments else "pipeline"
+                segments.append(Segment(" | ".join(type(each).__name__ for each in row) or last, joined.machine))
+                row = []
+            if part is not None:
+                segments.append(Segment(repr(part), function=part.function))
+        return segments
 
     def _check_plain(self, method: str, instead: str = "async for") -> None:
         for part in self.stages:
@@ -305,8 +325,9 @@ class Wait(Stage[Any, Any]):
     reads: ClassVar[str] = "anything"
     gives: ClassVar[str] = "anything"
 
-    def _segments(self) -> list[Segment]:
-        return [Segment(repr(self), function=self.fn), Segment(repr(self))]
+    @property
+    def function(self) -> Function:
+        return self.fn
 
     def __repr__(self) -> str:
         return show(self.fn)
@@ -364,21 +385,6 @@ class Pipeline(Stage[In, Out]):
             raise TypeError("this pipeline has no text stage for .on(...) to apply to")
         return cast("Self", Pipeline(*(part.on(*kinds) if isinstance(part, TextStage) else part for part in pipeline.parts)))
 
-    def _segments(self) -> list[Segment]:
-        segments: list[Segment] = []
-        row: list[Stage[Any, Any]] = []
-        for part in [*self.parts, None]:
-            if part is not None and not isinstance(part, Wait):
-                row.append(part)
-                continue
-            if row or part is None:
-                joined: Pipeline[Any, Any] = Pipeline(*row)
-                segments.append(Segment(" | ".join(type(each).__name__ for each in row) or "pipeline", joined.machine))
-                row = []
-            if part is not None:
-                segments.append(Segment(repr(part), function=part.fn))
-        return segments
-
 
 def as_stage(part: object) -> Stage[Any, Any]:
     """A stage as it is, and an async generator function as a stage.
@@ -390,6 +396,9 @@ def as_stage(part: object) -> Stage[Any, Any]:
         return part
     if isinstance(part, type) and issubclass(part, Stage):
         raise TypeError(f"{part.__name__} is a class of stages, not a stage: write {part.__name__}(...)")
+    if isinstance(part, Declared) and callable(part):
+        name = show(part)
+        raise TypeError(f"{name} is no stage, and is not joined with `|`: call it with the stream, {name}(stage(source))")
     if hasattr(part, "__aiter__") or hasattr(part, "__iter__"):
         raise TypeError(f"a source ({type(part).__qualname__}) is not joined with `|`: call the stage with it, stage(source)")
     if callable(part):

@@ -41,6 +41,7 @@ class Pump:
             raise RuntimeError(f"{name} waits, which needs asyncio: run the stream in its event loop") from None
         self._loop = loop
         self._machine = machine
+        self._watchers = machine.watchers
         self._step = step
         self._closing = closing
         self._drains = drains
@@ -135,16 +136,21 @@ class Pump:
     # ------------------------------------------------------------------ the reader
 
     async def _read(self) -> None:
-        step, machine = self._step, self._machine
+        step, machine, watchers = self._step, self._machine, self._watchers
         try:
             while True:
                 if (self._is_over or self._ready or machine.is_full or machine.ended) and not await self._is_wanted():
                     break
                 try:
+                    for watcher in watchers:
+                        watcher.reading(self._give_up)
                     item = await step()
                 except StopAsyncIteration:
                     self._ran_out = True
                     break
+                finally:
+                    for watcher in watchers:
+                        watcher.reading(None)
                 # Meanwhile a verdict may have ended the stream: then only `drain` takes what comes.
                 if (machine.ended or self._is_over) and not await self._is_wanted():
                     break
@@ -175,6 +181,11 @@ class Pump:
             self._resumed = self._loop.create_future()
             await self._resumed
         return False
+
+    def _give_up(self, error: BaseException) -> None:
+        """Somebody will not wait for the source any longer."""
+        self._fail(error)
+        self._announce()
 
     def _resume(self) -> None:
         if self._resumed is not None and not self._resumed.done():
@@ -216,7 +227,16 @@ class Pump:
         if self._arrived is not None and not self._arrived.done():
             raise RuntimeError(f"somebody waits for the next item of the stream of {self._name} already")
         self._arrived = self._loop.create_future()
-        await self._arrived
+        if not self._watchers:
+            await self._arrived
+            return
+        for watcher in self._watchers:
+            watcher.wanted(True)
+        try:
+            await self._arrived
+        finally:
+            for watcher in self._watchers:
+                watcher.wanted(False)
 
     def _announce(self) -> None:
         if self._arrived is not None and not self._arrived.done():

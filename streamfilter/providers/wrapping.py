@@ -43,9 +43,11 @@ class Reader(Protocol):
 
     def read(self, item: object) -> Iterator[Any]:
         """What was read from one item of the source: an `Origin` for each chunk, an `End` behind the last good one."""
+        ...
 
     def finish(self) -> Iterator[Any]:
         """What was left in bytes when the source ended."""
+        ...
 
 
 class Writer(Protocol):
@@ -62,9 +64,11 @@ class Writer(Protocol):
 
     def write(self, items: Iterable[Item]) -> list[Any]:
         """The chunks for what came out of one source chunk. An `End` stays the last."""
+        ...
 
     def finish(self) -> list[Any]:
         """What ends the stream after all else."""
+        ...
 
 
 class Format(Protocol):
@@ -80,9 +84,11 @@ class Format(Protocol):
 
     def reader(self, stage: str, seen: set[Key]) -> Reader:
         """Begin to read a stream."""
+        ...
 
     def writer(self, quote: Quote, *, as_bytes: bool = False, model: str = "") -> Writer:
         """Begin to write one."""
+        ...
 
 
 @stage
@@ -264,7 +270,6 @@ class _Wrapping(Machine):
         self._late: list[Item] = []  # usage on the chunk at which a stage ended the stream, while text before it is still held
         self._is_finishing = False
         self.waits = inner.waits
-        self.watchers = inner.watchers
         self.watchers = inner.watchers
 
     def feed(self, item: Any) -> Sequence[Any]:
