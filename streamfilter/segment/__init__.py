@@ -11,9 +11,10 @@ A `Segmentation` says how a text is divided, a `Finder` divides one text. Every 
 What this must not know: time (who drives a finder has the clock, and says `cut`), what the segments are for, channels and events.
 """
 
-from streamfilter.segment.finders import Finder
+from streamfilter.segment.finders import Finder, Paragraphs
+from streamfilter.segment.graphemes import Graphemes
+from streamfilter.segment.languages import ABBREVIATIONS, Language, abbreviations
 from streamfilter.segment.segmentation import (
-    ABBREVIATIONS,
     Segmentation,
     by_chars,
     by_line,
@@ -23,11 +24,17 @@ from streamfilter.segment.segmentation import (
     cumulative,
     whole,
 )
+from streamfilter.segment.sentences import Prose
 
 __all__ = [
     "ABBREVIATIONS",
     "Finder",
+    "Graphemes",
+    "Language",
+    "Paragraphs",
+    "Prose",
     "Segmentation",
+    "abbreviations",
     "by_chars",
     "by_line",
     "by_paragraph",

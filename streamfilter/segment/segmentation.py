@@ -11,7 +11,9 @@ import regex
 from pydantic import Field
 
 from streamfilter.declaration import Declared, declared
-from streamfilter.segment.finders import Finder, Lines, Paragraphs, Sentences, Words
+from streamfilter.segment.finders import Finder, Lines, Paragraphs, Words
+from streamfilter.segment.languages import ABBREVIATIONS, BEFORE_NUMBERS
+from streamfilter.segment.sentences import Prose, Sentences
 
 # The largest sizes, and what stays below them.
 MAX_SENTENCE_CHARS = 1000  # prose has about 100 in one; a thousand without an end are a table, a program or noise
@@ -21,16 +23,6 @@ MAX_WORDS_CHARS = 1000  # a web address is one word, so there is room for some, 
 CHARS_PER_WORD = 32  # English has 6 with the blank, German 7: only what is not written in words comes to this on an average
 MAX_WHOLE_CHARS = 1_000_000  # more than a model says at once, and at 4 bytes a character no burden for who keeps it
 MAX_ABBREVIATION_CHARS = 32  # so many before each full stop may be looked at and are remembered; no abbreviation is longer
-
-ABBREVIATIONS = (
-    *("Mr", "Mrs", "Ms", "Messrs", "Mme", "Mlle", "Dr", "Drs", "Prof", "Rev", "Hon", "St", "Mt"),
-    *("Gen", "Col", "Maj", "Capt", "Cmdr", "Lt", "Sgt", "Sen", "Rep", "Gov", "Pres", "Supt"),
-    *("e.g", "i.e", "cf", "viz", "vs", "ca", "approx", "resp"),
-    *("Fig", "Figs", "Eq", "Eqs", "Ch", "Vol", "pp"),
-)
-"""Words with a full stop that practically never end an English sentence: something that begins with a capital belongs to them. The
-idea is that of the suppressions in Unicode's CLDR (`common/segments/en.xml`), which list far more. Those that end a sentence as
-often ("etc", "Inc", "Jr", "a.m", "U.S", "No") are left out: a boundary that is missed makes a segment longer than all others."""
 
 
 def _usual_max_chars(given: Mapping[str, Any]) -> int:
@@ -86,13 +78,18 @@ class Segmentation(Declared):
     @functools.cached_property
     def abbreviation(self) -> regex.Pattern[str]:
         """Matches an abbreviation backwards from its full stop. Word characters are those of `regex`, accents too."""
-        return regex.compile(rf"(?r)(?<!\w)(?:{'|'.join(map(regex.escape, self.abbreviations)) or '(?!)'})")
+        return regex.compile(r"(?r)(?<!\w)\L<words>", words=list(self.abbreviations))
+
+    @functools.cached_property
+    def last_words(self) -> frozenset[str]:
+        """The last words of these, and those that numbers follow: behind any other word a full stop is only that."""
+        return BEFORE_NUMBERS.union(each.rpartition(" ")[2] for each in self.abbreviations)
 
     def start(self) -> Finder:
         """The finder for one run of text."""
         if self.every is not None:
             return self.every.start()
-        finders = {"sentence": Sentences, "paragraph": Paragraphs, "line": Lines, "words": Words}
+        finders = {"sentence": Prose if self.abbreviations else Sentences, "paragraph": Paragraphs, "line": Lines, "words": Words}
         return finders.get(self.by, Finder)(self)
 
     def __repr__(self) -> str:
@@ -112,7 +109,9 @@ def by_sentence(
     """Divide a text into sentences: those of Unicode's UAX #29, SB1 to SB11, each with the white space behind it.
 
     What comes behind a full stop decides whether it ends a sentence: a lower-case letter goes on with it, a capital begins one. But
-    behind one of the abbreviations, compared as they are written, it never does.
+    behind one of the abbreviations, compared as they are written, it never does; nor behind initials, the numbers of lists, and
+    question marks in web addresses. Without abbreviations, `()`, the rules of UAX #29 are all. Those of other languages are given
+    by `streamfilter.segment.abbreviations`.
 
     Example:
         >>> by_sentence().start().feed("Dr. No? Yes. No.")
