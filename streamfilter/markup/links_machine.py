@@ -1,0 +1,416 @@
+"""The machine of `Links`: text passes up to a mark, what the mark may begin is judged, and what is refused is swallowed to its end.
+
+A rule that all of it keeps: what is judged and allowed is not stepped over. Reading goes on right behind the mark, so that the same
+characters are also read as the plain text, the tag or the other link that they may be to another reader. All that is remembered is
+of the text that has *left*, with what stands in for a URL in it: what is taken out joins nothing that was not looked at.
+"""
+
+from __future__ import annotations
+
+from unicodedata import category
+
+from streamfilter.context import Context, Finding
+from streamfilter.errors import Blocked
+from streamfilter.items import End
+from streamfilter.machine import TextMachine
+from streamfilter.markup import links_scan as scan
+from streamfilter.markup.links_tags import NAMED, Tags
+from streamfilter.markup.links_urls import HOST_CHARS, SCHEME_CHARS, WEB, Urls
+
+MAX_NESTED = 100
+"""Open brackets that are told apart. Beyond, every target in the paragraph counts as an image's."""
+
+KEPT_MARKS = 3
+"""Marks at the end of a URL in plain text that belong to the sentence, and stay: `?!` and the like."""
+
+_AMBIGUOUS = frozenset("`\\<$")
+"""Between the brackets of an image, these may hide one of them from some readers."""
+
+_TARGET = "#"
+"""What stands in for a target or a value: a link to where one is. It is no URL that could be continued to another host."""
+
+
+_NO_END = "&#93;"
+"""A closing bracket that closes nothing."""
+
+FIRST_LOOK = 80
+"""Characters of a target that are looked at first: nearly always enough, and a flood of marks costs no long search for each."""
+
+
+class Guard(TextMachine):
+    """One run of text. See `Links` for the arguments."""
+
+    def __init__(self, urls: Urls, context: Context, *, to: str, action: str, max_hold: int, domains: bool) -> None:
+        self._urls = urls
+        self._context = context
+        self._to = to
+        self._action = action
+        self._max_hold = max_hold
+        self._domains = domains
+        self._marks = (scan.MARK_OR_WORD, scan.MARK_OR_WORD_IN_TAG) if domains else (scan.MARK, scan.MARK_IN_TAG)
+        self._tags = Tags()
+        self._idle = not domains  # nothing is held or open: a piece without marks may pass
+        self._at = 0  # in hold.buf: up to here it may leave
+        self._last = ""  # the last two characters that left, where they matter
+        self._open: list[bool] = []  # for each open bracket, whether it is an image's
+        self._any_image = False  # in this paragraph, whether any target may be an image's
+        self._line = False  # whether a line has begun, with blanks only so far
+        self._until = ""  # what a URL that is swallowed began with
+        self._depth = 0  # of parentheses in it
+        self._begun: Finding | None = None
+        self._mailbox = False  # whether the last word was the name of an address
+        self._imaged = False  # whether an image may have left that refers to a definition
+        self._defined = False  # whether a definition has left that is allowed for links only
+
+    def feed(self, text: str) -> None:
+        if self._idle and not (scan.LETTERS.search(text) and (scan.WORDS.search(text) or text.lower().endswith(scan.OPEN_WORDS))):
+            self.hold.keep(len(text))
+        else:
+            self._read(over=False)
+
+    def finish(self) -> None:
+        self._read(over=True)
+        if self._begun is not None:
+            self._settle()
+
+    # ------------------------------------------------------------------ reading
+
+    def _read(self, over: bool) -> None:
+        hold = self.hold
+        self._at = hold.pos
+        size = len(hold.buf)
+        while self._at < size and self.done is None:
+            if not (self._swallow(over) if self._until else self._step(over)):
+                break
+        if self.done is not None:
+            return
+        self._leave()
+        is_bang = self._last[-1:] == "!"
+        self._idle = not (
+            is_bang or self._until or self._open or self._any_image or self._tags.states or self._domains or len(hold)
+        )
+
+    def _step(self, over: bool) -> bool:
+        """Pass up to the next mark, and past it if that can be decided. False: it cannot."""
+        buf = self.hold.buf
+        mark = self._marks[self._tags.states != 0].search(buf, self._at)
+        if mark is None:
+            self._pass(len(buf))
+            return True
+        at = mark.start()
+        self._pass(at)
+        if mark[0] == "[":
+            return self._opened(at)
+        if mark[0] == "]":
+            return self._closed(at, over)
+        if mark[0] == "<":
+            return self._angle(at, over)
+        if mark[0] == "=":
+            return self._equals(at, over)
+        if self._domains and mark.lastgroup == "word":
+            return self._domain(at, over)
+        return self._word(at, over)
+
+    def _pass(self, upto: int) -> None:
+        """The text up to there stays."""
+        if upto == self._at:
+            return
+        if self._tags.states or self._open or self._any_image:
+            self._note(self.hold.buf[self._at : upto])
+        self._at = upto
+
+    def _note(self, text: str) -> None:
+        """Text that stays, or stands in for what does not, changes what is open."""
+        self._tags.walk(text)
+        if not (self._open or self._any_image):
+            return
+        begun = self._line and scan.BLANK_LINE.match("\n" + text)
+        if begun or scan.BLANK_LINE.search(text):
+            self._open.clear()
+            self._any_image = False
+        self._line = scan.LINE_BEGUN.search(("\n" if self._line else "") + text) is not None
+        if not self._any_image and True in self._open and not _AMBIGUOUS.isdisjoint(text):
+            self._any_image = True
+
+    def _leave(self) -> None:
+        """What may leave does."""
+        hold = self.hold
+        if self._at > hold.pos:
+            self._last = (self._last + hold.buf[max(hold.pos, self._at - 2) : self._at])[-2:]
+            hold.keep(self._at - hold.pos)
+
+    def _before(self, at: int) -> str:
+        """The last two characters before `at`, as they have left or will."""
+        pos = self.hold.pos
+        return (self._last + self.hold.buf[max(pos, at - 2) : at])[-2:]
+
+    # ------------------------------------------------------------------ Markdown
+
+    def _opened(self, at: int) -> bool:
+        image = self._before(at)[-1:] == "!"
+        if not self._open and not self._any_image:
+            self._line = False
+        self._pass(at + 1)
+        self._open.append(image)
+        if len(self._open) > MAX_NESTED:
+            self._open.clear()
+            self._any_image = True
+        return True
+
+    def _closed(self, at: int, over: bool) -> bool:
+        buf = self.hold.buf
+        kind = buf[at + 1 : at + 2]
+        if not kind and not over:
+            return False
+        image = self._any_image or (bool(self._open) and self._open[-1])
+        if image and self._defined:
+            return self._unclose()
+        if not kind or kind not in "(:":
+            self._close(at + 1, image)
+            return True
+        limit = at + self._max_hold
+        match = scan.BEFORE_TARGET.match(buf, at + 2, limit)
+        start = match.end() if match else at + 2
+        if start == len(buf) and not over and start < limit:
+            return False
+        defines = kind == ":"
+        if start < limit and buf[start : start + 1] == "<":
+            start, kind = start + 1, "<"
+        verdict = self._judge(at, start, kind, over, image or (defines and self._imaged))
+        if verdict is None:
+            return False
+        if verdict and defines and not self._judge(at, start, kind, over, loads=True):
+            self._defined = True
+        self._close(at + 2, image)
+        if not verdict:
+            self._pass(start)
+            self._refuse("image" if image else "link", _TARGET, kind)
+        return True
+
+    def _unclose(self) -> bool:
+        """What may be an image that refers to a definition, behind one that is only for links: it gets no end."""
+        self._leave()
+        hold = self.hold
+        self._any_image = True
+        if self._stop("image"):
+            return True
+        self._context.found("image", "redact", hold.channel, hold.offset, hold.offset + 1)
+        hold.replace(1, _NO_END)
+        self._last = _NO_END[-2:]
+        self._at = hold.pos
+        return True
+
+    def _close(self, upto: int, image: bool) -> None:
+        self._imaged = self._imaged or image  # even with a target: where that is none to some reader, it is a reference
+        if self._open:
+            self._open.pop()
+        self._pass(upto)
+
+    def _judge(self, mark: int, start: int, kind: str, over: bool, loads: bool) -> bool | None:
+        """Judge the target that begins at `start`, as far as it has come. `kind` says where it ends."""
+        buf = self.hold.buf
+        limit = mark + self._max_hold
+        verdict: bool | None = None
+        for upto in (min(start + FIRST_LOOK, limit), limit):
+            end = scan.TARGET_ENDS[kind].search(buf, start, upto)
+            whole = end is not None or (over and upto >= len(buf))
+            verdict = self._urls.judge(buf[start : end.start() if end else upto], whole, loads)
+            if verdict is not None:
+                return verdict
+        return None if len(buf) < limit and not over else False
+
+    # ------------------------------------------------------------------ HTML
+
+    def _angle(self, at: int, over: bool) -> bool:
+        buf = self.hold.buf
+        match = scan.TAG_NAME.match(buf, at + 1)
+        end = match.end() if match else at + 1
+        if end == len(buf) and not over and end - at <= SCHEME_CHARS:
+            return False
+        if match is None:
+            self._pass(at + 1)
+            return True
+        if 1 < len(match[0]) < SCHEME_CHARS and buf[end : end + 1] == ":":
+            verdict = self._autolink(at, end, over)
+            if verdict is None:
+                return False
+            if not verdict:
+                self._pass(at + 1)
+                self._refuse("link", self._to, "auto")
+                return True
+        self._pass(at + 1)  # the name may be the beginning of a URL as well
+        self._tags.begin(match[0])
+        return True
+
+    def _autolink(self, at: int, colon: int, over: bool) -> bool | None:
+        """Judge `<scheme:…>`. Without the `>` it is plain text, in which only some schemes make a link."""
+        buf = self.hold.buf
+        verdict = self._judge(at, at + 1, "auto", over, loads=False)
+        if verdict is not False or buf[at + 1 : colon].lower() in WEB:
+            return verdict
+        limit = at + self._max_hold
+        end = scan.ENDS["auto"].search(buf, at + 1, limit)
+        if end is None:
+            return None if not over and len(buf) < limit else over
+        return end[0] != ">"
+
+    def _equals(self, at: int, over: bool) -> bool:
+        buf = self.hold.buf
+        tags = self._tags
+        name = tags.name
+        if not tags.states & NAMED or name not in scan.ATTRIBUTES:
+            self._pass(at + 1)
+            return True
+        match = scan.HTML_BLANK.match(buf, at + 1, at + self._max_hold)
+        start = match.end() if match else at + 1
+        limit = at + self._max_hold
+        if start == len(buf) and not over and start < limit:
+            return False
+        kind = buf[start:limit][:1]
+        start, kind = (start + 1, kind) if kind and kind in "\"'" else (start, "=")
+        loads = name not in scan.LEADING or (name == "href" and tags.loads)
+        verdict = self._whole(name, at, start, kind, over) if name in scan.WHOLE else self._judge(at, start, kind, over, loads)
+        if verdict is None:
+            return False
+        self._pass(at + 1 if verdict else start)
+        if not verdict:
+            self._refuse("image" if loads else "link", _TARGET, kind)
+        return True
+
+    def _whole(self, name: str, at: int, start: int, kind: str, over: bool) -> bool | None:
+        """Judge a value that means nothing before its end."""
+        buf = self.hold.buf
+        limit = at + self._max_hold
+        end = scan.ENDS[kind].search(buf, start, limit)
+        if end is None and not over:
+            return None if len(buf) < limit else False
+        value = buf[start : end.start() if end else limit]
+        if name in scan.LISTS:
+            return self._urls.judge_all(value)
+        if name == "content":
+            return self._urls.judge_refresh(value)
+        return self._urls.judge_style(value) if name == "style" else not value
+
+    # ------------------------------------------------------------------ plain text
+
+    def _word(self, at: int, over: bool) -> bool:
+        """At a `:`, an escape, or the beginning of a word that begins URLs."""
+        buf = self.hold.buf
+        match = scan.BARE.match(buf, at, at + self._max_hold, partial=True)
+        if match is None or (match.partial and (over or len(buf) >= at + self._max_hold)):
+            self._pass(at + 1)
+            return True
+        if match.partial:
+            return False
+        end = match.end()
+        kind = "bare"
+        verdict: bool | None
+        if match["style"] is not None:
+            kind = "style"
+            verdict = None if end == len(buf) and not over and end - at < self._max_hold else self._judge(at, end, kind, over, True)
+        elif match["mail"] is not None:
+            kind = "mail"
+            verdict = self._judge(at, at, kind, over, loads=False)
+        elif match["www"] is not None:
+            following = buf[end : end + 1]
+            known = following != "" and not following.isspace() and following not in scan.NO_HOST
+            shown = "www." + buf[end : end + HOST_CHARS]
+            verdict = self._urls.judge_bare(shown, over) if known else (True if following or over else None)
+        else:
+            verdict = self._urls.judge_bare(buf[end : end + HOST_CHARS + 2], over)
+        if verdict is None:
+            return False
+        if verdict:
+            self._pass(end if kind == "style" else at + 1)
+        elif kind == "style":
+            self._pass(end)
+            self._refuse("image", _TARGET, kind)
+        else:
+            self._refuse("link", self._to, kind)
+        return True
+
+    def _domain(self, at: int, over: bool) -> bool:
+        """At a word that may be the name of a host."""
+        buf = self.hold.buf
+        limit = at + HOST_CHARS
+        match = scan.DOMAIN.match(buf, at, limit)
+        end = match.end() if match else at
+        if end >= len(buf) and end < limit and not over:
+            return False
+        before = self._before(at)
+        named = match is not None and scan.DOMAIN_NAME.match(match[0]) is not None and (before == "//" or before[-1:] != "/")
+        named = named and not (before[-1:] == "@" and self._mailbox)  # the host of an address stays
+        # Some take what stands before a name for a part of it.
+        joined = category(before[-1])[0] in "CMS" and before[-1] not in "\t\n\r$+<=>^`|~" if before else False
+        verdict = (self._urls.judge_bare(buf[at : limit + 2], over) and not joined) if named else True
+        if verdict is None:
+            return False
+        self._mailbox = end < limit and buf[end : end + 1] == "@" and (not before or before[-1] in " \t\n<(,;\"'")
+        if verdict:
+            self._pass(max(end, at + 1))
+        else:
+            self._refuse("link", self._to, "bare")
+        return True
+
+    # ------------------------------------------------------------------ what is refused
+
+    def _refuse(self, rule: str, text: str, kind: str) -> None:
+        """Let `text` stand in for what follows, up to where a target of this kind ends."""
+        self._leave()
+        hold = self.hold
+        if self._stop(rule):
+            return
+        if text[:1] == "[" and (self._any_image or True in self._open):  # its bracket may close an image's
+            text = text[1:-1] if self._defined else text
+            self._imaged = True
+        self._begun = self._context.begun(rule, "redact", hold.channel, hold.offset)
+        hold.replace(0, text)
+        self._note(text)
+        self._last = text[-2:]
+        self._until = kind
+        self._depth = 0
+
+    def _stop(self, rule: str) -> bool:
+        """End the stream here, if that is asked for."""
+        if self._action == "replace":
+            return False
+        hold = self.hold
+        self._context.found(rule, "block", hold.channel, hold.offset, None)
+        self.done = End("blocked", Blocked(rule, hold.offset, hold.channel.kind) if self._action == "raise" else None)
+        return True
+
+    def _swallow(self, over: bool) -> bool:
+        hold = self.hold
+        buf = hold.buf
+        at = hold.pos
+        ends = scan.ENDS[self._until]
+        while True:
+            end = ends.search(buf, at)
+            if end is None or self._until not in scan.COUNTED or end[0] not in "()":
+                break
+            self._depth += 1 if end[0] == "(" else -1
+            if self._depth < 0:
+                break
+            at = end.end()
+        stop = end.start() if end else len(buf)
+        keep = stop
+        if self._until in ("bare", "mail"):
+            while keep > hold.pos and stop - keep < KEPT_MARKS and buf[keep - 1] in ".,;!?":
+                keep -= 1
+        if end is None and not over:
+            hold.replace(keep - hold.pos, "")
+            self._at = hold.pos
+            return False
+        hold.replace(keep - hold.pos, "")
+        self._settle()
+        self._at = hold.pos
+        self._pass(stop)
+        return True
+
+    def _settle(self) -> None:
+        """The URL has ended: report it."""
+        begun, hold = self._begun, self.hold
+        self._until = ""
+        self._begun = None
+        if begun is not None:
+            self._context.found(begun.rule, begun.action, begun.channel, begun.start, hold.offset, begun)

@@ -1,0 +1,392 @@
+"""The block structure of Markdown, line by line: what a line is, as soon as its beginning says so.
+
+`Blocks.read` is given the beginning of a line, and whether that is all of it. It gives what the line is and where its text begins,
+or None while what follows will decide. It knows what containers and which block are open, and nothing of what stands inside a line,
+of releasing or of holding. The rules are those of CommonMark 0.31, of GitHub's tables, and of footnotes as GitHub has them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import regex
+
+from streamfilter.markup.markdown_inline import Names
+from streamfilter.markup.markdown_tokens import TAG
+
+MAX_DEPTH = 60
+"""Quotes and lists in each other that are followed: a line costs as much time as it has of them. Further marks count as text."""
+
+QUOTE = 0
+"""A container that is a quote. List items are the indentation that keeps a line in them."""
+
+NOTE = -4
+"""A container that is a footnote: four columns keep a line in it. It may begin with blank lines, which an item may not."""
+
+NO_CONTAINER = -1
+
+Kind = Literal["blank", "text", "heading", "code", "fence", "fenced", "unfence", "html", "rule", "underline", "table", "row"]
+
+_RULE = re.compile(r"(?:\*[ \t]*)+|(?:-[ \t]*)+|(?:_[ \t]*)+")
+_UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*")
+_HEADING = re.compile(r"#{1,6}(?=([ \t]|$))")
+_FENCE = re.compile(r"`{3,}|~{3,}")
+_BULLET = re.compile(r"[-+*](?=([ \t]|$))")
+_NUMBER = re.compile(r"(\d{1,9})(?:$|[.)](?=([ \t]|$)))", re.ASCII)
+_NOTE = re.compile(r"\[(?:$|\^(?:$|([^\] ]+)(?:$|\](?:$|:))))")
+_QUOTES = frozenset("\"'(")
+_DELIMITERS = re.compile(r"[|:\- \t]*")
+_CELL = re.compile(r":?-+:?")
+_ELEMENTS = (
+    "address|article|aside|base|basefont|blockquote|body|caption|center|col|colgroup|dd|details|dialog|dir|div|dl|"
+    "dt|fieldset|figcaption|figure|footer|form|frame|frameset|h1|h2|h3|h4|h5|h6|head|header|hr|html|iframe|legend|"
+    "li|link|main|menu|menuitem|nav|noframes|ol|optgroup|option|p|param|search|section|summary|table|tbody|td|"
+    "tfoot|th|thead|title|tr|track|ul"
+)
+_RAW = regex.compile(
+    r"<(?:(?:script|pre|style|textarea)[\s>](?P<raw>)|!--(?P<comment>)|\?(?P<instruction>)|![a-z](?P<declaration>)|!\[CDATA\[(?P<cdata>)"
+    rf"|/?(?:{_ELEMENTS})(?:[\s>]|/>)(?P<element>))",
+    regex.IGNORECASE | regex.ASCII,
+)
+_TAG_LINE = regex.compile(rf"{TAG}[ \t]*+\n", regex.ASCII)
+_HTML_ENDS = {
+    "raw": re.compile(r"</(?:script|pre|style|textarea)>", re.IGNORECASE),
+    "comment": re.compile("-->"),
+    "instruction": re.compile(r"\?>"),
+    "declaration": re.compile(">"),
+    "cdata": re.compile(r"\]\]>"),
+}
+
+
+@dataclass(slots=True)
+class Line:
+    """What a line is.
+
+    Args:
+        kind: which block it belongs to.
+        start: where the text of that begins in the line.
+        continues: whether it continues the paragraph before it.
+        can_head: whether it may become the head of a table.
+    """
+
+    kind: Kind
+    start: int
+    continues: bool = False
+    can_head: bool = False
+
+
+class _Place:
+    """A place in a line, in characters and columns. Inside a tab, the column is ahead of the character."""
+
+    __slots__ = ("at", "column", "indent", "line", "word")
+
+    def __init__(self, line: str) -> None:
+        self.line = line
+        self.at = self.column = 0
+        self.look()
+
+    def look(self) -> None:
+        """Find the next word, and how far it is indented."""
+        line, word, column = self.line, self.at, self.column
+        size = len(line)
+        while word < size:
+            if line[word] == " ":
+                column += 1
+            elif line[word] == "\t":
+                column = (column // 4 + 1) * 4
+            else:
+                break
+            word += 1
+        self.word = word
+        self.indent = column - self.column
+
+    def skip(self, columns: int) -> None:
+        """Leave out so many columns of white space."""
+        while columns:
+            width = (self.column // 4 + 1) * 4 - self.column if self.line[self.at] == "\t" else 1
+            if width <= columns:
+                self.at += 1
+            self.column += min(width, columns)
+            columns -= min(width, columns)
+        self.look()
+
+    def mark(self, chars: int) -> None:
+        """Leave out the white space before the next word, and that many characters of it."""
+        self.column += self.indent + chars
+        self.at = self.word + chars
+        self.look()
+
+    @property
+    def is_over(self) -> bool:
+        return self.word == len(self.line)
+
+
+class Blocks:
+    """Where in the structure of a text the next line begins.
+
+    Attributes:
+        leaf: the block that is open: "text" for a paragraph, "fence", "html", "table", or none.
+        heads: the cells of the line before, if that may be the head of a table; else 0.
+        has_text: whether the paragraph has more than complete definitions of links.
+        may_title: whether its last definition may still get a title.
+        html: what the block of HTML ends with; a blank line, if with nothing.
+    """
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self._containers: list[int] = []
+        self._is_bare = False  # the innermost item has nothing in it yet
+        self._fence = ("`", 3)
+        self.leaf = ""
+        self.heads = 0
+        self.has_text = self.may_title = False
+        self.html = ""
+
+    def read(self, line: str, *, is_whole: bool) -> Line | None:
+        """What a line is that begins like this; None while that is open. It is asked for a line until it says so, and no more."""
+        place = _Place(line)
+        depth = 0
+        for width in self._containers:
+            is_bare = self._is_bare and depth == len(self._containers) - 1
+            if width == QUOTE:
+                if place.is_over and not is_whole:
+                    return None
+                if place.is_over or place.indent > 3 or line[place.word] != ">":
+                    break
+                self._quote(place)
+            elif place.is_over:
+                if not is_whole and (place.indent < abs(width) or is_bare):
+                    return None
+                if is_bare:
+                    break
+                place.skip(min(abs(width), place.indent))
+            elif place.indent >= abs(width):
+                place.skip(abs(width))
+            else:
+                break
+            depth += 1
+        if depth == len(self._containers) and self.leaf in ("fence", "html"):
+            found = self._fenced(place, is_whole) if self.leaf == "fence" else self._markup(place, is_whole)
+            if found is None:
+                return None
+            if found:
+                return found
+        found = self._begin(place, depth, is_whole)
+        if found is not None:
+            self.heads = 0
+        return found
+
+    @staticmethod
+    def _quote(place: _Place) -> None:
+        place.mark(1)
+        if place.indent:
+            place.skip(1)
+
+    def _fenced(self, place: _Place, is_whole: bool) -> Line | Literal[False] | None:
+        mark, size = self._fence
+        if place.is_over:
+            return Line("fenced", place.at) if is_whole or place.indent > 3 else None
+        if place.indent < 4 and place.line[place.word] == mark:
+            rest = place.line[place.word :].rstrip(" \t")
+            if rest == mark * len(rest) and (len(rest) >= size or place.line.endswith(mark)):
+                if not is_whole:
+                    return None
+                if len(rest) >= size:
+                    self.leaf = ""
+                    return Line("unfence", place.word)
+        return Line("fenced", place.at)
+
+    def _markup(self, place: _Place, is_whole: bool) -> Line | Literal[False] | None:
+        if self.html:
+            return Line("html", place.at)
+        if place.is_over:
+            if not is_whole:
+                return None
+            self.leaf = ""
+            return Line("blank", place.word)
+        return Line("html", place.at)
+
+    # ------------------------------------------------------------------ a block begins
+
+    def _begin(self, place: _Place, depth: int, is_whole: bool) -> Line | None:
+        containers = self._containers[:depth]
+        opened = False
+        bare = False
+        is_text = self.leaf == "text" and (self.has_text or (self.may_title and place.line[place.word : place.word + 1] in _QUOTES))
+        while True:
+            inside = is_text and not opened and depth == len(self._containers)  # would it interrupt a paragraph, or end it?
+            if place.is_over:
+                if not is_whole:
+                    return None
+                return self._blank(place, containers, opened=opened, bare=bare)
+            if place.indent > 3:
+                if is_text and not opened:
+                    return Line("text", place.word, continues=True)
+                return self._enter(containers, Line("code", place.at), "")
+            found = self._leaf(place, inside, is_text and not opened, is_whole)
+            if found is None:
+                return None
+            if found:
+                leaf = found.kind if found.kind in ("fence", "html", "table") else ""
+                return self._enter(containers, found, leaf)
+            is_kept = is_text and not opened and self._containers[depth : depth + 1] == [QUOTE] and place.line[place.word] == "["
+            width: int | None = NO_CONTAINER  # a footnote does not end the paragraph of a quote
+            if len(containers) < MAX_DEPTH and not is_kept:
+                width = self._container(place, inside, is_whole)
+            if width is None:
+                return None
+            if width == NO_CONTAINER:
+                break
+            containers.append(width)
+            opened = True
+            bare = width > 0 and place.is_over
+        if self.leaf == "table" and depth == len(self._containers) and not opened:
+            return Line("row", place.word)
+        if is_text and not opened:
+            return Line("text", place.word, continues=True, can_head=inside)
+        return self._enter(containers, Line("text", place.word, can_head=True), "text")
+
+    def _enter(self, containers: list[int], line: Line, leaf: str) -> Line:
+        self._containers = containers
+        self._is_bare = False
+        self.leaf = leaf
+        return line
+
+    def _blank(self, place: _Place, containers: list[int], *, opened: bool, bare: bool) -> Line:
+        self._containers = containers
+        self._is_bare = bare
+        self.leaf = ""
+        return Line("blank", place.word)
+
+    def _leaf(self, place: _Place, inside: bool, is_lazy: bool, is_whole: bool) -> Line | Literal[False] | None:
+        """A block that is no paragraph. None: that is open; False: it is none."""
+        line, word = place.line, place.word
+        rest = line[word:]
+        first = rest[0]
+        if first in "|:-" and inside and self.heads:
+            found = _DELIMITERS.match(rest)
+            if found and found.end() == len(rest):
+                if not is_whole:
+                    return None
+                if _columns(rest) == self.heads:
+                    return Line("table", word)
+        if first == "#":
+            heading = _HEADING.match(rest)
+            if heading:
+                return Line("heading", word + heading.end()) if heading[1] or is_whole else None
+            return None if not is_whole and rest in "######" else False
+        if first in "`~":
+            fence = _FENCE.match(rest)
+            if fence is None:
+                return None if not is_whole and rest == first * len(rest) else False
+            if first == "`" and "`" in rest[fence.end() :]:
+                return False
+            if not is_whole:
+                return None
+            self._fence = first, fence.end()
+            return Line("fence", word)
+        if first == "<":
+            return self._html(rest, word, is_lazy, is_whole)
+        if first in "=-" and inside and self.has_text:
+            underline = _UNDERLINE.match(rest)
+            if underline and underline.end() == len(rest):
+                return Line("underline", word) if is_whole else None
+        if first in "*-_":
+            rule = _RULE.match(rest)
+            if rule and rule.end() == len(rest):
+                if not is_whole:
+                    return None
+                if rest.count(first) > 2:
+                    return Line("rule", word)
+        return False
+
+    def _html(self, rest: str, word: int, is_lazy: bool, is_whole: bool) -> Line | Literal[False] | None:
+        line = rest + "\n" if is_whole else rest
+        found = _RAW.match(line, partial=True)
+        if found and not found.partial:
+            self.html = "" if found.lastgroup == "element" else str(found.lastgroup)
+            return Line("html", word)
+        tag = None if is_lazy else _TAG_LINE.match(line, partial=True)
+        if tag and not tag.partial:
+            self.html = ""
+            return Line("html", word)
+        return None if not is_whole and (found or tag) else False
+
+    def ends_html(self, line: str) -> bool:
+        """Whether a block of HTML ends with this line of it."""
+        return bool(self.html) and _HTML_ENDS[self.html].search(line) is not None
+
+    def _container(self, place: _Place, inside: bool, is_whole: bool) -> int | None:
+        """Step into a container that begins here, and give its width. None: that is open; `NO_CONTAINER`: there is none."""
+        line, word = place.line, place.word
+        first = line[word]
+        if first == ">":
+            self._quote(place)
+            return QUOTE
+        if first == "[":
+            note = _NOTE.match(line, word)
+            if note and line[note.end() - 1] == ":" and note[1] and line[note.end() - 2] == "]":
+                self._names.add(self._names.notes, note[1])
+                place.mark(note.end() - word)
+                if place.indent > 3:
+                    place.skip(4)
+                return NOTE
+            return None if note and note.end() == len(line) and not is_whole else NO_CONTAINER
+        if first in "-+*":
+            found = _BULLET.match(line, word)
+            is_open = word + 1 == len(line)
+        elif first in "0123456789":
+            found = _NUMBER.match(line, word)
+            is_open = found is not None and found.end() == len(line)
+            if found and line[found.end() - 1] not in ".)":
+                return NO_CONTAINER if is_whole else None
+            if found and inside and int(found[1]) != 1:
+                return NO_CONTAINER
+        else:
+            return NO_CONTAINER
+        if is_open and not is_whole:
+            return None
+        return NO_CONTAINER if found is None else _item(place, found.end() - word, inside, is_whole)
+
+
+def _item(place: _Place, chars: int, inside: bool, is_whole: bool) -> int | None:
+    """Step into a list item whose mark has so many characters."""
+    rest = place.line[place.word + chars :]
+    if not rest.strip(" \t"):
+        if not is_whole:
+            return None
+        if inside:
+            return NO_CONTAINER  # an empty item interrupts no paragraph
+    width = place.indent + chars
+    place.mark(chars)
+    if place.is_over or place.indent > 4:
+        if place.indent:
+            place.skip(1)
+        return width + 1
+    width += place.indent
+    place.skip(place.indent)
+    return width
+
+
+def _columns(line: str) -> int:
+    """How many columns a table has whose line of delimiters this is; 0 if it is none."""
+    if len(line) < 2 or (line[0] == "-" and line[1] in " \t"):
+        return 0
+    cells = [cell.strip(" \t") for cell in line.split("|")]
+    if not all(cells[1:-1]):
+        return 0
+    filled = [cell for cell in cells if cell]
+    return len(filled) if all(_CELL.fullmatch(cell) for cell in filled) else 0
+
+
+def cells(line: str) -> int:
+    r"""How many cells a line has as the head of a table.
+
+    Example:
+        >>> cells("| a | b |"), cells(r"a \| b"), cells("|")
+        (2, 1, 0)
+    """
+    parts = re.split(r"(?<!\\)\|", line.strip(" \t\r\n"))
+    return len(parts) - (parts[0] == "") - (len(parts) > 1 and parts[-1] == "")

@@ -1,0 +1,378 @@
+"""The inside of one paragraph or heading: how much of its text nothing that follows can change.
+
+It is fed the text without the marks of quotes and lists, and knows neither lines nor blocks. What it takes in is scanned once, from
+left to right, as CommonMark's algorithm does it: a stack of brackets, a list of delimiters that may still open emphasis. What
+stands before the first bracket or delimiter that is still open, and before what is scanned, is settled.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass, field, replace
+
+from streamfilter.markup.markdown_emphasis import Delimiter, Question, flanks, pair
+from streamfilter.markup.markdown_tokens import (
+    NOT,
+    OPEN,
+    PUNCTUATION,
+    angle,
+    definition,
+    entity,
+    is_labelled,
+    label,
+    link_tail,
+    normal,
+    title,
+)
+
+MAX_LABELS = 10_000
+"""Definitions that are remembered, of links and of footnotes. A text with more of them is a list of links: further ones are not
+looked up, and so what they define is held a little shorter than it might be."""
+
+_SPECIAL = re.compile(r"[`*_~\[\]!<&\\^]")
+_BACKTICKS = re.compile(r"`+")
+_IN_TARGET = re.compile(r"[\w./:-]+")
+_NO_TARGET = re.compile(r"[^\w./:-]")
+_RUN = re.compile(r"\*+|_+|~+")
+
+
+@dataclass(slots=True)
+class Names:
+    """What has been defined so far: it outlives paragraphs."""
+
+    links: set[str] = field(default_factory=set)
+    notes: set[str] = field(default_factory=set)
+
+    def add(self, kind: set[str], name: str) -> None:
+        """Remember one."""
+        if len(self.links) + len(self.notes) < MAX_LABELS:
+            kind.add(name)
+
+
+@dataclass(slots=True)
+class _Bracket:
+    at: int
+    inner: int  # where its text begins
+    first: int  # how many delimiters stood before it
+    kind: str  # "link", "image" or "note"
+    is_active: bool = True
+
+
+class Inline:
+    """The text of one block.
+
+    Attributes:
+        text: what has been fed and not taken.
+        before: the character before it.
+        is_idle: whether nothing is waited for: all that was fed can be taken.
+    """
+
+    __slots__ = ("_active", "_at", "_brackets", "_chain", "_decides", "_delimiters", "_floors", "_frozen", "_mode", "_names",
+                 "_seams", "_shift", "_sought", "before", "is_idle", "text")  # fmt: skip
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self.reset(may_define=False)
+
+    def reset(self, *, may_define: bool, before: str = "\n") -> None:
+        """Another block begins; a paragraph may begin with definitions of links. Or: nothing before this counts any more."""
+        self.text = ""
+        self.before = before
+        self.is_idle = True
+        self._mode = "start" if may_define else "text"
+        self._shift = 0  # characters that were taken
+        self._clear()
+
+    def _clear(self) -> None:
+        self._at = 0  # so many characters of the text are scanned
+        self._decides: re.Pattern[str] | None = None  # without one of these what is open stays so
+        self._sought = 0  # the end of a code span is not before this
+        self._brackets: list[_Bracket] = []
+        self._active = 0  # of these
+        self._delimiters: list[Delimiter] = []
+        self._floors: dict[Question, int] = {}
+        # Where the text may not end that has left, from the first to behind the second: without what follows it would mean another
+        # thing there.
+        self._seams: list[tuple[int, int]] = []
+        self._frozen: int | None = None  # nothing from here on is settled before the block ends
+        self._chain = (-1, 0)  # a bracket here may be the label of a link that begins there
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the paragraph has text, and not only definitions."""
+        return self._mode == "text"
+
+    @property
+    def is_title(self) -> bool:
+        """Whether a definition has just ended that a title on the next line may still belong to."""
+        return self._mode == "title" and not self.text
+
+    def seal(self, chars: int) -> None:
+        """Of the next characters that are fed all are to be taken at once, or none."""
+        self._seam(self._shift, self._shift + len(self.text) + chars - 1)
+
+    def feed(self, text: str) -> int:
+        """Take text in; give how many characters are settled. They are no longer in `text`."""
+        self.text += text
+        if self._decides is not None and self._decides.search(text) is None:
+            return 0
+        done = 0
+        while self._mode != "text":
+            step = self._define()
+            if step == OPEN:
+                self.is_idle = False
+                return done
+            done += step
+            if not self.text:
+                self.is_idle = True
+                return done
+        self._scan()
+        settled = self._open_from(self._shift + self._at) - self._shift
+        if self._seams:
+            settled = self._sewn(settled)
+        self.is_idle = settled == len(self.text)
+        self._take(settled)
+        return done + settled
+
+    def _sewn(self, settled: int) -> int:
+        """Not so much that it would end in a seam."""
+        for start, end in self._seams:
+            if start - self._shift < settled <= end - self._shift:
+                settled = start - self._shift
+        self._seams = [each for each in self._seams if each[1] - self._shift >= settled]
+        return settled
+
+    def _open_from(self, place: int) -> int:
+        """Where the first thing stands that is open, if it is before that place."""
+        if self._active:
+            place = min(place, next(each.at for each in self._brackets if each.is_active))
+        if self._delimiters:
+            place = min(place, self._delimiters[0].at)
+        return place if self._frozen is None else min(place, self._frozen)
+
+    def _seam(self, start: int, end: int) -> None:
+        """Add one. What is open around its beginning belongs to it, and those that touch are one: a text may end before them."""
+        start = self._open_from(start)
+        seams = self._seams
+        while seams and seams[-1][1] >= start:
+            start = min(start, seams.pop()[0])
+        seams.append((start, end))
+
+    def _take(self, count: int) -> None:
+        if count:
+            self.before = self.text[count - 1]
+            self.text = self.text[count:]
+            self._at = max(0, self._at - count)
+            self._sought = max(0, self._sought - count)
+            self._shift += count
+
+    # ------------------------------------------------------------------ definitions
+
+    def _define(self) -> int:
+        """Read a definition, or the title of one; give its characters, or OPEN."""
+        text = self.text
+        if not text:
+            return OPEN
+        if self._mode == "title":
+            end = title(text, 0) if text[0] in "\"'(" else NOT
+            self._mode = "title" if end == OPEN else "start"
+            if end == NOT:
+                return 0
+        else:
+            end, name, may_follow = definition(text) if text[0] == "[" else (NOT, "", False)
+            if end == NOT:
+                self._mode = "text"
+                if text[0] == "[" and is_labelled(text):
+                    # Without what says that it is none, it would be one.
+                    stop = bisect_left(range(len(text)), True, key=lambda chars: definition(text[:chars])[0] == NOT)
+                    self._seam(self._shift, self._shift + stop - 1)
+                return 0
+            if end != OPEN:
+                self._names.add(self._names.links, name)
+                self._mode = "title" if may_follow else "start"
+        if end != OPEN:
+            self._take(end)
+            self._at = 0
+        return end
+
+    # ------------------------------------------------------------------ scanning
+
+    def _scan(self) -> None:
+        text, at = self.text, self._at
+        self._decides = None
+        search = _SPECIAL.search
+        while found := search(text, at):
+            at = found.start()
+            mark = text[at]
+            if mark in "*_~":
+                end = self._run(at)
+            elif mark == "[":
+                end = self._open(at, at + 1, "link")
+            elif mark == "]":
+                end = self._close(at)
+            elif mark == "<":
+                end = angle(text, at)
+            elif mark == "&":
+                end = entity(text, at)
+            elif mark == "`":
+                end = self._code(at)
+            elif at + 1 == len(text):
+                end = OPEN
+            elif mark == "\\":
+                end = at + 2 if text[at + 1] in PUNCTUATION else at + 1
+                if text[at + 1] in "\r\n":
+                    end = self._break(at)
+                elif text[at + 1] == "\\" and at + 2 == len(text):
+                    end = OPEN  # in the head of a table it would escape a pipe
+            else:
+                end = self._open(at, at + 2, "image" if mark == "!" else "note") if text[at + 1] == "[" else at + 1
+            if end == OPEN:
+                self._at = at
+                return
+            at = at + 1 if end == NOT else end
+        self._at = len(text)
+
+    def _code(self, at: int) -> int:
+        text = self.text
+        found = _BACKTICKS.match(text, at)
+        end = found.end() if found else at
+        if end == len(text):
+            return OPEN
+        for run in _BACKTICKS.finditer(text, max(end, self._sought)):
+            if run.end() == len(text):
+                self._sought = run.start()
+                return OPEN
+            if run.end() - run.start() == end - at:
+                self._sought = 0
+                return run.end()
+        self._sought = len(text)
+        self._decides = _BACKTICKS
+        return OPEN
+
+    def _run(self, at: int) -> int:
+        """A run of delimiters: flanking decides what it can do."""
+        text = self.text
+        found = _RUN.match(text, at)
+        end = found.end() if found else at
+        if end == len(text):
+            return OPEN
+        mark, size = text[at], end - at
+        if mark == "~" and size < 2:
+            return end
+        before, after = text[at - 1] if at else self.before, text[end]
+        opens, closes = flanks(mark, before, after)
+        if opens or closes:
+            count = size // 2 if mark == "~" else size
+            new = Delimiter(self._shift + at + (size % 2 if mark == "~" else 0), mark, count, size, opens, closes)
+            if self._active:
+                self._delimiters.append(new)  # whether the bracket is a link decides what this can close
+            else:
+                self._pair(new)
+        return end
+
+    def _pair(self, new: Delimiter) -> None:
+        end = new.at + (new.left * 2 if new.mark == "~" else new.left)
+        start = pair(self._delimiters, new, self._floors)
+        if new.opens and start < new.at:
+            self._seam(start, end)  # where nothing follows, it can only close: that changes which openers fit
+
+    def _break(self, at: int) -> int:
+        """A backslash at the end of a line is a break only if text follows: the next line may begin as a block does."""
+        text = self.text
+        line = at + (2 if text[at + 1] == "\n" else 3)
+        if len(text) <= line:
+            return OPEN
+        if text[line - 1] != "\n":
+            return at + 1
+        stop = text.find("\n", line)
+        self._seam(self._shift + at, self._shift + (stop if stop >= 0 else len(text)))
+        return line
+
+    # ------------------------------------------------------------------ brackets
+
+    def _open(self, at: int, inner: int, kind: str) -> int:
+        here = self._shift + at
+        start = self._chain[1] if self._chain[0] == here and kind == "link" else here
+        self._brackets.append(_Bracket(start, self._shift + inner, len(self._delimiters), kind))
+        self._active += 1
+        return inner
+
+    def _close(self, at: int) -> int:
+        if not self._brackets:
+            return at + 1
+        opener = self._brackets[-1]
+        if not opener.is_active:
+            self._brackets.pop()
+            return at + 1
+        end = self._link_end(opener, at)
+        if end == OPEN:
+            return OPEN
+        self._brackets.pop()
+        self._active -= 1
+        if end != NOT:
+            del self._delimiters[opener.first :]  # they have no say outside of it
+            if opener.kind == "link":
+                for each in self._brackets:
+                    if each.kind == "link" and each.is_active:
+                        each.is_active = False  # no link stands in a link
+                        self._active -= 1
+        if not self._active:
+            # No bracket that can still become anything divides the delimiters behind the first of these.
+            first = self._brackets[0].first if self._brackets else opener.first
+            if end == NOT or self._brackets:
+                self._settle(first, opener.at if end == NOT else None)
+            self._brackets.clear()  # an inactive one closes to nothing, as no bracket does
+        return at + 1 if end == NOT else end
+
+    def _settle(self, first: int, doubtful: int | None) -> None:
+        """No link divides the delimiters from here on. But a definition may still come that makes one of a doubtful bracket."""
+        waiting = self._delimiters[first:]
+        del self._delimiters[first:]
+        if waiting and doubtful is not None and self._frozen is None:
+            inside: list[Delimiter] = []
+            floors: dict[Question, int] = {}
+            is_left = False
+            for each in waiting:
+                copy = replace(each)
+                pair(inside, copy, floors)
+                is_left |= copy.left > 0
+            if is_left:
+                self._frozen = min([doubtful, *(each.at for each in (*self._delimiters[:1], waiting[0]))])
+        for each in waiting:
+            self._pair(each)
+
+    def _link_end(self, opener: _Bracket, at: int) -> int:
+        """Where what the bracket opens ends; NOT if it opens nothing."""
+        text = self.text
+        inner = text[opener.inner - self._shift : at]
+        if opener.kind == "note":
+            return at + 1
+        if at + 1 == len(text):
+            return OPEN
+        name, end = inner, at + 1
+        if text[at + 1] == "(":
+            tail = link_tail(text, at + 1)
+            if tail != NOT:
+                if tail == OPEN and _IN_TARGET.fullmatch(text, at + 2):
+                    self._decides = _NO_TARGET
+                return tail
+        elif text[at + 1] == "[":
+            found = label(text, at + 1)
+            if found == OPEN:
+                return OPEN
+            if found != NOT:
+                end = found
+                name = text[at + 2 : found - 1] or inner
+                self._chain = self._shift + at + 1, opener.at  # in case that it is not defined
+        if normal(name) in self._names.links:
+            return end
+        is_note = opener.kind == "link" and inner[:1] == "^" and inner[1:] in self._names.notes
+        return at + 1 if is_note else NOT
+
+
+def _fits(opener: Delimiter, closer: Delimiter) -> bool:
+    """CommonMark's rule of three (rules 9 and 10 of emphasis)."""
+    if opener.mark == "~" or not (opener.closes or closer.opens):
+        return True
+    return (opener.size + closer.size) % 3 != 0 or (opener.size % 3 == 0 and closer.size % 3 == 0)
