@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from benchmarks import kernel, matching, moderation, peers, scale, stages, startup, structured
+from benchmarks import kernel, matching, moderation, peers, scale, stages, startup, structured, timed
 from benchmarks.figures import Figure
 
 GROUPS = {
@@ -16,6 +16,7 @@ GROUPS = {
     "stages": stages,
     "startup": startup,
     "json": structured,
+    "timed": timed,
 }
 
 

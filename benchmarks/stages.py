@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import streamfilter as sf
-from benchmarks.figures import Figure, compare, ratio
-from benchmarks.kernel import Keep
+from benchmarks.figures import Figure, TextSource, compare, ratio
+from benchmarks.kernel import Keep, drain
+from streamfilter.detectors import PII
 
 WORDS = "the river runs along a valley until it meets the sea where boats wait for evening and small lights".split()
 
@@ -26,9 +27,65 @@ def prose(chars: int) -> str:
     return "".join(out)[:chars]
 
 
+def marked(chars: int) -> str:
+    """Markdown as models write it: every few sentences emphasis, code, a link or a list."""
+    rng = random.Random(chars)
+    marks = ("**the sea**", "`valley()`", "[boats](https://example.org/boats)", "\n\n- small lights\n- *evening*\n\n")
+    text = prose(chars)
+    return "".join(part + rng.choice(marks) if n % 24 == 23 else part for n, part in enumerate(text.split(" ")))[:chars]
+
+
+def reasoned(chars: int) -> str:
+    """An answer with a thought before each part of it."""
+    return "".join(f"<think>{prose(400)}</think>{prose(600)}" for _ in range(0, chars, 1000))[:chars]
+
+
+def coded(chars: int) -> str:
+    """Prose with blocks of code."""
+    code = "for each in every:\n    total += each.size  # of all\n\n" * 6
+    return "".join(f"{prose(400)}\n```python\n{code}```\n" for _ in range(0, chars, 700))[:chars]
+
+
+def cited(chars: int) -> str:
+    """Prose with a citation behind each sentence."""
+    return prose(chars).replace(". ", " [1]. ")[:chars]
+
+
+def _blank(text: str) -> int | None:
+    return text.find(" ") + 1 or None
+
+
 STAGES: dict[str, tuple[Callable[[], sf.Stage[Any, Any]], Callable[[int], str]]] = {
     "MapText": (lambda: sf.MapText(str.upper), prose),
+    "Links": (lambda: sf.Links(["example.org"]), prose),
+    "Links, Markdown": (lambda: sf.Links(["example.org"]), marked),
+    "Markdown": (sf.Markdown, marked),
+    "Extract": (lambda: sf.Extract("think"), reasoned),
+    "Extract, code": (lambda: sf.Extract("think", code=True), coded),
+    "CodeFences": (sf.CodeFences, coded),
     "StopAt": (lambda: sf.StopAt("\nUser:"), prose),
+    "Limit, at sentences": (lambda: sf.Limit(max_chars=1_000_000), prose),
+    "Limit, of words": (lambda: sf.Limit(max_words=1_000_000, at="word"), prose),
+    "Repetition": (sf.Repetition, prose),
+    "Citations": (sf.Citations, cited),
+    "Collect": (lambda: sf.Collect(id), prose),
+    "Words": (sf.Words, prose),
+    "Lines": (sf.Lines, prose),
+    "Paragraphs": (sf.Paragraphs, prose),
+    "Sentences": (sf.Sentences, prose),
+    "Graphemes": (sf.Graphemes, prose),
+    "Chunks": (lambda: sf.Chunks(10), prose),
+    "Segments": (lambda: sf.Segments(_blank), prose),
+    "Normalize": (lambda: sf.Normalize("NFC"), prose),
+    "Normalize, accents": (lambda: sf.Normalize("NFC"), lambda chars: prose(chars).replace("e", "\u00e9").replace("o", "\u0153")),
+    "Strip": (sf.Strip, prose),
+    "Collapse": (sf.Collapse, prose),
+    "Collapse, lines": (lambda: sf.Collapse(lines=True), prose),
+    "Translate": (lambda: sf.Translate({"e": "E", "q": None}), prose),
+    "StripANSI": (sf.StripANSI, prose),
+    "StripANSI, colours": (sf.StripANSI, lambda chars: prose(chars * 3 // 4).replace(" the ", " \x1b[1mthe\x1b[0m ")[:chars]),
+    "Unicode": (sf.Unicode, prose),
+    "Unicode, emoji": (sf.Unicode, lambda chars: prose(chars).replace(". ", "\u2764\ufe0f\u200d\U0001f525 ")),
 }
 """Each text stage, and what makes a text for it of some length."""
 
@@ -60,4 +117,15 @@ async def figures() -> list[Figure]:
             )
         )
         found.append(Figure(f"{name}, cost of 400 KB / 20 times that of 20 KB", ratio(taken["long"], taken["short"]) / 20, 1.25))
-    return found
+    return [*found, await _five()]
+
+
+async def _five() -> Figure:
+    """Five of them in a row, in a stream, against a bare `async for`."""
+    five = sf.Extract("think") | sf.Redact(*PII) | sf.Links(["example.org"]) | sf.Markdown() | sf.Words()
+    text = marked(40_000)
+    chunks = [text[at : at + 4] for at in range(0, len(text), 4)]
+    taken = await compare({"five": lambda: drain(five(TextSource(chunks))), "bare": lambda: drain(TextSource(chunks))}, rounds=5)
+    micros = min(taken["five"]) / len(chunks) * 1e6
+    name = "Extract | Redact(PII) | Links | Markdown | Words / bare async for"
+    return Figure(name, ratio(taken["five"], taken["bare"]), 100, f"{micros:.3g} µs a chunk")

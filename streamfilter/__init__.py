@@ -17,6 +17,7 @@ from streamfilter.errors import (
     MalformedInput,
     ModerationError,
     ProviderError,
+    SourceTimeout,
     StreamFilterError,
     TruncatedInput,
 )
@@ -43,6 +44,14 @@ from streamfilter.verdict import Verdict, VerdictCache
 
 if TYPE_CHECKING:
     from streamfilter import testing as testing
+    from streamfilter.flow.buffer import Buffer
+    from streamfilter.flow.coalesce import Coalesce
+    from streamfilter.flow.collect import Collect, Collected
+    from streamfilter.flow.keepalive import KeepAlive
+    from streamfilter.flow.pace import Pace
+    from streamfilter.flow.resume import Resume, ResumePoint
+    from streamfilter.flow.tee import Tee
+    from streamfilter.flow.timeout import Timeout
     from streamfilter.json import (
         Call,
         Document,
@@ -59,24 +68,51 @@ if TYPE_CHECKING:
         Whole,
         unfinished,
     )
+    from streamfilter.markup.code import CodeDelta, CodeEnd, CodeFences, CodeStart
+    from streamfilter.markup.extract import Extract
+    from streamfilter.markup.links import Links
+    from streamfilter.markup.markdown import Markdown
     from streamfilter.moderation import Moderate, Window
+    from streamfilter.providers.detecting import wrap
     from streamfilter.providers.text import text_of
     from streamfilter.segment import Segmentation, by_chars, by_line, by_paragraph, by_sentence, by_words, cumulative, whole
+    from streamfilter.text.ansi import StripANSI
+    from streamfilter.text.citations import Citation, Citations
+    from streamfilter.text.limit import Limit
+    from streamfilter.text.normalize import Normalize
+    from streamfilter.text.regroup import Chunks, Graphemes, Lines, Paragraphs, Segments, Sentences, Words
+    from streamfilter.text.repetition import Repetition
+    from streamfilter.text.shape import Collapse, Strip, Translate
+    from streamfilter.text.unicode import Unicode
 
 __all__ = [
     "Block",
     "Blocked",
+    "Buffer",
     "Call",
     "Channel",
+    "Chunks",
+    "Citation",
+    "Citations",
+    "Coalesce",
+    "CodeDelta",
+    "CodeEnd",
+    "CodeFences",
+    "CodeStart",
+    "Collapse",
+    "Collect",
+    "Collected",
     "Context",
     "Document",
     "Drop",
     "End",
     "Event",
+    "Extract",
     "Failure",
     "FilterJSON",
     "Finding",
     "Finish",
+    "Graphemes",
     "Hash",
     "Item",
     "JSONEvent",
@@ -84,14 +120,22 @@ __all__ = [
     "JSONItems",
     "JSONPath",
     "JSONText",
+    "KeepAlive",
+    "Limit",
     "LimitExceeded",
+    "Lines",
+    "Links",
     "Machine",
     "MalformedInput",
     "MapText",
+    "Markdown",
     "Mask",
     "Match",
     "Moderate",
     "ModerationError",
+    "Normalize",
+    "Pace",
+    "Paragraphs",
     "ParseJSON",
     "Partial",
     "Pipeline",
@@ -99,31 +143,44 @@ __all__ = [
     "ProviderError",
     "Raw",
     "Redact",
+    "Repetition",
     "Replace",
     "Report",
     "Required",
     "Restore",
+    "Resume",
+    "ResumePoint",
     "Rule",
     "Segmentation",
+    "Segments",
+    "Sentences",
+    "SourceTimeout",
     "Stage",
     "StopAt",
     "Stream",
     "StreamFilterError",
+    "Strip",
+    "StripANSI",
     "SyncStream",
     "Tap",
+    "Tee",
     "Terms",
     "TextDelta",
     "TextMachine",
     "TextStage",
+    "Timeout",
     "ToolCall",
     "ToolCalls",
+    "Translate",
     "TruncatedInput",
+    "Unicode",
     "Usage",
     "Vault",
     "Verdict",
     "VerdictCache",
     "Whole",
     "Window",
+    "Words",
     "by_chars",
     "by_line",
     "by_paragraph",
@@ -135,6 +192,7 @@ __all__ = [
     "text_of",
     "unfinished",
     "whole",
+    "wrap",
 ]
 
 
@@ -145,9 +203,25 @@ _JSON = (
 )
 _LATE = {
     "testing": "testing",
+    "Buffer": "flow.buffer",
+    **dict.fromkeys(("Collect", "Collected"), "flow.collect"),
+    **dict.fromkeys(("Resume", "ResumePoint"), "flow.resume"),
+    "Tee": "flow.tee",
     "text_of": "providers.text",
+    "wrap": "providers.detecting",
+    "Links": "markup.links",
+    **dict.fromkeys(("CodeDelta", "CodeEnd", "CodeFences", "CodeStart"), "markup.code"),
+    "Extract": "markup.extract",
     **dict.fromkeys(("Moderate", "Window"), "moderation"),
+    **dict.fromkeys(("Citation", "Citations"), "text.citations"),
+    "Limit": "text.limit",
+    "Repetition": "text.repetition",
+    "Normalize": "text.normalize", "StripANSI": "text.ansi", "Unicode": "text.unicode",
+    **dict.fromkeys(("Collapse", "Strip", "Translate"), "text.shape"),
+    "Coalesce": "flow.coalesce", "KeepAlive": "flow.keepalive", "Pace": "flow.pace", "Timeout": "flow.timeout",
+    "Markdown": "markup.markdown",
     **dict.fromkeys(_SEGMENTS, "segment"),
+    **dict.fromkeys(("Chunks", "Graphemes", "Lines", "Paragraphs", "Segments", "Sentences", "Words"), "text.regroup"),
     **dict.fromkeys(_JSON, "json"),
 }
 """Where public names are that are imported by those who use them."""

