@@ -22,7 +22,7 @@ class Scanner:
         ([1, {'a': 2}], 13)
         >>> Scanner(Limits()).container("[1, 2", 0, 0)
         >>> Scanner(Limits()).elements("[1, [2], [3", 1, 1)
-        ([1, [2]], 8)
+        ([1, [2]], 7)
     """
 
     def __init__(self, limits: Limits) -> None:

@@ -54,7 +54,7 @@ class Snapshot:
             self._message, self._blocks, self._inputs = get(event, "message"), {}, {}
         elif kind == "content_block_start":
             self._blocks[index] = get(event, "content_block")
-        elif kind == "content_block_delta":
+        elif kind == "content_block_delta" and index in self._blocks:
             self._blocks[index] = self._grown(index, get(event, "delta"))
         elif kind == "content_block_stop" and get(event, "content_block") is not None:
             self._blocks[index] = get(event, "content_block")  # as the helper has parsed it
