@@ -9,10 +9,15 @@ from typing import Any
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "streams"
 
 
+def index() -> list[dict[str, Any]]:
+    """All entries of the shared index; none where it is absent."""
+    path = SHARED / "index.json"
+    return json.loads(path.read_text()) if path.exists() else []
+
+
 def shared(api: str) -> list[dict[str, Any]]:
     """The entries of the shared index for one API; none where it is absent."""
-    index = SHARED / "index.json"
-    return [entry for entry in json.loads(index.read_text()) if entry["api"] == api] if index.exists() else []
+    return [entry for entry in index() if entry["api"] == api]
 
 
 def body(entry: dict[str, Any]) -> bytes:
