@@ -205,3 +205,10 @@ def test_an_event_without_its_index_is_refused() -> None:
     """Its text could be anybody's."""
     with pytest.raises(TypeError, match="index"):
         list(messages.wrap(GUARD).iter([{"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a"}}]))
+
+
+def test_decode_and_encode_are_the_identity_together() -> None:
+    """Signed thoughts too: nothing has come through a pipeline that could have changed them."""
+    signed = [*thoughts("I know"), {"type": "signature_delta", "signature": "abc"}]
+    events = message(block(0, "thinking", *signed, thinking="", signature=""), block(1, "text", *text("fine"), text=""))
+    assert list((messages.Decode() | messages.Encode()).iter(events)) == events

@@ -3,8 +3,8 @@
 No SDK is imported here: objects are read by the names of their fields.
 """
 
-from streamfilter.providers import anthropic, openai
+from streamfilter.providers import anthropic, bedrock, gemini, langchain, ollama, openai, pydantic_ai, vercel
 from streamfilter.providers.detecting import detect, wrap
 from streamfilter.providers.text import text_of
 
-__all__ = ["anthropic", "detect", "openai", "text_of", "wrap"]
+__all__ = ["anthropic", "bedrock", "detect", "gemini", "langchain", "ollama", "openai", "pydantic_ai", "text_of", "vercel", "wrap"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 from streamfilter.context import Context
@@ -16,6 +17,7 @@ from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, stage
 from streamfilter.providers import sse
 from streamfilter.providers.events import parsed
+from streamfilter.providers.frames import AWS, NDJSON, Framing, framing_of
 from streamfilter.providers.shapes import get
 from streamfilter.providers.wrapping import DecodeStage, Decoding, Format, WrapStage
 
@@ -23,6 +25,10 @@ MAX_BYTES = 1024 * 1024
 """Bytes that may come before the first event that tells the format: a response object of OpenAI has some 10 KB."""
 
 _ANTHROPIC = frozenset({"message_start", "content_block_start", "content_block_delta", "message_delta", "ping"})
+_GEMINI = ("candidates", "usageMetadata", "usage_metadata", "promptFeedback", "prompt_feedback")
+
+_BEDROCK = ("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop")
+_VERCEL = frozenset({"start", "start-step", "text-start", "text-delta", "reasoning-start", "tool-input-start", "message-metadata"})
 
 
 def _type(event: Any) -> str:
@@ -30,11 +36,30 @@ def _type(event: Any) -> str:
     return kind if isinstance(kind, str) else ""
 
 
+def _is_completion(event: Any) -> bool:
+    """Whether it is of OpenAI's legacy completions: with the text on the choice."""
+    choices = get(event, "choices")
+    first = choices[0] if isinstance(choices, list | tuple) and choices else None
+    return get(event, "object") == "text_completion" or (get(first, "text") is not None and get(first, "delta") is None)
+
+
 _SIGNS: dict[str, Callable[[Any], bool]] = {
+    "openai.completions": _is_completion,
     "openai.chat": lambda event: get(event, "choices") is not None or (_has_error(event) and not _type(event)),
     "openai.responses": lambda event: _type(event).startswith("response.") or (_is_error(event) and _has_number(event)),
+    "gemini": lambda event: any(get(event, name) is not None for name in _GEMINI),
     "anthropic.messages": lambda event: _type(event) in _ANTHROPIC or (_is_error(event) and _has_error(event)),
+    "langchain": lambda event: _type(event) == "AIMessageChunk" or str(get(event, "event")).startswith("on_"),
+    "pydantic_ai": lambda event: get(event, "event_kind") is not None,
+    "vercel": lambda event: _type(event) in _VERCEL or (_is_error(event) and get(event, "errorText") is not None),
+    "ollama": lambda event: isinstance(get(event, "done"), bool) and (_has(event, "message") or _has(event, "response")),
+    "bedrock.invoke": lambda event: _has(get(event, "chunk"), "bytes"),
+    "bedrock": lambda event: any(_has(event, name) for name in _BEDROCK),
 }
+
+
+def _has(event: Any, name: str) -> bool:
+    return get(event, name) is not None
 
 
 def _is_error(event: Any) -> bool:
@@ -60,6 +85,13 @@ def detect(event: Any) -> str | None:
         ('openai.chat', 'openai.responses', 'anthropic.messages', None)
     """
     return next((name for name, sign in _SIGNS.items() if sign(event)), None)
+
+
+def _framed(event: Any, framing: Framing | None) -> str | None:
+    """The same of an event in bytes. An error may tell nothing but how it came."""
+    if framing is NDJSON and _has_error(event):
+        return "ollama"
+    return detect(event) or ("bedrock" if framing is AWS else None)
 
 
 def format_named(name: str) -> Format:
@@ -158,20 +190,23 @@ class Detecting(Machine):
                 return (End("error", error),)
             if name is None:
                 return ()
-            inner = self._inner = self._begin(format_named(name))
-            if self._wake is not None:
-                inner.attach(self._wake)
-            waiting, self._waiting = self._waiting, []
-            return [out for each in waiting for out in self._fed(inner, each)]
+            return self._begun(name)
         return self._fed(inner, item)
 
     def finish(self) -> Sequence[Any]:
         if self._inner is not None:
             return self._inner.finish()
-        if not self._has_events:
+        try:
+            name = self._told(is_last=True)
+            if name is None and self._has_events:
+                raise MalformedInput("no event has told the provider's format", 0)
+        except MalformedInput as error:
+            self.ended = True
+            return (End("error", error),)
+        if name is None:
             return ()
-        self.ended = True
-        return (End("error", MalformedInput("no event has told the provider's format", 0)),)
+        out = self._begun(name)
+        return out if self.ended else [*out, *self.finish()]  # now it is that of the format
 
     def drain(self, item: Any) -> Sequence[Any]:
         return () if self._inner is None else self._inner.drain(item)
@@ -202,6 +237,13 @@ class Detecting(Machine):
     def held(self) -> int:
         return 0 if self._inner is None else self._inner.held
 
+    def _begun(self, name: str) -> Sequence[Any]:
+        inner = self._inner = self._begin(format_named(name))
+        if self._wake is not None:
+            inner.attach(self._wake)
+        waiting, self._waiting = self._waiting, []
+        return [out for each in waiting for out in self._fed(inner, each)]
+
     def _fed(self, inner: Machine, item: Any) -> Sequence[Any]:
         if inner.ended:
             return inner.drain(item)
@@ -223,9 +265,16 @@ class Detecting(Machine):
         self._size += len(item)
         if self._size > MAX_BYTES:
             raise MalformedInput(f"no event in the first {MAX_BYTES} bytes tells the provider's format", 0)
-        for frame in sse.Decoder().feed(b"".join(bytes(each) for each in self._waiting)):
+        return self._told()
+
+    def _told(self, *, is_last: bool = False) -> str | None:
+        """What the bytes tell that have come; at the end of the source, also those that nothing has ended."""
+        first = b"".join(bytes(each) for each in self._waiting if isinstance(each, bytes | bytearray | memoryview))
+        framing = framing_of(first)
+        decoder = framing.decoder() if framing else sse.Decoder()
+        for frame in chain(decoder.feed(first), decoder.finish() if is_last else ()):
             if frame.checked().data and not str(frame.data).startswith("[DONE]"):
                 self._has_events = True
-                if name := detect(parsed(str(frame.data), frame.offset)):
+                if name := _framed(parsed(str(frame.data), frame.offset), framing):
                     return name
         return None

@@ -15,8 +15,9 @@ from typing import Any, Protocol, TypeAlias
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, End, Item, Key, Raw, Scope, TextDelta
-from streamfilter.providers import sse
+from streamfilter.providers.frames import SSE, Decoder, Framing, framing_of
 from streamfilter.providers.shapes import fields, get
+from streamfilter.providers.sse import Frame
 
 Path: TypeAlias = tuple[str | int, ...]
 """From an event to a value in it."""
@@ -60,27 +61,43 @@ class Origin:
         event: the dict or SDK object; None for a frame that is none, such as a comment.
         format: the name of its format.
         frame: the frame it came in, if it came as bytes.
+        framing: how it stood in them.
         items: all that was read from it, in order.
         slots: where its text stands.
+        parsed: those of them that say it as what its JSON text means.
         repeats: where text is said once more.
         spans: places that count characters of a channel: of no use once that has changed. The empty place is the whole event.
         tokens: lists of the tokens of a channel's text in this event. They are left out where it is not what they say.
         signs: places that sign the text of a channel; the empty place is the whole event.
         echo: if it is one, of what.
+        counts: how much the channels that it signs or counts had said by then, in characters.
+        is_noted: whether a writer has seen it arrive.
+        has_left: whether it has left, but for text that may come later.
         is_plain: whether it is known to say nothing else, so that it need not be searched for quoted text.
+        leaves: of an event that may leave in several parts, those: each leaves with any of its items.
+        encoded: slots of a text that is JSON: which of its strings stands there; None: all that it means.
+        ends: where a channel's text ended behind this event, in characters from its beginning. A writer may note it here.
     """
 
     event: Any
     format: str
-    frame: sse.Frame | None = None
+    frame: Frame | None = None
+    framing: Framing | None = None
     items: list[Item] = field(default_factory=list)
     slots: dict[Path, Channel] = field(default_factory=dict)
+    parsed: set[Path] = field(default_factory=set)
     repeats: dict[Path, Repeat] = field(default_factory=dict)
     spans: dict[Path, Channel] = field(default_factory=dict)
     tokens: dict[Path, Channel] = field(default_factory=dict)
     signs: dict[Path, Channel] = field(default_factory=dict)
     echo: Echo | None = None
+    counts: dict[Channel, int] = field(default_factory=dict)
+    is_noted: bool = False
+    has_left: bool = False
     is_plain: bool = False
+    leaves: dict[Path, tuple[Item, ...]] = field(default_factory=dict)
+    encoded: dict[Path, int | None] = field(default_factory=dict)
+    ends: dict[Channel, int] = field(default_factory=dict)
 
     def text(self, path: Path, channel: Channel) -> None:
         """There is text of a channel at a place, if it is any."""
@@ -88,6 +105,28 @@ class Origin:
         if isinstance(value, str) and value:
             self.slots[path] = channel
             self.items.append(TextDelta(value, channel, self))
+
+    def arguments(self, path: Path, channel: Channel) -> None:
+        """There are all the arguments of a call at a place, as what their JSON text means."""
+        if at(self.event, path) is not None:
+            self.slots[path] = channel
+            self.parsed.add(path)
+            self.items.append(TextDelta(self.said(path), channel, self))
+
+    def said(self, path: Path) -> str:
+        """The text at a place."""
+        value = at(self.event, path)
+        return json.dumps(value, ensure_ascii=False) if path in self.parsed else str(value)
+
+    def value(self, path: Path, text: str) -> Any:
+        """What stands at a place if it says this text."""
+        if path not in self.parsed:
+            return text
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):  # it was cut off
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def rest(self, scope: Scope, *, boundary: bool = False) -> None:
         """All else that the event says has this place."""
@@ -114,23 +153,29 @@ class EventReader:
         unit: what it reads, in words.
         reading: knows the format.
         done: the data of the frames that end the stream and are no events.
+        framings: how its events may stand in bytes. If there are several, the first bytes tell which.
     """
 
-    def __init__(self, name: str, stage: str, unit: str, reading: Reading, *, done: Sequence[str] = ()) -> None:
+    def __init__(
+        self, name: str, stage: str, unit: str, reading: Reading, *, done: Sequence[str] = (), framings: Sequence[Framing] = (SSE,)
+    ) -> None:
         self._name = name
         self._stage = stage
         self._unit = unit
         self._reading = reading
         self._done = tuple(done)
-        self._sse: sse.Decoder | None = None
+        self._framings = tuple(framings)
+        self._framing: Framing | None = None
+        self._decoder: Decoder | None = None
+        self._first = b""  # bytes that do not tell the framing
+        self._said: dict[Channel, int] = {}
         self.as_bytes = False
 
     def read(self, item: object) -> Iterator[Origin | End]:
         """The events in one item of the source. Malformed input gives an `End` with the error, behind all before it."""
         if isinstance(item, bytes | bytearray | memoryview):
             self.as_bytes = True
-            self._sse = self._sse or sse.Decoder()
-            yield from self._frames(self._sse.feed(bytes(item)))
+            yield from self._pieces(bytes(item))
         elif isinstance(item, Mapping) or (hasattr(item, "__dict__") and not isinstance(item, type)):
             try:
                 yield self._origin(item, None)
@@ -142,14 +187,28 @@ class EventReader:
 
     def finish(self) -> Iterator[Origin | End]:
         """The events that were left in bytes when the source ended."""
-        if self._sse is not None:
-            yield from self._frames(self._sse.finish())
+        if self._first:  # empty lines, and nothing else
+            self._framing = self._framings[-1]
+            self._decoder = self._framing.decoder()
+            yield from self._frames(self._decoder.feed(self._first))
+        if self._decoder is not None:
+            yield from self._frames(self._decoder.finish())
 
-    def _frames(self, frames: Iterator[sse.Frame]) -> Iterator[Origin | End]:
+    def _pieces(self, piece: bytes) -> Iterator[Origin | End]:
+        if self._decoder is None:
+            piece, self._first = self._first + piece, b""
+            self._framing = framing_of(piece, self._framings)
+            if self._framing is None:
+                self._first = piece
+                return
+            self._decoder = self._framing.decoder()
+        yield from self._frames(self._decoder.feed(piece))
+
+    def _frames(self, frames: Iterator[Frame]) -> Iterator[Origin | End]:
         try:
-            for frame in map(sse.Frame.checked, frames):
+            for frame in map(Frame.checked, frames):
                 if not frame.data or frame.data.startswith(self._done or "\0"):
-                    origin = Origin(None, self._name, frame)
+                    origin = Origin(None, self._name, frame, self._framing)
                     origin.items.append(Raw(frame, scope=() if frame.data else None, origin=origin))
                     yield origin
                 else:
@@ -157,9 +216,13 @@ class EventReader:
         except MalformedInput as error:
             yield End("error", error)
 
-    def _origin(self, event: Any, frame: sse.Frame | None) -> Origin:
-        origin = Origin(event, self._name, frame)
+    def _origin(self, event: Any, frame: Frame | None) -> Origin:
+        origin = Origin(event, self._name, frame, self._framing)
         self._reading.read(origin)
+        for path, channel in origin.slots.items():
+            self._said[channel] = self._said.get(channel, 0) + len(origin.said(path))
+        for channel in (*origin.signs.values(), *origin.spans.values()):
+            origin.counts[channel] = self._said.get(channel, 0)
         return origin
 
 

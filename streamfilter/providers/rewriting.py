@@ -10,7 +10,6 @@ quotes goes through the guards as a whole, and what counts characters or signs t
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -20,12 +19,9 @@ from streamfilter.errors import LimitExceeded, MalformedInput
 from streamfilter.items import PLAIN, Channel, End, Event, Item, TextDelta
 from streamfilter.parsing.parser import Parser
 from streamfilter.parsing.tree import MISSING, Tree
-from streamfilter.providers import sse
 from streamfilter.providers.events import Origin, Path, Repeat, at, strings
+from streamfilter.providers.frames import SSE, Framing
 from streamfilter.providers.shapes import edited, get, plain
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-
 
 MAX_AGGREGATE = 1_000_000
 """Characters of one channel that are kept because an event may repeat them: four times the longest answers of today's models."""
@@ -77,6 +73,7 @@ class EventWriter:
         quote: filters a text that an event quotes.
         as_bytes: whether to give frames of an event stream; else objects of the kind that came, or dicts.
         names: whether frames have the name of their event.
+        framing: how events stand in bytes, if none has come so.
         signed: the kinds of channels whose text is signed: it leaves as it came, or ends where it would be changed.
         max_aggregate: characters of one channel that are kept because an event may repeat them. What repeats more is filtered by
             itself, as a quote.
@@ -91,6 +88,7 @@ class EventWriter:
         *,
         as_bytes: bool = False,
         names: bool = True,
+        framing: Framing = SSE,
         signed: Collection[str] = (),
         max_aggregate: int = MAX_AGGREGATE,
     ) -> None:
@@ -100,6 +98,7 @@ class EventWriter:
         self._opaque = opaque
         self._quote = quote
         self._names = names
+        self._framing = framing
         self._kinds = frozenset(signed)
         self._most = max_aggregate
         self._said: dict[Channel, str] = {}  # what has left
@@ -114,9 +113,11 @@ class EventWriter:
 
     def note(self, origin: Origin) -> None:
         """An event has arrived."""
+        origin.is_noted = True
+        self._framing = origin.framing or self._framing
         for path, channel in origin.slots.items():
             if channel not in self._changed:
-                self._awaited[channel] = self._awaited.get(channel, "") + at(origin.event, path)
+                self._awaited[channel] = self._awaited.get(channel, "") + origin.said(path)
 
     def write(self, items: Iterable[Item]) -> list[Any]:
         """The events for what came out of one event of the source. An `End` stays the last."""
@@ -150,6 +151,8 @@ class EventWriter:
 
     def _rewritten(self, origin: Origin, group: Sequence[Item]) -> list[Any]:
         untouched = len(group) == len(origin.items) and all(one is other for one, other in zip(group, origin.items, strict=True))
+        if not origin.is_noted:
+            self.note(origin)
         if origin.event is None:
             return [self._whole(origin)] if self.as_bytes else []
         self._making.has_changed = self._making.has_changed or not untouched
@@ -159,11 +162,16 @@ class EventWriter:
                 texts[item.channel] = texts.get(item.channel, "") + self._passed(item.channel, item.text)
         ended = [item.scope for item in group if isinstance(item, Event) and item.boundary and isinstance(item.scope, Channel)]
         before = [echo for channel in ended for echo in self._settled(channel)]
-        if all(isinstance(item, TextDelta) for item in group):
+        comes_alone = all(isinstance(item, TextDelta) for item in origin.items)
+        if origin.has_left or all(isinstance(item, TextDelta) for item in group):
             if not any(texts.values()):
-                return []
-            if any(not isinstance(item, TextDelta) for item in origin.items):
-                return [self._sent(self._making.delta(text, channel), origin) for channel, text in texts.items() if text]
+                return before
+            if not comes_alone:
+                return [
+                    *before,
+                    *(self._sent(self._making.delta(text, channel), origin) for channel, text in texts.items() if text),
+                ]
+        origin.has_left = not comes_alone
         changes = self._changes(origin, texts)
         if changes is None:
             return before
@@ -176,8 +184,8 @@ class EventWriter:
 
     def _passed(self, channel: Channel, text: str) -> str:
         """What leaves of a text that has come out. Here it is found out whether a channel was changed."""
-        if channel not in self._changed:
-            awaited = self._awaited.get(channel, "")
+        if channel in self._awaited:  # it has come here; what is only written, as by `Encode`, has nothing to be held against
+            awaited = self._awaited[channel]
             if awaited.startswith(text):
                 self._awaited[channel] = awaited[len(text) :]
             else:
@@ -223,18 +231,20 @@ class EventWriter:
             return None
         for places, void in ((origin.signs, self._cut), (origin.spans, self._changed)):
             for path, channel in places.items():
-                if channel in void:
+                # Where text was taken out before it came here, as between `Decode` and `Encode`, it is too short.
+                said = len(self._said.get(channel, ""))
+                if channel in void or (said != origin.counts.get(channel, said) and said <= self._most):
                     if not path:
                         return None
                     value = at(event, path)
                     changes[path] = [] if isinstance(value, list | tuple) else "" if isinstance(value, str) else None
         left = dict(texts)
         for path, channel in origin.slots.items():
-            changes[path] = left.pop(channel, "")
+            changes[path] = origin.value(path, left.pop(channel, ""))
         for path, channel in origin.tokens.items():
             tokens = at(event, path) or ()
-            if channel in self._changed or "".join(str(get(token, "token")) for token in tokens) not in ("", texts.get(channel)):
-                changes[path] = []
+            if channel in self._changed or _spelled(tokens) not in ("", texts.get(channel)):
+                changes[path] = [] if isinstance(tokens, list | tuple) else None
         for path, repeat in origin.repeats.items():
             value = at(event, path)
             if repeat.channel in self._changed or value == self._said.get(repeat.channel):
@@ -294,16 +304,13 @@ class EventWriter:
     def _framed(self, event: Any, origin: Origin | None) -> bytes:
         frame = origin.frame if origin is not None else None
         event = plain(event)
-        data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-        if _LONE_SURROGATE.search(data):  # half of a character that a service has cut in two: only escaped can it be sent on
-            data = json.dumps(event, separators=(",", ":"))
         name = frame.event if frame else str(event.get("type", "")) if self._names else ""
-        return self._separated(sse.encode(data, event=name, id=frame.id if frame else None))
+        return self._separated(self._framing.encode(event, name, frame))
 
     def _separated(self, raw: bytes) -> bytes:
-        """A frame, behind an empty line if what was sent before it has none of its own."""
+        """A frame, behind an end of what was sent before it, if that has none of its own."""
         dangling, self._dangling = self._dangling, False
-        return b"\n\n" + raw if dangling else raw
+        return self._framing.gap + raw if dangling else raw
 
 
 def value_so_far(text: str) -> Any:
@@ -334,6 +341,16 @@ def put(node: Any, path: Path, value: Any) -> Any:
         made[step] = put(made[step], path[1:], value)
         return made
     return edited(node, {step: put(get(node, step), path[1:], value)})
+
+
+def _spelled(tokens: Any) -> str | None:
+    """The text of some tokens; None if they say more.
+
+    OpenAI's legacy completions list them as strings, beside a list of those that were not taken: there they are keys.
+    """
+    if isinstance(tokens, list | tuple):
+        return "".join(str(get(token, "token")) for token in tokens)
+    return None if get(tokens, "top_logprobs") else "".join(map(str, get(tokens, "tokens") or ()))
 
 
 def _common(one: str, other: str) -> int:

@@ -25,13 +25,14 @@ def fields(node: object) -> dict[str, Any]:
         return {}
     if isinstance(node, Mapping):
         given: Mapping[str, Any] = node
-    else:
-        given = {**getattr(node, "__dict__", {}), **(getattr(node, "model_extra", None) or {})}
-    return {name: value for name, value in given.items() if value is not None and not name.startswith("_")}
+    else:  # what begins with an underscore is none of its fields
+        known = {name: value for name, value in getattr(node, "__dict__", {}).items() if not name.startswith("_")}
+        given = {**known, **(getattr(node, "model_extra", None) or {})}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def edited(node: Any, changes: Mapping[str, Any], drop: Iterable[str] = ()) -> Any:
-    """A shallow copy with some fields changed and others dropped (in an object whose class knows them: None).
+    """A shallow copy with some fields changed and others dropped (in an object: None, for whoever reads them).
 
     Example:
         >>> edited({"a": 1, "b": 2}, {"a": 3}, drop=["b"])
@@ -43,11 +44,8 @@ def edited(node: Any, changes: Mapping[str, Any], drop: Iterable[str] = ()) -> A
             made.pop(name, None)
         made.update(changes)
         return made
-    extra: MutableMapping[str, Any] = getattr(made, "model_extra", None) or {}
     for name in drop:
-        if name in extra:
-            del extra[name]
-        elif hasattr(made, name):
+        if hasattr(made, name):
             setattr(made, name, None)
     for name, value in changes.items():
         setattr(made, name, value)

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from streamfilter.context import Context
 from streamfilter.items import Channel, End, Item, TextDelta
 from streamfilter.pipeline import Stage
+from streamfilter.plain import run_through
 from streamfilter.providers.events import Origin, Path, at, strings
+from streamfilter.providers.requests import Apply, Filtering
 from streamfilter.providers.rewriting import put
+from streamfilter.providers.shapes import plain
 from streamfilter.providers.wrapping import quoting
 
 T = TypeVar("T")
-
-TEXTS = frozenset({"messages", "system", "input", "instructions", "contents", "prompt", "content", "system_instruction", "config"})
-"""The arguments of a request that have text; all others are settings."""
-
-ARGUMENTS = frozenset({"arguments", "input", "args"})
-"""Fields of a message that have the arguments of a call; what they are as text is JSON."""
-
-OPAQUE = frozenset(
-    {
-        *("type", "id", "role", "name", "model", "call_id", "tool_call_id", "tool_use_id", "item_id", "status", "media_type"),
-        *("mime_type", "mimeType", "data", "file_id", "file_data", "file_uri", "fileUri", "format", "detail", "signature"),
-        *("encrypted_content", "encrypted_index", "thought_signature", "thoughtSignature", "cache_control", "phase"),
-        *("response_mime_type", "safety_settings", "tool_config", "toolUseId", "bytes"),
-    }
-)
-"""Fields of a request whose strings are no text: names, ids, settings, files, and what only the provider can read."""
 
 
 def filter_request(pipeline: Stage[str, str], request: T, *, context: Context | None = None) -> T:
@@ -38,7 +25,7 @@ def filter_request(pipeline: Stage[str, str], request: T, *, context: Context | 
     Args:
         pipeline: text stages that need not wait.
         request: a list of messages, or a dict of arguments (`{"model": …, "messages": […]}`), as dicts or SDK objects. It is not
-            changed.
+            changed. What the model is said goes through the pipeline, all other text through its guards.
         context: with the vault that the response is restored from.
 
     Raises:
@@ -50,30 +37,43 @@ def filter_request(pipeline: Stage[str, str], request: T, *, context: Context | 
         [{'role': 'user', 'content': [{'type': 'text', 'text': 'pin #'}]}]
     """
     given = context or Context()
-    made: Any = request
-    for path, text in list(_texts(request)):
-        shown = pipeline.apply(text, context=given)
-        if shown != text:
-            made = put(made, path, shown)
-    return made  # type: ignore[no-any-return]
+
+    async def apply(text: str) -> str:
+        return pipeline.apply(text, context=given)
+
+    return cast("T", run_through(_filtered_request(pipeline, request, given, apply)))
 
 
 async def afilter_request(pipeline: Stage[str, str], request: T, *, context: Context | None = None) -> T:
     """The same as `filter_request`, through stages that wait too."""
     given = context or Context()
-    made: Any = request
-    for path, text in list(_texts(request)):
-        shown = await pipeline.aapply(text, context=given)
-        if shown != text:
-            made = put(made, path, shown)
-    return made  # type: ignore[no-any-return]
+
+    async def apply(text: str) -> str:
+        return await pipeline.aapply(text, context=given)
+
+    return cast("T", await _filtered_request(pipeline, request, given, apply))
 
 
-def _texts(request: Any) -> Iterable[tuple[Path, str]]:
-    is_whole = isinstance(request, Mapping) and "role" not in request
-    for path, text in strings(request, OPAQUE):
-        if (not is_whole or path[0] in TEXTS) and not text.startswith("data:"):
-            yield path, text
+async def _filtered_request(pipeline: Stage[str, str], request: Any, context: Context, apply: Apply) -> Any:
+    quote = quoting(pipeline, context)
+
+    async def quoted(text: str) -> str:
+        return quote(text)
+
+    filtering = Filtering(apply, quoted)
+    if isinstance(request, list | tuple):
+        return [_like(each, await filtering.messages(plain(each))) for each in request]
+    given: Any = plain(request)
+    is_body = isinstance(given, Mapping) and "role" not in given
+    return _like(request, await (filtering.body(given) if is_body else filtering.messages(given)))
+
+
+def _like(came: Any, made: Any) -> Any:
+    """What has been made of an object as an object again; what has not changed is what came."""
+    if made == plain(came):
+        return came
+    build = getattr(came, "model_validate", None)
+    return made if build is None else build(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def _put(pipeline: Stage[str, str], origin: Origin, opaque: frozenset[str], cont
     changes: dict[Path, Any] = {}
     changed: set[Channel] = set()
     for path, channel in origin.slots.items():
-        changes[path] = texts.pop(channel, "")
+        changes[path] = origin.value(path, texts.pop(channel, ""))
         if changes[path] != at(event, path):
             changed.add(channel)
     for path, channel in (*origin.spans.items(), *origin.tokens.items(), *origin.signs.items()):

@@ -1,5 +1,5 @@
 """OpenAI's formats."""
 
-from streamfilter.providers.openai import chat, responses
+from streamfilter.providers.openai import chat, completions, responses
 
-__all__ = ["chat", "responses"]
+__all__ = ["chat", "completions", "responses"]

@@ -129,15 +129,15 @@ class Reading:
 
     def _settle(self, origin: Origin, event: Any) -> None:
         """The message is complete, but for its last event."""
+        reason = get(get(event, "delta"), "stop_reason")
+        if reason is not None:
+            origin.items.append(Finish(str(reason), scope=self._choice, origin=origin))
         usage = get(event, "usage")
         if usage is not None:
             if get(usage, "input_tokens") is None and self._usage is not None:  # they were counted at the beginning
                 usage = {**fields(plain(self._usage)), **fields(plain(usage))}
             origin.items.append(Usage(usage, scope=self._last, origin=origin))
-        reason = get(get(event, "delta"), "stop_reason")
-        if reason is not None:
-            origin.items.append(Finish(str(reason), scope=self._choice, origin=origin))
-        elif not origin.items:
+        if not origin.items:
             origin.rest(self._choice)
 
     # ------------------------------------------------------------------ the SDK's helper

@@ -19,6 +19,7 @@ from streamfilter.providers.wrapping import DecodeStage, EncodeStage, Format, Qu
 
 __all__ = [
     "FORMAT",
+    "OPAQUE",
     "Decode",
     "Encode",
     "Wrap",
@@ -38,7 +39,7 @@ class _Chat:
         return Reader(stage, seen)
 
     def writer(self, quote: Quote, *, as_bytes: bool = False, model: str = "") -> Writer:
-        return Writer(as_bytes=as_bytes, head=new_head(model))
+        return Writer(quote, as_bytes=as_bytes, head=new_head(model))
 
 
 FORMAT: Format = _Chat()
@@ -102,7 +103,8 @@ class Wrap(WrapStage):
 def wrap(pipeline: Stage[str, str]) -> Wrap:
     r"""A stage over chat completion chunks: chunks in, filtered chunks of the same type out.
 
-    All that is not text passes untouched, in the order of its channel. Text leaves on the chunk that brought it; held text leaves
+    All that is not text passes in the order of its channel; strings in it, such as a citation's, are filtered whole by the guards,
+    but for names and ids. Text leaves on the chunk that brought it; held text leaves
     before the chunk with the finish reason; a stopped choice gets its finish reason at once, a stopped stream its legal ending.
     Where the text changed, log probabilities and other fields that repeat it are dropped.
 

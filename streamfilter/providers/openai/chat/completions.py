@@ -12,10 +12,11 @@ from streamfilter.providers.shapes import get
 OPAQUE = frozenset(
     {
         *("id", "object", "model", "role", "finish_reason", "native_finish_reason", "type", "system_fingerprint", "service_tier"),
-        *("name", "provider", "usage", "tool_call_id", "signature", "data", "format", "file_id"),
+        *("name", "provider", "usage", "tool_call_id", "signature", "data", "format", "file_id", "obfuscation", "p"),
+        *("thought_signature", "encrypted_content", "reasoning_opaque"),
     }
 )
-"""Fields whose strings are no text: names, ids, audio, and what only the provider can read."""
+"""Fields whose strings are no text: names, ids, audio, padding, and what only the provider can read."""
 
 
 def read_whole(origin: Origin) -> None:

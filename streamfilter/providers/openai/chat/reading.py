@@ -69,6 +69,7 @@ class Parts:
         calls: its fragments of tool calls.
         extras: what stands for its fields beside the text, if there are any.
         misquotes: the fields that repeat text and say something else than this chunk's.
+        is_plain: whether there is nothing else in it that could be text.
     """
 
     index: int
@@ -76,6 +77,7 @@ class Parts:
     calls: list[Fragment] = field(default_factory=list)
     extras: Raw | None = None
     misquotes: frozenset[str] = frozenset()
+    is_plain: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -88,6 +90,8 @@ class Origin:
         items: all that was read from it, in order.
         parts: by the position of the choice.
         extras: what stands for the chunk's own fields beyond the usual, if there are any.
+        is_plain: whether there is nothing but text and names in it.
+        quoted: the chunk with what it says beside its text filtered; None before that is done.
     """
 
     chunk: Any
@@ -95,6 +99,8 @@ class Origin:
     items: list[Item] = field(default_factory=list)
     parts: list[Parts] = field(default_factory=list)
     extras: Raw | None = None
+    is_plain: bool = False
+    quoted: Any = None
 
 
 class _Calls:
@@ -179,6 +185,7 @@ class Reader:
         if error is not chunk and fields(chunk).keys() - HEAD:
             origin.extras = Raw(chunk, scope=self._last, origin=origin)
             origin.items.append(origin.extras)
+        origin.is_plain = origin.extras is None and not error and all(parts.is_plain for parts in origin.parts)
         if usage is not None:
             origin.items.append(Usage(usage, scope=self._last, origin=origin))
         origin.items += finishes
@@ -210,19 +217,18 @@ class Reader:
         parts.misquotes = misquotes(choice, delta, [(slot.path, slot.item.text) for slot in parts.slots])
         finish = get(choice, "finish_reason")
         finish = None if finish in ("", "null") else finish
-        if self._beside(choice, delta) or (len(origin.items) == before and finish is None):
+        given = fields(delta)
+        beside = (fields(choice).keys() | given.keys()) - STRUCTURE
+        is_plain = all(isinstance(value, str) for name, value in given.items() if name in TEXT_FIELDS)
+        parts.is_plain = is_plain and not beside and not parts.calls
+        has_others = not is_plain and any(has_other_parts(get(delta, name)) for name in TEXT_FIELDS)
+        if beside - REPEATS or has_others or (len(origin.items) == before and finish is None):
             if not parts.slots and get(delta, "reasoning_details"):
                 scope = Channel("reasoning", (RESPONSE, parts.index, "reasoning_details"))  # a signature goes where its text went
             parts.extras = Raw(choice, scope=scope, origin=origin)
             origin.items.append(parts.extras)
         if finish is not None:
             finishes.append(Finish(str(finish), scope=(RESPONSE, parts.index), origin=origin))
-
-    def _beside(self, choice: Any, delta: Any) -> bool:
-        """Whether a choice has anything that is neither text, nor says it again, nor is read by itself."""
-        if (fields(choice).keys() | fields(delta).keys()) - STRUCTURE - REPEATS:
-            return True
-        return any(has_other_parts(get(delta, name)) for name in TEXT_FIELDS)
 
     def _tools(self, origin: Origin, parts: Parts, delta: Any, offset: int) -> None:
         found: list[tuple[Path, Any, Any, Path]] = []

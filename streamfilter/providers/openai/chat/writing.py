@@ -11,12 +11,13 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from streamfilter.items import Channel, End, Event, Failure, Finish, Item, Key, Raw, TextDelta, ToolCall, Usage
 from streamfilter.providers import sse
+from streamfilter.providers.openai.chat.beside import quoted
 from streamfilter.providers.openai.chat.reading import HEAD, STRUCTURE, Origin, Parts
 from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, is_signed
 from streamfilter.providers.reasons import spelled
@@ -39,12 +40,14 @@ class Writer:
     """One stream of chunks, written.
 
     Args:
+        quote: filters a text that a chunk quotes.
         as_bytes: whether to give frames of an event stream; else objects of the kind that came, or dicts.
         head: the fields of chunks that have no source.
     """
 
-    def __init__(self, *, as_bytes: bool = False, head: dict[str, Any] | None = None) -> None:
+    def __init__(self, quote: Callable[[str], str], *, as_bytes: bool = False, head: dict[str, Any] | None = None) -> None:
         self.as_bytes = as_bytes
+        self._quote = quote
         self._head = head or {}
         self._template: Any = None  # the last chunk with a choice: what is made anew looks like it
         self._roles: dict[int, Any] = {}
@@ -111,12 +114,13 @@ class Writer:
 
     def _rewrite(self, origin: Origin, group: Sequence[Item]) -> list[Any]:
         untouched = len(group) == len(origin.items) and all(map(_same, group, origin.items))
+        chunk = quoted(origin, self._quote)
         if untouched and self._may_leave_whole(origin):
             self._sent.update(parts.index for parts in origin.parts)
             if not self.as_bytes:
-                return [origin.chunk]
-            if origin.frame is None:
-                return [self._framed(origin.chunk)] if origin.chunk is not None else []
+                return [chunk]
+            if origin.frame is None or chunk is not origin.chunk:
+                return [self._framed(chunk, origin)] if chunk is not None else []
             sent = self._separated(origin.frame.raw)
             self._dangling = not origin.frame.complete
             return [sent]
@@ -125,7 +129,7 @@ class Writer:
         present = {id(item) for item in group}
         choices = [
             made
-            for parts, choice in zip(origin.parts, get(origin.chunk, "choices") or (), strict=True)
+            for parts, choice in zip(origin.parts, get(chunk, "choices") or (), strict=True)
             if (made := self._choice(parts, choice, group, present)) is not None
         ]
         usage = next((item.usage for item in group if isinstance(item, Usage)), None)
@@ -136,8 +140,8 @@ class Writer:
             return []
         drop = {"usage"} if usage is None else set()
         drop |= set() if failure else {"error"}
-        drop |= set() if extras or whole else fields(origin.chunk).keys() - HEAD
-        return [self._framed(edited(origin.chunk, {"choices": choices}, drop), origin)]
+        drop |= set() if extras or whole else fields(chunk).keys() - HEAD
+        return [self._framed(edited(chunk, {"choices": choices}, drop), origin)]
 
     def _may_leave_whole(self, origin: Origin) -> bool:
         """Whether a chunk from which nothing was taken may leave as it came: it has its role, and says nothing beside its text."""
@@ -170,13 +174,15 @@ class Writer:
             kept["role"] = role
         self._sent.add(index)
 
-        quoted = REPEATS - parts.misquotes if same and parts.slots else frozenset()
+        repeats = REPEATS - parts.misquotes if same and parts.slots else frozenset()
         if index in self._edited and is_signed(delta):
-            quoted -= {"reasoning_details"}
+            repeats -= {"reasoning_details"}
+        if parts.calls:
+            repeats -= {"message"}  # it may have arguments that leave otherwise
 
         def gone(node: Any) -> list[str]:
             beside = [name for name in fields(node) if name not in STRUCTURE]
-            return [name for name in beside if (name not in quoted if name in REPEATS else not extras)]
+            return [name for name in beside if (name not in repeats if name in REPEATS else not extras)]
 
         dropped = [name for name in fields(delta) if name in STRUCTURE and name not in kept] + gone(delta)
         changes: dict[str, Any] = {"delta": kept if delta is None else edited(delta, kept, [n for n in dropped if n not in kept])}

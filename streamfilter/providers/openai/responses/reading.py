@@ -180,14 +180,14 @@ class Reading:
         response = get(event, "response")
         for output, item in enumerate(get(response, "output") or ()):
             self.repeated(origin, item, ("response", "output", output), output)
+        if kind == "response.failed":
+            origin.items.append(Failure(get(response, "error"), origin=origin))
+        else:
+            reason = get(get(response, "incomplete_details"), "reason") or kind.removeprefix("response.")
+            origin.items.append(Finish(str(reason), scope=self._choice, origin=origin))
         usage = get(response, "usage")
         if usage is not None:
             origin.items.append(Usage(usage, scope=self._last, origin=origin))
-        if kind == "response.failed":
-            origin.items.append(Failure(get(response, "error"), origin=origin))
-            return
-        reason = get(get(response, "incomplete_details"), "reason") or kind.removeprefix("response.")
-        origin.items.append(Finish(str(reason), scope=self._choice, origin=origin))
 
     def repeated(self, origin: Origin, item: Any, path: Path, output: object) -> None:
         """Where an item says once more what its channels have said, or says it for the first time."""

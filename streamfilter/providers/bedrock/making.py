@@ -1,0 +1,142 @@
+"""Events of the Converse stream for what comes from none: text of other sources, and the legal ending of a stopped message."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCall, Usage
+from streamfilter.providers import rewriting
+from streamfilter.providers.bedrock.reading import KINDS
+from streamfilter.providers.reasons import spelled
+from streamfilter.providers.shapes import fields, get, plain
+
+_BLOCK_OF = {kind: block for block, kind in KINDS.items() if block != "toolResult"}
+
+
+class Making(rewriting.Making):
+    """One stream of events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_begun = False
+        self._is_settled = False  # its message has a reason to stop
+        self._next = 0  # the index of the next content block
+        self._open: dict[int, Channel | None] = {}  # content blocks; those that were made here with their channel
+        self._usage: dict[str, Any] = {}
+
+    def note(self, event: Any) -> None:
+        """This event leaves."""
+        if get(event, "messageStart") is not None:
+            self._is_begun, self._is_settled, self._next, self._open = True, False, 0, {}
+        elif get(event, "messageStop") is not None:
+            self._is_settled = True
+        for kind in ("contentBlockStart", "contentBlockDelta"):
+            if get(event, kind) is not None:
+                index = get(get(event, kind), "contentBlockIndex")
+                self._is_begun = True  # some services leave out the start
+                self._open.setdefault(index, None)
+                self._next = max(self._next, index + 1)
+        if get(event, "contentBlockStop") is not None:
+            self._open.pop(get(get(event, "contentBlockStop"), "contentBlockIndex"), None)
+
+    def delta(self, text: str, channel: Channel) -> Any:
+        """An event that brings some more text of a channel that has begun."""
+        return _delta(text, str(channel.key[2]), channel.key[3])
+
+    def make(self, item: Item) -> Sequence[Any]:
+        """The events for an item that comes from no event."""
+        return [*self._made(item)]
+
+    def end(self, reason: str) -> Sequence[Any]:
+        """The events that end what is open, because a stage has ended the stream."""
+        return [*self._settled(spelled(reason, "bedrock"))] if self._is_begun else ()
+
+    def finish(self) -> Sequence[Any]:
+        """What ends the stream after all else."""
+        return [*self._counted()]
+
+    # ------------------------------------------------------------------
+
+    def _made(self, item: Item) -> Iterator[dict[str, Any]]:
+        if isinstance(item, Failure):
+            yield {"modelStreamErrorException": {"message": _error(item.error)}}
+        elif isinstance(item, Usage):
+            self._usage |= _usage(item.usage)
+            if self._is_settled:
+                yield from self._counted()
+        elif isinstance(item, Finish):
+            yield from self._begun()
+            yield from self._settled(spelled(item.reason, "bedrock"))
+        elif isinstance(item, str | TextDelta):
+            text, channel = (item, Channel()) if isinstance(item, str) else (item.text, item.channel)
+            if not text:
+                return
+            yield from self._begun()
+            index = next((index for index, own in self._open.items() if own == channel), None)
+            if index is None:
+                index = yield from self._started(channel)
+            yield _delta(text, _BLOCK_OF.get(channel.kind, "text"), index)
+        elif isinstance(item, ToolCall):
+            yield from self._begun()
+            index = yield from self._started(item.arguments)
+            use = {"toolUseId": item.id or f"tooluse_{uuid.uuid4().hex[:22]}", "name": item.name or ""}
+            yield {"contentBlockStart": {"contentBlockIndex": index, "start": {"toolUse": use}}}
+
+    def _begun(self) -> Iterator[dict[str, Any]]:
+        if not self._is_begun:
+            self._is_begun = True
+            yield {"messageStart": {"role": "assistant"}}
+
+    def _started(self, channel: Channel) -> Generator[dict[str, Any], None, int]:
+        """A new content block; one that was made here before ends first, for they come one behind the other. Gives its index."""
+        yield from self._closed(own=True)
+        index = self._next
+        self._open[index] = channel
+        self._next = max(self._open) + 1
+        return index
+
+    def _closed(self, *, own: bool = False) -> Iterator[dict[str, Any]]:
+        for index, channel in list(self._open.items()):
+            if channel is not None or not own:
+                del self._open[index]
+                yield {"contentBlockStop": {"contentBlockIndex": index}}
+
+    def _settled(self, reason: str) -> Iterator[dict[str, Any]]:
+        yield from self._closed()
+        if not self._is_settled:
+            self._is_settled = True
+            yield {"messageStop": {"stopReason": reason}}
+            yield from self._counted()
+
+    def _counted(self) -> Iterator[dict[str, Any]]:
+        usage, self._usage = self._usage, {}
+        if usage:
+            yield {"metadata": {"usage": usage}}
+
+
+def _delta(text: str, block: str, index: object) -> dict[str, Any]:
+    said: dict[str, Any] = {"text": text}
+    if block == "reasoningContent":
+        said = {block: {"text": text}}
+    elif block == "toolUse":
+        said = {block: {"input": text}}
+    elif block == "toolResult":
+        said = {block: [{"text": text}]}
+    return {"contentBlockDelta": {"contentBlockIndex": index, "delta": said}}
+
+
+def _error(error: object) -> str:
+    given = plain(error)
+    return given if isinstance(given, str) else str(get(given, "message") or "the provider reports an error")
+
+
+def _usage(usage: object) -> dict[str, Any]:
+    """Token counts in Bedrock's words: those of others are translated."""
+    given = fields(plain(usage))
+    if "inputTokens" in given or "outputTokens" in given:
+        return given
+    read = next((given[name] for name in ("prompt_tokens", "input_tokens", "prompt_eval_count") if name in given), 0)
+    written = next((given[name] for name in ("completion_tokens", "output_tokens", "eval_count") if name in given), 0)
+    return {"inputTokens": read, "outputTokens": written, "totalTokens": read + written}

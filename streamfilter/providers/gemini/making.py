@@ -1,0 +1,169 @@
+"""Chunks of Gemini's streams for what comes from none: text of other sources, calls, and the ending of a stopped candidate.
+
+What is made looks like the chunks that came: dicts, or objects of the SDK whose objects came.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from streamfilter.items import Channel, Failure, Finish, Item, Key, TextDelta, ToolCall, Usage
+from streamfilter.providers import rewriting
+from streamfilter.providers.gemini.reading import value_of, word
+from streamfilter.providers.reasons import spelled
+from streamfilter.providers.shapes import fields, get, plain
+
+_COUNTS = {
+    "promptTokenCount": ("prompt_tokens", "input_tokens", "prompt_token_count"),
+    "candidatesTokenCount": ("completion_tokens", "output_tokens", "candidates_token_count"),
+    "totalTokenCount": ("total_tokens", "total_token_count"),
+}
+"""Token counts, and what other formats call them."""
+
+_BROKEN = "MALFORMED_FUNCTION_CALL"
+"""Gemini's word for a call that it could not complete."""
+
+
+class Making(rewriting.Making):
+    """One stream of chunks.
+
+    Args:
+        model: the model's name, for a response that has no source.
+    """
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self._like: Any = None  # the last chunk that left, if it is an SDK's
+        self._has_source = False
+        self._named: dict[str, Any] = {"modelVersion": model} if model else {}
+        self._open: dict[int, bool] = {}  # by index, candidates that have begun: whether they have no reason yet
+        self._calls: dict[Channel, tuple[ToolCall, list[str]]] = {}  # that come from elsewhere
+
+    def note(self, event: Any) -> None:
+        """This chunk leaves."""
+        self._has_source = True
+        if not isinstance(event, Mapping):
+            self._like = event
+        before = self._named.get("responseId")
+        for name in ("modelVersion", "responseId"):
+            value = value_of(event, name)
+            if isinstance(value, str):
+                self._named[name] = value
+        if before is not None and before != self._named.get("responseId"):
+            self._open = {}
+        for candidate in get(event, "candidates") or ():
+            index = get(candidate, "index") or 0
+            has_ended = value_of(candidate, "finishReason") is not None
+            self._open[index] = self._open.get(index, True) and not has_ended
+
+    def delta(self, text: str, channel: Channel) -> Any:
+        """A chunk that brings some more text of a channel that has begun."""
+        return self._shaped(self._text(text, channel))
+
+    def make(self, item: Item) -> Sequence[Any]:
+        """The chunks for an item that comes from no chunk."""
+        return [self._shaped(chunk) for chunk in self._made(item)]
+
+    def end(self, reason: str) -> Sequence[Any]:
+        """The chunks that end what is open, because a stage has ended the stream."""
+        indexes = [index for index, is_open in self._open.items() if is_open]
+        if not self._open and reason != "end":
+            indexes = [0]
+        return [self._shaped(chunk) for index in indexes for chunk in self._ended(index, spelled(reason, "gemini"))]
+
+    # ------------------------------------------------------------------
+
+    def _made(self, item: Item) -> Iterator[dict[str, Any]]:
+        if isinstance(item, Failure):
+            yield {"error": _error(item.error)}
+        elif isinstance(item, Usage):
+            nothing = {
+                "content": {"parts": [{"text": ""}], "role": "model"},
+                "index": 0,
+            }  # the SDK takes none without
+            yield self._chunk({"candidates": [nothing], "usageMetadata": _usage(item.usage)})
+        elif isinstance(item, Finish):
+            scope = item.scope.choice if isinstance(item.scope, Channel) else item.scope
+            given = _index(scope) if scope else None
+            for index in [given] if given is not None else list(self._open) or [0]:
+                if self._open.get(index, True):
+                    yield from self._ended(index, spelled(item.reason, "gemini"))
+        elif isinstance(item, ToolCall):
+            self._open.setdefault(_index(item.arguments.key), True)
+            self._calls[item.arguments] = (item, [])
+        elif isinstance(item, str | TextDelta):
+            text, channel = (item, Channel()) if isinstance(item, str) else (item.text, item.channel)
+            if channel in self._calls:
+                self._calls[channel][1].append(text)
+            elif text and channel.kind != "tool_arguments":  # arguments of no call cannot be said
+                yield self._text(text, channel)
+
+    def _text(self, text: str, channel: Channel) -> dict[str, Any]:
+        part: dict[str, Any] = {"text": text}
+        if channel.kind == "reasoning":
+            part["thought"] = True
+        return self._of(_index(channel.key), part)
+
+    def _of(self, index: int, *parts: dict[str, Any], **beside: Any) -> dict[str, Any]:
+        """A chunk of one candidate."""
+        self._open[index] = "finishReason" not in beside
+        return self._chunk({"candidates": [{"content": {"parts": [*parts], "role": "model"}, "index": index, **beside}]})
+
+    def _chunk(self, said: dict[str, Any]) -> dict[str, Any]:
+        if not self._has_source:
+            self._named.setdefault("responseId", uuid.uuid4().hex[:24])
+        return {**said, **self._named}
+
+    def _called(self, channel: Channel) -> dict[str, Any] | None:
+        """A call, with all of its arguments. One whose arguments are not complete is none: who knows what it would do."""
+        call, pieces = self._calls.pop(channel)
+        try:
+            arguments = json.loads("".join(pieces) or "{}")
+        except ValueError:
+            return None
+        if not isinstance(arguments, dict):
+            return None
+        said: dict[str, Any] = {"name": call.name or "", "args": arguments}
+        return self._of(_index(channel.key), {"functionCall": {"id": call.id, **said} if call.id else said})
+
+    def _ended(self, index: int, reason: str) -> Iterator[dict[str, Any]]:
+        """A candidate is over: its calls leave, and then why it is."""
+        calls = [self._called(channel) for channel in list(self._calls) if _index(channel.key) == index]
+        yield from (call for call in calls if call is not None)
+        yield self._of(index, {"text": ""}, finishReason=_BROKEN if None in calls and reason == "STOP" else reason)
+
+    def _shaped(self, chunk: dict[str, Any]) -> Any:
+        """A chunk as an object of the SDK, if its objects came."""
+        validate = getattr(type(self._like), "model_validate", None)
+        return chunk if validate is None or "error" in chunk else validate(chunk)
+
+
+def _index(key: Key) -> int:
+    index = key[1] if len(key) > 1 else 0
+    return index if isinstance(index, int) else 0
+
+
+def _error(error: object) -> dict[str, Any]:
+    """What went wrong, as Google says it: `{"code": …, "message": …, "status": …}`."""
+    given = fields(plain(error)) if not isinstance(error, str) else {"message": error}
+    code = given.get("code")
+    return {
+        "code": code if isinstance(code, int) else 500,
+        "message": str(given.get("message") or "the provider reports an error"),
+        "status": word(given.get("status") or "INTERNAL"),
+    }
+
+
+def _usage(usage: object) -> dict[str, Any]:
+    """Token counts in Gemini's words: those of others are translated."""
+    given = fields(plain(usage))
+    if "promptTokenCount" in given or "totalTokenCount" in given:
+        return given
+    made = {name: next((given[each] for each in others if each in given), None) for name, others in _COUNTS.items()}
+    counts = {name: count for name, count in made.items() if isinstance(count, int)}
+    if counts and "totalTokenCount" not in counts:
+        counts["totalTokenCount"] = sum(counts.values())
+    return counts

@@ -1,0 +1,143 @@
+"""Responses of Ollama for what comes from none: text of other sources, and the legal ending of a stopped one.
+
+What is made looks like what came: a chat's or a completion's, as dicts or as objects of the package whose objects came.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCall, Usage
+from streamfilter.providers import rewriting
+from streamfilter.providers.ollama.reading import COUNTS
+from streamfilter.providers.reasons import spelled
+from streamfilter.providers.rewriting import value_so_far
+from streamfilter.providers.shapes import fields, get, plain
+
+
+class Making(rewriting.Making):
+    """One stream of responses.
+
+    Args:
+        model: the model's name, for responses that have no source.
+    """
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self._model = model
+        self._time: str | None = None
+        self._like: Any = None  # the last response that left, if it is an object
+        self._is_chat = True
+        self._is_begun = False
+        self._is_over = False
+        self._reason: str | None = None
+        self._usage: dict[str, Any] = {}
+        self._calls: dict[Channel, tuple[str, list[str]]] = {}  # names, and arguments as far as they have come
+
+    def note(self, event: Any) -> None:
+        """This response leaves."""
+        self.follow(event)
+        self._is_begun = True
+        self._is_over = get(event, "done") is True
+
+    def follow(self, event: Any) -> None:
+        """What is made from now on looks like this one."""
+        if not isinstance(event, Mapping):
+            self._like = event
+        if get(event, "error") is None:
+            self._is_chat = get(event, "response") is None
+        self._model = get(event, "model") or self._model
+        self._time = get(event, "created_at") or self._time
+
+    def delta(self, text: str, channel: Channel) -> Any:
+        """A response that brings some more text of a channel that has begun."""
+        return self._shaped(self._texted(text, channel))
+
+    def make(self, item: Item) -> Sequence[Any]:
+        """The responses for an item that comes from none."""
+        return [self._shaped(event) for event in self._made(item)]
+
+    def end(self, reason: str) -> Sequence[Any]:
+        """What ends the response comes last, with the counts."""
+        self._reason = self._reason or spelled(reason, "ollama")
+        self._is_begun = True
+        return ()
+
+    def finish(self) -> Sequence[Any]:
+        """What ends the stream after all else."""
+        made = [*self._called()]
+        if self._is_begun and not self._is_over:
+            self._is_over = True
+            tail = {"done_reason": self._reason or "stop", "done": True, **self._usage}
+            made.append(self._headed({"role": "assistant", "content": ""} if self._is_chat else "") | tail)
+        return [self._shaped(event) for event in made]
+
+    # ------------------------------------------------------------------
+
+    def _made(self, item: Item) -> Iterator[dict[str, Any]]:
+        if isinstance(item, Failure):
+            yield {"error": _error(item.error)}
+        elif isinstance(item, Usage):
+            self._usage |= _usage(item.usage)
+        elif isinstance(item, Finish):
+            yield from self._called()
+            self._reason = self._reason or spelled(item.reason, "ollama")
+        elif isinstance(item, ToolCall):
+            self._calls[item.arguments] = (item.name or "", [])
+        elif isinstance(item, TextDelta) and item.channel in self._calls:
+            self._calls[item.channel][1].append(item.text)
+        elif isinstance(item, str | TextDelta):
+            text, channel = (item, Channel()) if isinstance(item, str) else (item.text, item.channel)
+            if text and channel.kind != "tool_arguments":
+                yield from self._called()
+                yield self._texted(text, channel)
+
+    def _texted(self, text: str, channel: Channel) -> dict[str, Any]:
+        self._is_begun = True
+        is_thought = channel.kind == "reasoning"
+        if self._is_chat:
+            return self._headed({"role": "assistant", "content": "", **({"thinking": text} if is_thought else {"content": text})})
+        return self._headed("") | {"thinking" if is_thought else "response": text}
+
+    def _called(self) -> Iterator[dict[str, Any]]:
+        """The calls that have come: here each comes whole."""
+        calls, self._calls = self._calls, {}
+        if calls:
+            self._is_begun = True
+            listed = [{"function": {"name": name, "arguments": _arguments("".join(texts))}} for name, texts in calls.values()]
+            yield self._headed({"role": "assistant", "content": "", "tool_calls": listed})
+
+    def _headed(self, said: dict[str, Any] | str) -> dict[str, Any]:
+        time = self._time or datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        name = "response" if isinstance(said, str) else "message"
+        return {"model": self._model, "created_at": time, name: said, "done": False}
+
+    def _shaped(self, event: dict[str, Any]) -> Any:
+        """A response as an object, if objects came."""
+        made = getattr(type(self._like), "model_validate", None)
+        return event if made is None or "error" in event else made(event)
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):  # it was cut off
+        found = value_so_far(text)
+    return found if isinstance(found, dict) else {}
+
+
+def _error(error: object) -> str:
+    given = plain(error)
+    return given if isinstance(given, str) else str(get(given, "message") or "the provider reports an error")
+
+
+def _usage(usage: object) -> dict[str, Any]:
+    """Token counts in Ollama's words: those of others are translated."""
+    given = fields(plain(usage))
+    read = next((given[name] for name in ("prompt_tokens", "input_tokens", "inputTokens") if name in given), None)
+    written = next((given[name] for name in ("completion_tokens", "output_tokens", "outputTokens") if name in given), None)
+    counts = {"prompt_eval_count": read, "eval_count": written, **{name: given.get(name) for name in COUNTS[2:]}}
+    return {name: given.get(name, count) for name, count in counts.items() if given.get(name, count) is not None}

@@ -1,0 +1,104 @@
+"""Responses of Ollama to items: `/api/chat` and `/api/generate`, which differ only in where their text stands.
+
+A stream is a line of JSON for each piece; the last one is `done` and has the counts. A call of a tool comes whole, on one line.
+Source: Ollama's API reference, and the types of its package for Python.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
+from streamfilter.providers.events import Origin, Path, at
+from streamfilter.providers.shapes import fields, get
+
+NAME = "ollama"
+
+OPAQUE = frozenset(
+    {
+        *("model", "created_at", "role", "done_reason", "id", "name", "tool_name", "type", "remote_model", "remote_host"),
+        *("image", "images"),
+    }
+)
+"""Fields whose strings are no text: names, ids, times, and images in base64."""
+
+TEXTS: dict[Path, str] = {
+    ("message", "thinking"): "reasoning",
+    ("message", "content"): "answer",
+    ("thinking",): "reasoning",
+    ("response",): "answer",
+}
+"""Where text stands, and the kind of its channel."""
+
+COUNTS = ("prompt_eval_count", "eval_count", "total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
+
+_PLAIN = {"model", "created_at", "message", "done", "response", "thinking"}
+_PLAIN_MESSAGE = {"role", "content", "thinking"}
+
+
+class Reading:
+    """One stream of responses.
+
+    Args:
+        seen: the choices that have come so far.
+    """
+
+    def __init__(self, seen: set[Key]) -> None:
+        self._seen = seen
+        self._response = 0  # agents send several, one behind the other
+        self._calls = 0  # of the response
+        self._is_over = False
+        self._last: Channel | None = None
+
+    def read(self, origin: Origin) -> None:
+        """Read one line."""
+        event = origin.event
+        if self._is_over:
+            self._response, self._calls, self._is_over = self._response + 1, 0, False
+        choice: Key = (self._response, 0)
+        self._seen.add(choice)
+        if get(event, "error") is not None:
+            origin.items.append(Failure(get(event, "error"), origin=origin))
+            return
+        for path, kind in TEXTS.items():
+            channel = Channel(kind, (*choice, path[-1]))
+            origin.text(path, channel)
+            if path in origin.slots:
+                self._last = channel
+        self._read_calls(origin, choice)
+        last = self._last or Channel("answer", (*choice, "content"))
+        if get(event, "logprobs") is not None:
+            origin.tokens["logprobs",] = last
+        if get(event, "context") is not None:
+            origin.spans["context",] = last  # the whole conversation, in tokens
+        if get(event, "done") is True:
+            self._is_over, self._last = True, None
+            origin.items.append(Finish(str(get(event, "done_reason") or "stop"), scope=choice, origin=origin))
+            usage = {name: get(event, name) for name in COUNTS if get(event, name) is not None}
+            origin.items.append(Usage(usage, scope=choice, origin=origin))
+        elif not origin.items:
+            origin.rest(last)
+        origin.is_plain = _is_plain(event)
+
+    def _read_calls(self, origin: Origin, choice: Key) -> None:
+        for n, call in enumerate(at(origin.event, ("message", "tool_calls")) or ()):
+            channel = Channel("tool_arguments", (*choice, "tool_calls", self._calls))
+            self._calls += 1
+            name, call_id = get(get(call, "function"), "name"), get(call, "id")
+            name = None if name is None else str(name)
+            origin.items.append(ToolCall(call_id, name, channel, scope=channel, origin=origin))
+            origin.arguments(("message", "tool_calls", n, "function", "arguments"), channel)
+            origin.rest(channel, boundary=True)
+
+
+def _is_plain(event: Any) -> bool:
+    """Whether all that it says is text, or no text at all."""
+    head, message = fields(event), get(event, "message")
+    inner = fields(message)
+    values = [head.get("response", ""), head.get("thinking", ""), inner.get("content", ""), inner.get("thinking", "")]
+    return head.keys() <= _PLAIN and inner.keys() <= _PLAIN_MESSAGE and all(isinstance(value, str) for value in values)
+
+
+def read_whole(origin: Origin) -> None:
+    """A response that did not stream."""
+    Reading(set()).read(origin)

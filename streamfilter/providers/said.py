@@ -1,0 +1,104 @@
+"""What the channels of a stream have said, to find where it is said whole again.
+
+Frameworks pass a model's text on: as what a run gives, as what goes into the next, in a list of messages. No list of the places
+could be complete; so it is found by what it says. This module knows no format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from streamfilter.items import Channel
+from streamfilter.providers.events import Origin, Path, Repeat, at, strings
+from streamfilter.providers.shapes import fields, get
+
+MAX_KNOWN = 1_000_000
+"""Characters of one channel that are looked for where text is said again: what is longer is filtered there by itself."""
+
+
+class Said:
+    """What each channel has said.
+
+    Args:
+        opaque: the fields of events whose strings are no text.
+    """
+
+    def __init__(self, opaque: frozenset[str]) -> None:
+        self._opaque = opaque
+        self._came: dict[Channel, list[str]] = {}
+        self._size: dict[Channel, int] = {}
+        self._joined: dict[Channel, tuple[int, str]] = {}  # as it was when it was looked for
+
+    def note(self, origin: Origin) -> None:
+        """An event that brings text."""
+        for path, channel in origin.slots.items():
+            text = at(origin.event, path)
+            size = self._size[channel] = self._size.get(channel, 0) + len(text)
+            if size > MAX_KNOWN:
+                self._came.pop(channel, None)
+                self._joined.pop(channel, None)
+            else:
+                self._came.setdefault(channel, []).append(text)
+
+    def find(self, origin: Origin, path: Path = ()) -> None:
+        """Find what of an event, or of a part of it, says all of a channel once more: as text, as what JSON means, as a list."""
+        node = at(origin.event, path) if path else origin.event
+        texts = {text: channel for channel, text in self._wholes()}
+        values = [(_meant(text), channel) for channel, text in self._wholes() if channel.kind == "tool_arguments"]
+        for place, said in strings(node, self._opaque, path):
+            if said in texts:
+                origin.repeats[place] = Repeat(texts[said])
+        for place, part in _nodes(node, self._opaque, path):
+            if isinstance(part, list | tuple):
+                self._find_in_list(origin, place, part, texts)
+            elif part and (found := next((channel for value, channel in values if value == part), None)) is not None:
+                origin.repeats[place] = Repeat(found, is_parsed=True)
+
+    def _find_in_list(self, origin: Origin, path: Path, parts: Any, texts: Mapping[str, Channel]) -> None:
+        """Blocks that were not joined say it together: the first gets all, the others nothing."""
+        found = [(n, text) for n, each in enumerate(parts) if (text := _text_of(each))]
+        channel = texts.get("".join(text for _, text in found)) if len(found) > 1 else None
+        if channel is None:
+            return
+        for m, (n, _) in enumerate(found):
+            inside = (*path, n) if isinstance(parts[n], str) else (*path, n, "text")
+            origin.repeats.pop(inside, None)
+            if m:
+                origin.spans[inside] = channel
+            else:
+                origin.repeats[inside] = Repeat(channel)
+
+    def _wholes(self) -> Iterator[tuple[Channel, str]]:
+        for channel, pieces in self._came.items():
+            size = self._size[channel]
+            if self._joined.get(channel, (0, ""))[0] != size:
+                self._joined[channel] = size, "".join(pieces)
+            yield channel, self._joined[channel][1]
+
+
+def _text_of(part: object) -> str | None:
+    text = part if isinstance(part, str) else get(part, "text") if isinstance(part, Mapping) else None
+    return text if isinstance(text, str) else None
+
+
+def _nodes(node: Any, opaque: frozenset[str], path: Path) -> Iterator[tuple[Path, Any]]:
+    """The dicts and lists in an event."""
+    if isinstance(node, list | tuple):
+        yield path, node
+        for n, each in enumerate(node):
+            yield from _nodes(each, opaque, (*path, n))
+    elif isinstance(node, Mapping) or hasattr(node, "__dict__"):
+        if isinstance(node, Mapping):
+            yield path, node
+        for name, each in fields(node).items():
+            if name not in opaque:
+                yield from _nodes(each, opaque, (*path, name))
+
+
+def _meant(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
