@@ -1,0 +1,197 @@
+"""What LangChain streams to items: the chunks of a message (`astream`), and the events of runs (`astream_events`, version 2).
+
+Every run has its own channels. The events of a chain say again what the runs in it have said: in pieces, when it ends, and as what
+goes into the next one. Pieces are a text of their own; what is said whole is found by what it says, wherever it stands.
+Source: the reference of `astream_events`, and `langchain_core.messages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from streamfilter.items import Channel, Finish, Key, ToolCall, Usage
+from streamfilter.providers.events import Origin, Path, at, first_seen
+from streamfilter.providers.said import Said
+from streamfilter.providers.shapes import fields, get
+
+NAME = "langchain"
+
+BLOCK_TEXTS = {
+    "text": "answer",
+    "refusal": "refusal",
+    "thinking": "reasoning",
+    "reasoning": "reasoning",
+    "partial_json": "tool_arguments",  # Anthropic
+    "args": "tool_arguments",
+}
+"""The fields of a content block that are text, and the kind of channel each is."""
+
+ADDITIONAL_TEXTS = {"reasoning_content": "reasoning", "reasoning": "reasoning", "refusal": "refusal"}
+"""The additional fields of a chunk that are text: those of DeepSeek, Groq, xAI, OpenAI."""
+
+OPAQUE = frozenset(
+    {
+        *("type", "id", "role", "name", "tags", "event", "run_id", "parent_ids", "tool_call_id", "status", "chunk_position"),
+        *("model_name", "model_provider", "model", "finish_reason", "stop_reason", "system_fingerprint", "service_tier"),
+        *("signature", "encrypted_content", "base64", "mime_type", "usage_metadata", "ls_provider", "ls_model_name"),
+        *("ls_model_type", "ls_integration", "lc_versions", "thread_id", "checkpoint_ns", "checkpoint_id", "langgraph_node"),
+        *("langgraph_path", "langgraph_triggers", "langgraph_checkpoint_ns"),
+    }
+)
+"""Fields whose strings are no text: names, ids, what the framework tells of a run, and what only a model's provider can read."""
+
+_SIMPLE = frozenset({"content", "type", "id", "name", "chunk_position"})
+
+
+class Reading:
+    """One stream of chunks or events.
+
+    Args:
+        seen: the choices that have come so far.
+        is_decoded: whether only models are to answer, because nothing is put back: text that chains pass on is of kind `"chain"`.
+    """
+
+    def __init__(self, seen: set[Key], *, is_decoded: bool = False) -> None:
+        self._seen = seen
+        self._passed_on = "chain" if is_decoded else "answer"
+        self._runs: dict[object, int] = {}
+        self._turn = 0  # of messages without a run
+        self._last_name: object = None
+        self._is_over = False  # the last of these has a reason to finish
+        self._calls: dict[Channel, None] = {}
+        self._said = Said(OPAQUE)
+
+    def read(self, origin: Origin) -> None:
+        """Read one chunk or event."""
+        event = origin.event
+        kind = get(event, "event")
+        if not isinstance(kind, str):
+            self._message(origin, (), self._choice(self._named(get(event, "id"))))
+        elif kind.endswith("_stream"):
+            self._streamed(origin, kind)
+        else:
+            self._whole(origin, kind)
+        self._said.note(origin)
+
+    def _named(self, name: object) -> object:
+        """The run of a chunk that came by itself. Only names that LangChain gives are known to last: some services give each chunk
+        another id, and a text would be cut in pieces."""
+        if isinstance(name, str) and name.startswith(("lc_run-", "run-")):
+            return name
+        if self._is_over and name != self._last_name:
+            self._turn, self._is_over = self._turn + 1, False
+        self._last_name = name
+        return self._turn
+
+    def _choice(self, run: object) -> Key:
+        return first_seen(self._seen, (self._runs.setdefault(run, len(self._runs)), 0))
+
+    # ------------------------------------------------------------------ pieces
+
+    def _streamed(self, origin: Origin, kind: str) -> None:
+        choice = self._choice(get(origin.event, "run_id"))
+        piece = at(origin.event, ("data", "chunk"))
+        if isinstance(piece, str):
+            is_model = kind in ("on_llm_stream", "on_chat_model_stream")
+            channel = Channel("answer" if is_model else self._passed_on, (*choice, "text"))
+            origin.text(("data", "chunk"), channel)
+            if not origin.items:
+                origin.rest(channel)
+        elif _is_chunk(piece) or get(piece, "text") is not None:
+            self._message(origin, ("data", "chunk"), choice, is_passed_on=kind != "on_chat_model_stream")
+        else:
+            self._said.find(origin)
+            origin.rest(Channel(self._passed_on, (*choice, "text")))
+
+    def _message(self, origin: Origin, at_path: Path, choice: Key, *, is_passed_on: bool = False) -> None:
+        """A chunk of a message, or a whole one where none has come."""
+        message = at(origin.event, at_path) if at_path else origin.event
+        given = fields(message)
+        answer = Channel("answer", (*choice, "content"))
+        if not _is_chunk(message) and given.get("type") != "ai":
+            if isinstance(given.get("text"), str) and "content" not in given:  # of a model that is no chat model
+                origin.text((*at_path, "text"), answer)
+            else:
+                self._said.find(origin)
+            origin.rest(answer)
+            return
+        for path, kind, key in _texts(given):
+            shown = self._passed_on if is_passed_on and kind == "answer" else kind
+            channel = Channel(shown, (*choice, *key))
+            if kind == "tool_arguments":
+                self._call(origin, at(message, path[:-1]), channel)
+            origin.text((*at_path, *path), channel)
+            if isinstance(at(message, (*path[:-1], "signature")), str):
+                origin.spans[*at_path, *path[:-1], "signature"] = channel
+        for name in ("content", "refusal"):
+            tokens: Path = ("response_metadata", "logprobs", name)
+            if at(message, tokens):
+                origin.tokens[*at_path, *tokens] = answer
+        if given.get("usage_metadata"):
+            origin.items.append(Usage(given["usage_metadata"], scope=answer, origin=origin))
+        reason = reason_of(given.get("response_metadata"))
+        if reason is not None:
+            self._is_over = True
+            origin.items.append(Finish(reason, scope=choice, origin=origin))
+        is_last = given.get("chunk_position") == "last" or not _is_chunk(message)
+        beside = {name for name, value in given.items() if value not in ("", [], {})} - _SIMPLE
+        is_simple = not beside and isinstance(given.get("content"), str)
+        origin.is_plain = is_simple and not at_path
+        if not origin.items or not is_simple or is_last:
+            origin.rest(choice if is_last else answer)
+
+    def _call(self, origin: Origin, fragment: Any, channel: Channel) -> None:
+        name = get(fragment, "name") or get(get(fragment, "function"), "name")
+        if channel not in self._calls and name:
+            self._calls[channel] = None
+            identity = get(fragment, "id")
+            origin.items.append(ToolCall(identity, str(name), channel, scope=channel, origin=origin))
+
+    # ------------------------------------------------------------------ what is said whole
+
+    def _whole(self, origin: Origin, kind: str) -> None:
+        self._said.find(origin)
+        origin.rest(self._choice(get(origin.event, "run_id")) if kind.endswith("_end") else None)
+
+
+def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, ...]]]:
+    """The places of text in a chunk: (path, kind, what of the message it is)."""
+    content = message.get("content")
+    if isinstance(content, str):
+        yield ("content",), "answer", ("content",)
+    for n, block in enumerate(content) if isinstance(content, list | tuple) else ():
+        if isinstance(block, str):
+            yield ("content", n), "answer", ("content",)
+            continue
+        index = get(block, "index")
+        for name, kind in BLOCK_TEXTS.items():
+            if isinstance(get(block, name), str):
+                yield ("content", n, name), kind, ("content", name) if index is None else ("content", name, index)
+        for name in ("summary", "thinking", "reasoning"):
+            parts = get(block, name)
+            for m, _ in enumerate(parts) if isinstance(parts, list | tuple) else ():
+                yield ("content", n, name, m, "text"), "reasoning", ("content", name, index, get(parts[m], "index"))
+        if isinstance(get(get(block, "reasoning_content"), "text"), str):  # Bedrock
+            yield ("content", n, "reasoning_content", "text"), "reasoning", ("content", "reasoning_content", index)
+    for n, fragment in enumerate(message.get("tool_call_chunks") or ()):
+        index = get(fragment, "index")
+        yield ("tool_call_chunks", n, "args"), "tool_arguments", ("tool", n if index is None else index)
+    beside = message.get("additional_kwargs")
+    for name, kind in ADDITIONAL_TEXTS.items():
+        yield ("additional_kwargs", name), kind, ("additional", name)
+    for n, fragment in enumerate(get(beside, "tool_calls") or ()):
+        index = get(fragment, "index")
+        place: Path = ("additional_kwargs", "tool_calls", n, "function", "arguments")
+        yield place, "tool_arguments", ("additional", "tool", n if index is None else index)
+    yield ("additional_kwargs", "function_call", "arguments"), "tool_arguments", ("additional", "function")
+
+
+def _is_chunk(message: object) -> bool:
+    return bool(get(message, "type") == "AIMessageChunk")
+
+
+def reason_of(metadata: object) -> str | None:
+    """Why a message is complete, if its metadata say so."""
+    found = next((get(metadata, name) for name in ("finish_reason", "stop_reason", "done_reason") if get(metadata, name)), None)
+    return None if found is None else str(found)

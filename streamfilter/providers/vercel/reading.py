@@ -1,0 +1,148 @@
+"""Events of the AI SDK's UI message stream to items: a channel for each text part, reasoning part and tool call.
+
+Ids of parts are used again in later steps, so a part is told apart by its number too. Of a tool's input, which comes in deltas and
+then once more as a whole, only the deltas are text.
+Source: `packages/ai/src/ui-message-stream/ui-message-chunks.ts` of the AI SDK (versions 5 and 6), and its page on stream protocols.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamfilter.errors import MalformedInput
+from streamfilter.items import Channel, Failure, Finish, Key, ToolCall
+from streamfilter.providers.events import Origin, Repeat, first_seen
+from streamfilter.providers.shapes import fields, get
+
+NAME = "vercel"
+
+PARTS = {"text": "answer", "reasoning": "reasoning"}
+"""Parts that come as `<part>-start`, `-delta`, `-end`, and the kind of channel each is."""
+
+STEPS = ("start-step", "finish-step", "abort")
+
+OPAQUE = frozenset(
+    {
+        *(
+            "type",
+            "id",
+            "role",
+            "messageId",
+            "toolCallId",
+            "toolName",
+            "sourceId",
+            "approvalId",
+            "mediaType",
+            "finishReason",
+            "state",
+        ),
+        *("itemId", "signature", "thoughtSignature", "redactedData", "encryptedContent", "reasoningEncryptedContent"),
+    }
+)
+"""Fields whose strings are no text: names, ids, and what only a model's provider can read."""
+
+_MEDIA = ("image/", "audio/", "video/")
+
+
+class Reading:
+    """One stream of events.
+
+    Args:
+        seen: the choices that have come so far.
+    """
+
+    def __init__(self, seen: set[Key]) -> None:
+        self._seen = seen
+        self._message = -1
+        self._count = 0  # of parts
+        self._parts: dict[tuple[str, str], Channel] = {}  # that are open, by type and id
+        self._calls: dict[str, Channel] = {}
+        self._spoken: set[Channel] = set()  # the calls whose input came in deltas
+        self._last: Channel | None = None
+
+    def read(self, origin: Origin) -> None:
+        """Read one event."""
+        event = origin.event
+        kind = str(get(event, "type"))
+        part, _, step = kind.rpartition("-")
+        if part in PARTS and step in ("start", "delta", "end"):
+            self._part(origin, part, step)
+        elif kind.startswith("tool-"):
+            self._tool(origin, kind)
+        elif kind == "start":
+            self._message += 1
+            self._parts, self._calls, self._spoken, self._last = {}, {}, set(), None
+            origin.rest(self._choice)
+        elif kind == "finish":
+            origin.items.append(Finish(str(get(event, "finishReason") or "stop"), scope=self._choice, origin=origin))
+        elif kind == "error":
+            origin.items.append(Failure(get(event, "errorText"), origin=origin))
+        elif kind in STEPS:
+            if kind != "start-step":
+                self._parts = {}
+            origin.rest(self._choice)
+        else:
+            media = str(get(event, "mediaType"))
+            origin.is_plain = kind == "file" and media.startswith(_MEDIA) and fields(event).keys() <= {"type", "url", "mediaType"}
+            origin.rest(self._last)
+
+    @property
+    def _choice(self) -> Key:
+        return first_seen(self._seen, (max(self._message, 0), 0))
+
+    def _part(self, origin: Origin, part: str, step: str) -> None:
+        name = _id(origin, "id")
+        channel = self._parts.get((part, name)) if step != "start" else None
+        if channel is None:
+            channel = self._parts[part, name] = Channel(PARTS[part], (*self._choice, part, self._count, name))
+            self._count += 1
+        self._last = channel
+        given = fields(origin.event)
+        if "providerMetadata" in given:  # a signature may be there
+            origin.spans["providerMetadata",] = channel
+        if step == "end":
+            del self._parts[part, name]
+            origin.rest(channel, boundary=True)
+            return
+        if step == "delta":
+            origin.text(("delta",), channel)
+            origin.is_plain = given.keys() == {"type", "id", "delta"} and isinstance(given["delta"], str)
+        if not origin.is_plain or not origin.items:
+            origin.rest(channel)
+
+    def _tool(self, origin: Origin, kind: str) -> None:
+        event = origin.event
+        name = _id(origin, "toolCallId")
+        known = self._calls.get(name)
+        channel = self._calls.setdefault(name, Channel("tool_arguments", (*self._choice, "tool", name)))
+        tool = get(event, "toolName")
+        if tool is not None and (known is None or kind == "tool-input-start"):
+            origin.items.append(ToolCall(name, str(tool), channel, scope=channel, origin=origin))
+        if kind == "tool-input-delta":
+            self._spoken.add(channel)
+            self._last = channel
+            origin.text(("inputTextDelta",), channel)
+            origin.is_plain = fields(event).keys() == {"type", "toolCallId", "inputTextDelta"}
+        elif kind in ("tool-input-available", "tool-input-error"):
+            if channel in self._spoken:
+                is_parsed = kind == "tool-input-available" or not isinstance(get(event, "input"), str)
+                origin.repeats["input",] = Repeat(channel, is_parsed=is_parsed)
+            origin.rest(channel, boundary=True)
+        if not origin.items:
+            origin.rest(channel)
+
+
+def _id(origin: Origin, field: str) -> str:
+    found = get(origin.event, field)
+    if not isinstance(found, str):
+        raise MalformedInput(f"an event of a part has no {field}", origin.frame.offset if origin.frame else 0)
+    return found
+
+
+def read_whole(origin: Origin) -> None:
+    """A UI message: text and reasoning among its parts."""
+    for n, part in enumerate(get(origin.event, "parts") or ()):
+        kind: Any = get(part, "type")
+        if kind in PARTS:
+            channel = Channel(PARTS[kind], (0, 0, kind, n))
+            origin.text(("parts", n, "text"), channel)
