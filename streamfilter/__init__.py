@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from streamfilter.markup.markdown import Markdown
     from streamfilter.moderation import Moderate, Window
     from streamfilter.providers.detecting import wrap
+    from streamfilter.providers.guarding import guard
     from streamfilter.providers.text import text_of
     from streamfilter.segment import Segmentation, by_chars, by_line, by_paragraph, by_sentence, by_words, cumulative, whole
     from streamfilter.text.ansi import StripANSI
@@ -187,6 +188,7 @@ __all__ = [
     "by_sentence",
     "by_words",
     "cumulative",
+    "guard",
     "mapping",
     "stage",
     "text_of",
@@ -207,6 +209,7 @@ _LATE = {
     **dict.fromkeys(("Collect", "Collected"), "flow.collect"),
     **dict.fromkeys(("Resume", "ResumePoint"), "flow.resume"),
     "Tee": "flow.tee",
+    "guard": "providers.guarding",
     "text_of": "providers.text",
     "wrap": "providers.detecting",
     "Links": "markup.links",
@@ -216,9 +219,14 @@ _LATE = {
     **dict.fromkeys(("Citation", "Citations"), "text.citations"),
     "Limit": "text.limit",
     "Repetition": "text.repetition",
-    "Normalize": "text.normalize", "StripANSI": "text.ansi", "Unicode": "text.unicode",
+    "Normalize": "text.normalize",
+    "StripANSI": "text.ansi",
+    "Unicode": "text.unicode",
     **dict.fromkeys(("Collapse", "Strip", "Translate"), "text.shape"),
-    "Coalesce": "flow.coalesce", "KeepAlive": "flow.keepalive", "Pace": "flow.pace", "Timeout": "flow.timeout",
+    "Coalesce": "flow.coalesce",
+    "KeepAlive": "flow.keepalive",
+    "Pace": "flow.pace",
+    "Timeout": "flow.timeout",
     "Markdown": "markup.markdown",
     **dict.fromkeys(_SEGMENTS, "segment"),
     **dict.fromkeys(("Chunks", "Graphemes", "Lines", "Paragraphs", "Segments", "Sentences", "Words"), "text.regroup"),

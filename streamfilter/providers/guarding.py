@@ -1,0 +1,182 @@
+"""`guard`: a client of a provider's SDK whose every call goes through pipelines.
+
+What is guarded is the HTTP client beneath the SDK, not its methods: so every method, helper, parser, raw response and copied client
+is covered alike, and what the SDK accumulates is filtered text. This module knows how each SDK comes to its HTTP client, how a
+client is copied with another, and what of it goes past HTTP. No SDK is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, get_args
+
+from streamfilter.context import AfterStop, Context
+from streamfilter.pipeline import Stage, as_stage
+from streamfilter.providers.guarding_calls import Guarding, Refused, Unknown, waits
+from streamfilter.providers.guarding_http import Carried, guarded, is_guarded
+from streamfilter.providers.openai import chat
+
+C = TypeVar("C")
+
+NO_SOCKET = "refused://a-guarded-client-opens-no-websocket"
+"""Where a guarded client of OpenAI finds the server of its realtime methods. They go past HTTP, and so past the pipelines."""
+
+
+def guard(
+    client: C,
+    *,
+    request: Stage[str, str] | None = None,
+    response: Stage[str, str] | None = None,
+    context: Context | Callable[[], Context] | None = None,
+    unknown: Unknown = "raise",
+    after_stop: AfterStop = "close",
+) -> C:
+    """A client whose every call is filtered, streaming or not; in all else, and to type checkers, the client that it was.
+
+    The client itself stays as it was; both use the same connections, and to close either closes both. Errors of stages reach the
+    caller as they are, and are not tried again. `client.with_options(...)` gives a guarded client.
+
+    Args:
+        client: an `OpenAI`, `AsyncOpenAI`, `Anthropic`, `AsyncAnthropic` (or one made from these), or a `genai.Client`.
+        request: what all text in requests goes through: messages, tools, metadata.
+        response: what all text in responses goes through.
+        context: of all calls, or a function that makes one for each. Without one, and where it has no vault, each call has a vault
+            of its own, which its request and its response share.
+        unknown: what becomes of calls that are not known to carry no text, or carry it in a way that is not known here, such as
+            uploads: `"raise"` refuses them before anything is sent, `"pass"` lets them pass unfiltered.
+        after_stop: what happens to the source once a stage has ended a stream.
+
+    Raises:
+        TypeError: the client is none of these or is guarded already, a pipeline is none of text stages, or must wait while the
+            client is for plain code.
+        ValueError: `unknown` or `after_stop` is something else.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> sf.guard(object(), response=sf.Redact("a"))
+        Traceback (most recent call last):
+        TypeError: object is no client that can be guarded: an OpenAI, Anthropic or genai client, sync or async, is needed
+    """
+    if unknown not in get_args(Unknown):
+        raise ValueError(f"unknown={unknown!r}: 'raise' or 'pass' is needed")
+    if after_stop not in get_args(AfterStop):
+        raise ValueError(f"after_stop={after_stop!r}: 'close' or 'drain' is needed")
+    kind = _kind(client)
+    guarding = Guarding(
+        _checked("request", request), _checked("response", response), context, unknown, after_stop, carries=kind == "stainless"
+    )
+    made: C = _guarded_genai(client, guarding) if kind == "genai" else _guarded_stainless(client, guarding)
+    return made
+
+
+def _checked(name: str, pipeline: Stage[str, str] | None) -> Stage[str, str] | None:
+    if pipeline is None:
+        return None
+    given = as_stage(pipeline)
+    try:
+        chat.wrap(given)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+    return given if given.stages else None
+
+
+def _kind(client: object) -> str:
+    names = [f"{base.__module__}.{base.__qualname__}" for base in type(client).__mro__]
+    for name in names:
+        if name == "google.genai.client.Client":
+            return "genai"
+        if name.split(".")[0] in ("openai", "anthropic") and name.endswith((".SyncAPIClient", ".AsyncAPIClient")):
+            return "stainless"
+    name = type(client).__qualname__
+    raise TypeError(f"{name} is no client that can be guarded: an OpenAI, Anthropic or genai client, sync or async, is needed")
+
+
+# ---------------------------------------------------------------------- openai and anthropic
+
+
+def _guarded_stainless(client: Any, guarding: Guarding) -> Any:
+    """A copy of the client over a guarded HTTP client.
+
+    The copy is of the very class that it was, because the SDKs tell their own clients by that. So what is another in it is set on
+    the object: `request`, which all methods go through, and what makes further copies.
+    """
+    http = vars(client)["_client"]
+    is_async = hasattr(http, "aclose")
+    for pipeline in (guarding.request, guarding.response):
+        if not is_async and pipeline is not None and waits(pipeline):
+            raise TypeError(f"{pipeline!r} must wait, which {type(client).__qualname__} cannot: guard the async client")
+    return _marked(client.copy(http_client=guarded(http, guarding)), guarding)
+
+
+def _marked(client: Any, guarding: Guarding) -> Any:
+    copy, request = client.copy, client.request
+
+    def copied(*args: Any, **options: Any) -> Any:
+        http = options.get("http_client")
+        if http is not None and not is_guarded(http):
+            options["http_client"] = guarded(http, guarding)
+        return _marked(copy(*args, **options), guarding)
+
+    def requested(*args: Any, **options: Any) -> Any:
+        try:
+            return request(*args, **options)
+        except Carried as carried:
+            error = carried.error
+        raise error
+
+    async def awaited(*args: Any, **options: Any) -> Any:
+        try:
+            return await request(*args, **options)
+        except Carried as carried:
+            error = carried.error
+        raise error
+
+    client.copy = client.with_options = copied
+    client.request = awaited if hasattr(vars(client)["_client"], "aclose") else requested
+    if guarding.unknown == "raise" and hasattr(client, "websocket_base_url"):
+        client.websocket_base_url = NO_SOCKET
+    return client
+
+
+# ---------------------------------------------------------------------- google-genai
+
+
+def _guarded_genai(client: Any, guarding: Guarding) -> Any:
+    """A client made by the SDK's own constructor, over a copy of the connections of the one that was given."""
+    api = vars(client)["_api_client"]
+    own = vars(api)
+    goes_past = [getattr(api, name)() for name in ("_use_google_auth_sync", "_use_google_auth_async")]
+    if getattr(own["_http_options"], "aiohttp_client", None) is not None or any(goes_past):
+        raise TypeError("this genai client does not call through httpx, so it cannot be guarded: give it httpx clients")
+    https = {name: guarded(own[name], guarding) for name in ("_httpx_client", "_async_httpx_client")}
+    made_api: Any = object.__new__(type("BaseApiClient", (_GenaiApi, type(api)), {}))
+    vars(made_api).update(own, **https, given=api, unknown=guarding.unknown)
+    kind = type(client)
+    fields = {"_get_api_client": staticmethod(lambda **_: made_api), "__del__": lambda _: None, "__module__": kind.__module__}
+    made = type(kind.__name__, (kind,), fields)(debug_config=vars(client)["_debug_config"])
+    made.given = client  # which closes the connections when nobody has it any more
+    return made
+
+
+class _GenaiApi:
+    """What is another in the connections of a guarded client."""
+
+    given: Any
+    unknown: Unknown
+
+    def _use_aiohttp(self) -> bool:
+        return False  # httpx does as well, and is guarded
+
+    def _websocket_base_url(self, *args: Any) -> Any:
+        if self.unknown == "raise":
+            raise Refused("live sessions go past HTTP, and so past the pipelines: unknown='pass' lets them pass as they are")
+        return super()._websocket_base_url(*args)  # type: ignore[misc]
+
+    def close(self) -> None:
+        self.given.close()
+
+    async def aclose(self) -> None:
+        await self.given.aclose()
+
+    def __del__(self) -> None:
+        """The connections are the given client's, which closes them."""
