@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from benchmarks import kernel, matching, moderation, peers, scale, stages, startup, structured, timed
+from benchmarks import kernel, matching, moderation, peers, providers, scale, stages, startup, structured, timed
 from benchmarks.figures import Figure
 
 GROUPS = {
     "kernel": kernel,
     "matching": matching,
     "moderation": moderation,
+    "providers": providers,
     "scale": scale,
     "stages": stages,
     "startup": startup,

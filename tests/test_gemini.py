@@ -449,20 +449,6 @@ def test_decoded_chunks_can_be_encoded_again() -> None:
     assert [part["thoughtSignature"] for part in parts(out) if "thoughtSignature" in part] == ["AAAA", "BBBB"]
 
 
-def test_a_chunk_of_many_parts_takes_linear_time() -> None:
-    """Ten times the parts, about ten times the time."""
-    import time
-
-    def took(count: int) -> float:
-        began = time.perf_counter()
-        (made,) = gemini.wrap(GUARD).iter([chunk(*({"text": "a secret "} for _ in range(count)))])
-        assert len(made["candidates"][0]["content"]["parts"]) == count
-        return time.perf_counter() - began
-
-    took(10)
-    assert took(5000) < 30 * max(took(500), took(500))
-
-
 def test_numbers_that_look_like_text_and_the_other_way_round() -> None:
     """A string that says a number is text: it is filtered. A number is none."""
     events = [chunk({"functionCall": {"name": "f", "args": {"a": "4111", "b": 4111, "c": {"d": '{"e": "4111"}'}}}})]

@@ -19,10 +19,11 @@ that never sends an empty line would fill the memory."""
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _FIELD = re.compile(r"[A-Za-z0-9_.-]+\Z")
+_ONE_LINER = re.compile(rb"data: [^\r\n]*\n\n").match
 _FIELDS = ("data", "event", "id", "retry")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
     """One event, or a stretch of comments, up to the empty line that ends it.
 
@@ -89,6 +90,8 @@ class Decoder:
                 self._line = self._seen = len(buf)
                 piece = piece[1:]
         buf += piece
+        if not self._seen:  # else a long line would be looked through again for every piece of it
+            yield from self._one_liners(buf)
         while found := _LINE_END.search(buf, self._seen):
             line = bytes(buf[self._line : found.start()])
             end = found.end()
@@ -100,9 +103,26 @@ class Decoder:
                 self._line = self._seen = end
             else:
                 yield self._frame(end)
+                yield from self._one_liners(buf)
         self._seen = len(buf)
         if len(buf) > self.max_frame_bytes:
             raise MalformedInput(f"an event is larger than {self.max_frame_bytes} bytes", self._offset)
+
+    def _one_liners(self, buf: bytearray) -> Iterator[Frame]:
+        """Frames at the beginning of the buffer that have one line of data and nothing else, as nearly all have."""
+        taken = 0
+        offset = self._offset
+        while found := _ONE_LINER(buf, taken):
+            end = found.end()
+            if end - taken > self.max_frame_bytes:
+                break
+            raw = found[0]
+            yield Frame(raw[6:-2].decode(errors="replace"), "", None, raw, offset + taken)
+            taken = end
+        if taken:
+            del buf[:taken]
+            self._offset += taken
+            self._seen = 0
 
     def finish(self) -> Iterator[Frame]:
         """What was left without an empty line at its end. The standard discards it; here it still counts, if it is whole."""
