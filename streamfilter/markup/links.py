@@ -12,7 +12,7 @@ import dataclasses
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, ValidationInfo
 
 from streamfilter.context import Context
 from streamfilter.machine import TextMachine
@@ -25,6 +25,17 @@ MAX_HOLD = 2_000
 
 _PLAIN = frozenset(" -_…•*")
 """What may stand where a URL stood, besides letters and digits: no mark of Markdown or HTML that joins with others."""
+
+
+def _listed(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, str):
+        name = "" if info.field_name == "allow" else f"{info.field_name}="
+        raise ValueError(f"one string is no list: write Links({name}[{value!r}])")  # pydantic tells only a ValueError
+    return value
+
+
+_Hosts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed)]
+_Schemes = Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.\-]*$")], ...], BeforeValidator(_listed)]
 
 
 @stage
@@ -61,11 +72,9 @@ class Links(TextStage):
         ['see [this', '](', '#', ') and ', 'more']
     """
 
-    allow: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    images: tuple[Annotated[str, Field(min_length=1)], ...] = dataclasses.field(default=(), kw_only=True)
-    schemes: tuple[Annotated[str, Field(pattern=r"^[a-z][a-z0-9+.\-]*$")], ...] = dataclasses.field(
-        default=("https", "http", "mailto"), kw_only=True
-    )
+    allow: _Hosts = ()
+    images: _Hosts = dataclasses.field(default=(), kw_only=True)
+    schemes: _Schemes = dataclasses.field(default=("https", "http", "mailto"), kw_only=True)
     relative: bool = dataclasses.field(default=True, kw_only=True)
     domains: bool = dataclasses.field(default=False, kw_only=True)
     to: str = dataclasses.field(default="[link]", kw_only=True)

@@ -7,6 +7,7 @@ of the text that has *left*, with what stands in for a URL in it: what is taken 
 
 from __future__ import annotations
 
+from string import ascii_letters
 from unicodedata import category
 
 from streamfilter.context import Context, Finding
@@ -287,6 +288,8 @@ class Guard(TextMachine):
         value = buf[start : end.start() if end else limit]
         if name in scan.LISTS:
             return self._urls.judge_all(value)
+        if name in scan.PAINTS:
+            return self._urls.judge_paint(value)
         if name == "content":
             return self._urls.judge_refresh(value)
         return self._urls.judge_style(value) if name == "style" else not value
@@ -308,21 +311,30 @@ class Guard(TextMachine):
         if match["style"] is not None:
             kind = "style"
             verdict = None if end == len(buf) and not over and end - at < self._max_hold else self._judge(at, end, kind, over, True)
+            if buf.startswith("/*", end):  # a comment may hide how it goes on
+                kind, verdict = "set", False
+        elif match["set"] is not None:
+            kind = "set"
+            limit = at + self._max_hold
+            verdict = self._urls.judge_set(buf[end:limit], over or len(buf) >= limit)
         elif match["mail"] is not None:
             kind = "mail"
             verdict = self._judge(at, at, kind, over, loads=False)
+            if verdict and scan.MAIL_QUERY.match(buf, at):
+                verdict = self._judge(at, at, "auto", over, loads=False)
         elif match["www"] is not None:
             following = buf[end : end + 1]
             known = following != "" and not following.isspace() and following not in scan.NO_HOST
             shown = "www." + buf[end : end + HOST_CHARS]
             verdict = self._urls.judge_bare(shown, over) if known else (True if following or over else None)
         else:
-            verdict = self._urls.judge_bare(buf[end : end + HOST_CHARS + 2], over)
+            scheme = match["web"][: -len(match["web"].lstrip(ascii_letters))].lower()
+            verdict = self._urls.judge_bare(buf[end : end + HOST_CHARS + 2], over, scheme)
         if verdict is None:
             return False
         if verdict:
-            self._pass(end if kind == "style" else at + 1)
-        elif kind == "style":
+            self._pass(end if kind in ("style", "set") else at + 1)
+        elif kind in ("style", "set"):
             self._pass(end)
             self._refuse("image", _TARGET, kind)
         else:

@@ -18,13 +18,13 @@ _OPEN = r"(?:\(|&lpar;|&#0{0,6}40;?|&#x0{0,6}28;?)"
 
 BARE = regex.compile(
     rf"(?P<web>(?:https?|ftp|wss?)?{_COLON}{_SLASH}{_SLASH})|(?P<www>{_W}{{3}}{_DOT})|(?P<mail>(?:mailto|xmpp){_COLON})"
-    rf"|(?P<style>(?:url\s*{_OPEN}|@import)[\s\"']*)",
+    rf"|(?P<style>(?:url\s*{_OPEN}|@import)[\s\"']*)|(?P<set>-set\s*{_OPEN})",
     regex.IGNORECASE,
 )
 """The beginning of a URL in plain text, as itself, escaped for Markdown or for JSON, or as entities. And of one in a style."""
 
-_WORDS = r"(?:https?|ftp|wss?|mailto|xmpp)(?=[:&\\]|\Z)|www(?=[.&\\]|\Z)|ww?(?=&|\Z)|url(?=[(&\s]|\Z)|@import"
-_OPEN_WORDS = r"(?:ht?|htt|ft?|ma|mai|mailt?|xm?|xmp|ws?|ur?|m|@|@i|@im|@imp|@impo|@impor)\Z"
+_WORDS = r"(?:https?|ftp|wss?|mailto|xmpp)(?=[:&\\]|\Z)|www(?=[.&\\]|\Z)|ww?(?=&|\Z)|url(?=[(&\s]|\Z)|@import|-set(?=[(&\s]|\Z)"
+_OPEN_WORDS = r"(?:ht?|htt|ft?|ma|mai|mailt?|xm?|xmp|ws?|ur?|m|@|@i|@im|@imp|@impo|@impor|-|-s|-se)\Z"
 
 MARK = re.compile(rf"[\[\]<&\\:]|{_WORDS}|{_OPEN_WORDS}", re.IGNORECASE)
 """Where something may begin. At the end of the text also the beginning of a word that is looked for."""
@@ -39,11 +39,11 @@ DOMAIN = re.compile(r"(?:[\w.-]|&[\w#]*;?)+")
 DOMAIN_NAME = re.compile(r"(?:[\w-]|&\w+;)+(?:\.|&#?\w+;?)(?:.*(?:\.|&#?\w+;?))?(?:[^\W\d_]{2}|xn--)", re.IGNORECASE)
 """The name of a host: what looks like a top level is of letters."""
 
-LETTERS = re.compile(r"[\[\]<&\\:@!hHfFmMxXwWuU]")
-WORDS = re.compile(r"[\[\]<&\\:@!]|[wW][wW]|[uU][rR][lL]")
+LETTERS = re.compile(r"[\[\]<&\\:@!hHfFmMxXwWuU-]")
+WORDS = re.compile(r"[\[\]<&\\:@!]|[wW][wW]|[uU][rR][lL]|-[sS][eE][tT]")
 OPEN_WORDS = (
     *("h", "ht", "htt", "http", "https", "f", "ft", "ftp", "w", "ws", "wss", "u", "ur"),
-    *("m", "ma", "mai", "mail", "mailt", "mailto", "x", "xm", "xmp", "xmpp"),
+    *("m", "ma", "mai", "mail", "mailt", "mailto", "x", "xm", "xmp", "xmpp", "-", "-s", "-se", "-set"),
 )
 """Where nothing is open, a piece without any of the letters passes without a second look; and so does one without any of the words
 that does not end in the beginning of one. (The words that are not here have a colon behind them.)"""
@@ -67,11 +67,15 @@ ENDS: dict[str, re.Pattern[str]] = {
     "=": re.compile(r"[\t\n\f\r >]"),
     '"': re.compile(r'"'),
     "'": re.compile(r"'"),
+    "set": re.compile(r"[;)<>{}\n]"),
     "style": re.compile(r"[\s)\"']"),
     "mail": re.compile(r"[\s<>\"'`)\]]"),
     "bare": re.compile(r"[\s<>\"`\[\]|()]"),
 }
 """Where a target ends, by what it began with. Those with parentheses end at one that closes more than was opened."""
+
+MAIL_QUERY = re.compile(r"[^\s<>\"'`)\]?#]*[?#]")
+"""A `mailto:` with a query. What it is followed by, up to a blank, may be one more of its fields."""
 
 TARGET_ENDS = {**ENDS, "(": re.compile(r"[\s\x00-\x1f)]")}
 """Where a target ends at the latest, for its verdict: what is in parentheses may belong to its host."""
@@ -92,7 +96,12 @@ LOADING = frozenset(
 LISTS = frozenset(("archive", "attributionsrc", "imagesrcset", "ping", "srcset", "values"))
 """Attributes with several such URLs."""
 
-WHOLE = LISTS | {"content", "srcdoc", "style"}
+PAINTS = frozenset(
+    ("clip-path", "cursor", "fill", "filter", "marker", "marker-end", "marker-mid", "marker-start", "mask", "stroke")
+)
+"""Attributes of SVG that are read as a style is."""
+
+WHOLE = LISTS | PAINTS | {"content", "srcdoc", "style"}
 """Attributes that can be judged only when they are complete."""
 
 ATTRIBUTES = LEADING | LOADING | WHOLE

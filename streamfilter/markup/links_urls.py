@@ -12,6 +12,9 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import unquote
+
+import regex
 
 HOST_CHARS = 300
 """A host name has at most 253 characters (RFC 1035); with a port and some room. What is longer is refused."""
@@ -25,6 +28,8 @@ WEB = frozenset(("http", "https", "ws", "wss", "ftp"))
 NEVER = frozenset(("about", "blob", "data", "file", "filesystem", "jar", "javascript", "livescript", "vbscript", "view-source"))
 """Schemes that run or show what the URL itself says, or read what is local: no host could make them safe."""
 
+MAX_PORT = 65_535
+
 _PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21"}
 _BLANKS = "".join(map(chr, range(33)))
 _BREAKS = re.compile(r"[\t\n\r]")
@@ -36,6 +41,11 @@ _HOST = re.compile(r"([\w-]+(?:\.[\w-]+)*)\.?(?::(\d{0,5}))?")
 _BARE_END = re.compile(r"[<>/?#\\\[\]^|\s]")
 _BARE_HOST = re.compile(r"[\w-]+(?:\.[\w-]+)*(?::\d{1,5})?")
 _MAILBOX = re.compile(r"[\w.!$'*+=^`{|}~-]+@([\w-]+(?:\.[\w-]+)*)")
+_HEADER = re.compile(r"(?i)(?:^|[?&;#\r\n])(?:(?!in-reply-)[\w-]*-)?(?:to|b?cc)[=:]([^?&#]*)")
+_NO_HEADER = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x20\\\u200b]")
+_QUOTE = re.compile(r"""["'`()\[\]<>]""")
+_STRING = r"""(?:"[^"\\\n<>]*"|'[^'\\\n<>]*')"""
+_SET = regex.compile(rf"""(?:[^"'()\\<>{{}}]|{_STRING}|\((?:[^"'()\\<>{{}}]*|\s*{_STRING}\s*)\))*\)""")
 _LEADS_ON = re.compile(r"[@%&\\]")
 _NO_LABEL = re.compile(r"[\x00-,/:-@\[-`{-\x7f]")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
@@ -72,6 +82,10 @@ def hosts(entries: Iterable[str]) -> Hosts:
         match = _HOST.fullmatch(name)
         if match is None or name != name.rstrip(".:"):
             raise ValueError(f"{entry!r} is no host: write 'example.com', '*.example.com' for all below it, or 'example.com:8080'")
+        if match[2]:
+            if not match[2].isascii() or int(match[2]) > MAX_PORT:
+                raise ValueError(f"{entry!r}: a port is at most {MAX_PORT}")
+            name = f"{match[1]}:{int(match[2])}"
         for form in {name, _punycode(entry, name)}:
             if below:
                 endings.append(f".{form}")
@@ -196,26 +210,34 @@ class Urls:
         match = _HOST.fullmatch(host)
         if match is None:
             return False
-        name, port = match[1], match[2]
-        if port and port != _PORTS[scheme]:
-            name = f"{name}:{port}"
-        return name in self.images or (not loads and name in self.links)
+        return any(name in self.images or (not loads and name in self.links) for name in _names(match[1], match[2], scheme))
 
     def _mailto(self, text: str, whole: bool) -> bool | None:
         end = re.search(r"[?#]", text)
-        if end is None and not whole:
-            return False if len(text) > HOST_CHARS else None
         boxes = text[: end.start()] if end else text
-        if len(boxes) > HOST_CHARS:
+        if len(boxes) > HOST_CHARS or (end and not self._boxes(boxes)):
             return False
-        found = [_MAILBOX.fullmatch(box) for box in boxes.split(",")] if boxes else []
-        return all(match is not None and self._allows(match[1], "https", False) for match in found)
+        if not whole:  # every field of the query may name one more recipient
+            return None
+        if end is None:
+            return self._boxes(boxes)
+        fields = text[end.start() :]
+        found = [*_recipients(fields), *_recipients(html.unescape(fields))]
+        return bool(boxes or any(found)) and all(map(self._boxes, found))
 
-    def judge_bare(self, text: str, whole: bool) -> bool | None:
+    def _boxes(self, text: str) -> bool:
+        """Whether all of these addresses, perhaps none, are at allowed hosts."""
+        found = [_MAILBOX.fullmatch(box) for box in text.split(",")] if text else []
+        return all(match is not None and (match[1] in self.images or match[1] in self.links) for match in found)
+
+    def judge_bare(self, text: str, whole: bool, scheme: str = "") -> bool | None:
         """Whether a URL in plain text is allowed, of which this is what follows the two slashes.
 
         Where it ends is for whoever makes a link of it to say, and they disagree; so what follows the host must not make another
         host of it, whichever characters they take in.
+
+        Args:
+            scheme: what stands before the slashes, in lower case; `""` where that is not known, or was judged before.
         """
         text = text[: HOST_CHARS + 1]
         end = _BARE_END.search(text)
@@ -235,9 +257,10 @@ class Urls:
             return raw[0] not in "&%@.:" and not _leads_on(raw)
         if _leads_on(raw[match.end() :]):
             return False
+        if scheme and scheme not in self.schemes:
+            return False
         host, _, port = match[0].partition(":")
-        name = host if port in ("", "80", "443") else match[0]
-        return name in self.links or name in self.images
+        return any(name in self.links or name in self.images for name in _names(host, port, scheme))
 
     def judge_all(self, value: str) -> bool:
         """Whether all of several URLs are allowed that load, as in `srcset`."""
@@ -250,10 +273,49 @@ class Urls:
             r"(?i)\\|/\*|url|image(-set)?\s*\(|import|src\s*\(|expression|behavior|binding|//", html.unescape(value)
         )
 
+    def judge_paint(self, value: str) -> bool:
+        """Whether all URLs in an attribute of SVG are allowed that load (`fill="url(#a)"`), and no escape could spell one."""
+        value = html.unescape(value)
+        targets = re.findall(r"(?i)url\s*\(([^)]*)", value)
+        odd = re.search(r"(?i)\\|/\*|image\s*\(|-set\s*\(|src\s*\(|@import", value)
+        return not odd and all(self.judge(target.strip(" \t\n\f\r\"'"), True, True) for target in targets)
+
+    def judge_set(self, value: str, whole: bool) -> bool | None:
+        """Whether all strings of an `image-set` are allowed, of which this is what follows the parenthesis: they load."""
+        if value[:1] == "#":  # no image
+            return True
+        match = _SET.match(value, partial=True)
+        if match is None or match.partial:
+            return None if match and not whole else False
+        strings = re.findall(_STRING, match[0])
+        return html.unescape(match[0]) == match[0] and all(self.judge(string[1:-1], True, True) for string in strings)
+
     def judge_refresh(self, value: str) -> bool:
         """Whether the `content` of a `<meta>` is no refresh, or one to where the page may lead."""
         match = re.match(r"""\s*[\d.]+\s*[;,\s]\s*(?:url\s*=)?\s*["']?(.*)""", html.unescape(value), re.IGNORECASE | re.DOTALL)
         return match is None or bool(self.judge(match[1], True, True))
+
+
+def _names(host: str, port: str | None, scheme: str) -> list[str]:
+    """What a list of hosts may call this one: with its port, and without it if it is the scheme's own."""
+    usual = {_PORTS[scheme]} if scheme else set(_PORTS.values())
+    ports = {port.lstrip("0") or "0"} if port else usual
+    return [*(f"{host}:{one}" for one in ports), *([host] if ports & usual else [])]
+
+
+def _recipients(fields: str) -> list[str]:
+    """The header fields that name recipients, for readers that decode before they separate as for those that do so after."""
+    for _ in range(2):
+        fields = unquote(fields)
+    found: list[str] = []
+    for match in _HEADER.finditer(_NO_HEADER.sub("", fields)):
+        # What ends a sentence or a quotation belongs to no address; but it may not end for every reader.
+        head, *tail = _QUOTE.split(match[1], maxsplit=1)
+        found.append(head.rstrip(".,;:!*_~"))
+        found += [
+            piece.lower().removeprefix("mailto:") for piece in re.split(rf"{_QUOTE.pattern}|,", "".join(tail)) if "@" in piece
+        ]
+    return found
 
 
 def _leads_on(tail: str) -> bool:
