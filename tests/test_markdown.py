@@ -13,6 +13,7 @@ from recordings import body, shared
 from rendering import known, seen
 
 import streamfilter as sf
+from streamfilter.markup.markdown_blocks import Blocks
 from streamfilter.testing import Mark, batch, check_stage, cut, prefix, released
 from streamfilter.testing.laws import AnyStage
 
@@ -287,6 +288,23 @@ def test_a_flood_of_marks_is_bounded(mark: str) -> None:
         out += "".join(str(item) for item in machine.feed(text[at : at + 7]))
         assert machine.held <= 200
     assert out + "".join(str(item) for item in machine.finish()) == text
+
+
+@pytest.mark.parametrize("before", ["", "> ", "a\n", "- x\n"])
+@pytest.mark.parametrize("mark", [*" \t*-_", "* ", "_ "])
+def test_a_line_that_stays_open_is_not_read_again(monkeypatch: pytest.MonkeyPatch, mark: str, before: str) -> None:
+    """Blanks, and what may be a rule, say nothing new however many come: a large `max_hold` does not make them dear."""
+    read: list[int] = []
+    real = Blocks.read
+
+    def counted(self: Blocks, line: str, *, is_whole: bool) -> Any:
+        read.append(len(line))
+        return real(self, line, is_whole=is_whole)
+
+    monkeypatch.setattr(Blocks, "read", counted)
+    text = before + mark * 1500 + "\n\n*a* b"
+    assert "".join(sf.Markdown(max_hold=20_000).iter(list(text))) == text
+    assert sum(read) < 4 * len(text)
 
 
 def test_what_overflows_leaves_as_it_is_and_the_rest_is_read_on() -> None:

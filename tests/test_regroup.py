@@ -417,7 +417,10 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: sf.Segments(sf.cumulative(3)), "cumulative segments overlap"),
     (lambda: sf.Segments(sf.by_line(), max_chars=3), "at_end and max_chars are for functions"),
     (lambda: sf.Segments(sf.by_line(), at_end=len), "at_end and max_chars are for functions"),
-    (lambda: sf.Segments(3), "boundary"),  # type: ignore[arg-type]
+    (lambda: sf.Segments(3), "boundary: a function of the text is needed, or a Segmentation"),  # type: ignore[arg-type]
+    (lambda: sf.Chunks("3"), "size: .*valid integer"),  # type: ignore[arg-type]
+    (lambda: sf.Chunks(True), "size: .*valid integer"),
+    (lambda: sf.Sentences(max_chars="9"), "max_chars: .*valid integer"),  # type: ignore[arg-type]
     (lambda: abbreviations("xx"), "language is 'xx': one of ar, de"),  # type: ignore[arg-type]
 ]
 
@@ -443,6 +446,20 @@ def test_a_stage_is_a_value(call: str) -> None:
     assert repr(stage) == call
     assert pickle.loads(pickle.dumps(stage)) == stage
     assert re.search(r"holds .*at most \d+ characters", stage.explain())
+
+
+@pytest.mark.parametrize(
+    ("stage", "text", "want"),
+    [
+        (sf.Sentences(), "Para one.\n\nPara two.\n", ["Para one.\n", "\nPara two.\n"]),
+        (sf.Sentences(max_chars=5), "      abc      \n      d", ["     ", " abc ", "     ", "\n    ", "  d"]),
+        (sf.Sentences("en"), "1. First item. 2. Second item.", ["1. First item. ", "2. Second item."]),
+        (sf.Sentences("ja"), "「元気ですか？」と聞いた。", ["「元気ですか？」と聞いた。"]),
+    ],
+)
+def test_what_goes_with_a_sentence(stage: AnyStage, text: str, want: list[str]) -> None:
+    """Blank lines with the next one; only floods of white space are units; a number with its item, a quotation with who said it."""
+    assert list(stage.iter([text])) == list(stage.iter(list(text))) == want
 
 
 # ------------------------------------------------------------------ long texts, real texts

@@ -646,15 +646,18 @@ async def _nothing(point: sf.ResumePoint) -> AsyncIterator[str]:
         ({"backoff": (2.0, 2.0, 1.0)}, "first <= max"),
         ({"backoff": (-1.0, 2.0, 1.0)}, "0 <= first"),
         ({"backoff": (1.0, 2.0, float("inf"))}, "first <= max"),
-        ({"backoff": (1.0, 2.0)}, "backoff"),
+        ({"backoff": (1.0, 2.0)}, r"backoff: \(first, factor, max\) in seconds is needed"),
+        ({"backoff": 1.0}, r"backoff: \(first, factor, max\) in seconds is needed"),
+        ({"backoff": (1.0, "2", 3.0)}, r"backoff: \(first, factor, max\) in seconds is needed"),
         ({"restart": "sometimes"}, "restart"),
         ({"id": str, "restart": "verify"}, "goes on behind an event, restart='verify' begins again"),
         ({"id": str, "restart": "before_first_release"}, "give one of them"),
         ({"errors": ("ReadError",)}, "'package.Name' is needed"),
         ({"errors": ("httpx.ReadError.x",)}, "'package.Name' is needed"),
         ({"errors": (asyncio.CancelledError,)}, "errors"),
-        ({"errors": ConnectionError}, "errors"),
-        ({"errors": "httpx.ReadError"}, "errors"),
+        ({"errors": asyncio.CancelledError}, "errors"),
+        ({"errors": "ReadError"}, "'package.Name' is needed"),
+        ({"errors": 3}, "errors"),
         ({"max_chars": 0}, "max_chars"),
         ({"is_complete": 3}, "is_complete"),
     ],
@@ -719,6 +722,13 @@ def test_a_connect_that_ends_iteration_does_not_end_the_stream(is_async: bool) -
 
     with pytest.raises(RuntimeError, match=r"connect.* raised StopAsyncIteration"):
         run_virtually(_read(sf.Resume(connect_async if is_async else connect)))
+
+
+def test_one_kind_of_drop_needs_no_tuple() -> None:
+    """As with `except`."""
+    service = Service(lambda point: ANSWER, [None])
+    assert sf.Resume(service.connect, errors=Reset).errors == (Reset,)
+    assert sf.Resume(service.connect, errors="httpx.ReadError") == sf.Resume(service.connect, errors=("httpx.ReadError",))
 
 
 @pytest.mark.parametrize("gives", [-1.0, float("nan"), float("inf"), None, "1"])

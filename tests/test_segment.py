@@ -34,7 +34,7 @@ from streamfilter.testing import cut
 # ------------------------------------------------------------------ references: the natural ends in a whole text
 
 SENTENCE_BREAK = {
-    **dict.fromkeys("中", "o"),
+    **dict.fromkeys("中と", "o"),
     **dict.fromkeys("1", "n"),
     **dict.fromkeys(".", "A"),
     **dict.fromkeys("?!。", "T"),
@@ -74,16 +74,18 @@ TABLE = [(re.compile(f".*(?:{before})"), re.compile(after), verdict) for before,
 
 # What prose has beside: `O`, `K`, `I`, `B` are full stops behind a number, letters, a letter, and a word that numbers follow; `-` is
 # one behind an abbreviation or the number of a list; `Q` is a question mark behind a blank, `W` a wide terminator; `m` closes marked
-# up text, `p` opens, `f` is a closing mark that may open; `v` begins a word that begins sentences, `w` one that numbers belong to.
+# up text, `p` opens, `f` is a closing mark that may open; `v` begins a word that begins sentences, `w` one that numbers belong to; `L`
+# is the full stop behind a number with which a sentence begins; `j` is a particle that goes on behind a quotation.
 SHUT = "(?:[Cpfm][Cpfmn]*)?"
 GO_ON = "[sRNScAOKIBTQW]"
 SPACED = "s+(?:fs+)*"
 PROSE_RULES = [
     ("R", "N", False),
     ("[RNS]", "", True),
-    (f"[AOKIBTQ]{SHUT}", "o", True),  # without a blank between, only a script that has none goes on to a sentence
+    (f"[AOKIBTQ]{SHUT}", "[oj]", True),  # without a blank between, only a script that has none goes on to a sentence
     (f"[AOKIBTQ]{SHUT}", "", False),
     ("W[Cfm]*", f"[Cfm]|{GO_ON}", False),
+    ("W[Cfm]+", "j", False),
     ("W[Cfm]*", "", True),
     (f"(?:[AOKIBTQ]{SHUT}|W[Cfm]*){SPACED}", GO_ON, False),
     (f"(?:[AOKIBTQ]{SHUT}|W[Cfm]*){SPACED}", f"f{GO_ON}", False),
@@ -94,7 +96,7 @@ PROSE_RULES = [
     ("[KI]s+", "[uw]", False),
     ("Os+", "w", False),
     ("[BI]s+", "n", False),
-    (f"[AOKIB]{SHUT}{SPACED}", "[^olRNSAOKIBTQWuvw]*l", False),  # SB8
+    (f"[AOKIB]{SHUT}{SPACED}", "[^ojlRNSAOKIBTQWLuvw]*l", False),  # SB8
     (f"[AOKIB]{SHUT}{SPACED}", "", True),
     ("", "", False),
 ]
@@ -117,11 +119,20 @@ def prose_codes(text: str, abbreviations: tuple[str, ...], codes: list[str]) -> 
         if char == ".":
             known = any(re.search(rf"(?<![\w\u0301]){re.escape(each)}\Z", before) for each in abbreviations)
             listed = known or LISTED.search(before)
-            codes[at] = "-" if listed else next((code for code, behind in KINDS_OF_STOPS if behind.search(before)), "A")
+            code, found = next(((code, found) for code, behind in KINDS_OF_STOPS if (found := behind.search(before))), ("A", None))
+            begins = (
+                found
+                and code == "O"
+                and not listed
+                and found.start() in table_ends(text[: at + 1], [*codes[:at], "L"], PROSE_TABLE)
+            )
+            codes[at] = "-" if listed else "L" if begins else code
         elif char in "…。":
             codes[at] = "A" if char == "…" else "W"
         elif char in "?!":
             codes[at] = "Q" if before[-1:].isspace() else "T"
+        elif char == "と":
+            codes[at] = "j"
         elif char in "*😊":
             codes[at] = "m"
         elif char in "([「‘“":
@@ -139,7 +150,11 @@ def sentence_ends(text: str, abbreviations: tuple[str, ...] = ()) -> frozenset[i
     codes = [SENTENCE_BREAK.get(char) or ("l" if char.islower() else "u") for char in text]
     if abbreviations:
         prose_codes(text, abbreviations, codes)
-    table = PROSE_TABLE if abbreviations else TABLE
+    return table_ends(text, codes, PROSE_TABLE if abbreviations else TABLE)
+
+
+def table_ends(text: str, codes: Sequence[str], table: Sequence[tuple[re.Pattern[str], re.Pattern[str], bool]]) -> frozenset[int]:
+    """The positions where the first row that fits says so."""
     kept: list[int] = []
     base = ""
     for at, code in enumerate(codes):  # SB5
@@ -198,7 +213,7 @@ KINDS = {
     "prose": Case(
         lambda max_chars: by_sentence(max_chars=max_chars),
         lambda text: sentence_ends(text, ABBREVIATIONS),
-        "...???!AQaapN11。…*😊»”([])  , - \n\r\u0301中",
+        "...???!AQaapN111。…*😊»”([])  , - \n\r\u0301中と",
         ("a", "Q", "1", ".", " ", ")", "\n", ",", "\u0301", "#", "n ", "s ", "ugust ", "p", "uli "),
     ),
     "line": Case(lambda max_chars: by_line(max_chars=max_chars), line_ends, "a\r\n\r\n\v\u2028", ("a", "\n", "\r")),
@@ -369,6 +384,26 @@ def test_the_full_stop_of_an_abbreviation_ends_no_sentence(sample: str, abbrevia
     *ends, _ = itertools.accumulate(map(len, sample.split("÷")))
     for pieces in ways(sample.replace("÷", "")):
         finder = by_sentence(abbreviations=abbreviations).start()
+        assert [end for piece in pieces for end in finder.feed(piece)] == ends
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        "1. First item. ÷2. Second item. ÷3. Third",
+        "So it is! ÷2. Second? ÷(Yes!) ÷10. Tenth.\n÷Next",
+        "One. ÷2. one more. ÷Two",
+        "See No. 5. ÷The next was 3. ÷The last on 4. Mai. ÷5. Mai",
+        "It grew to 1990. ÷2. It fell. ÷3.5 is more, 2.5 less. ÷Yes",
+        "「元気ですか？」と聞いた。÷「はい。」って言った。÷「はい。」÷彼は",
+        "本当？÷という。÷『好。』÷对",
+    ],
+)
+def test_what_belongs_to_the_sentence_beside_it(sample: str) -> None:
+    """A number with which a sentence begins, to that; a particle behind a quotation, to the sentence around it."""
+    *ends, _ = itertools.accumulate(map(len, sample.split("÷")))
+    for pieces in ways(sample.replace("÷", "")):
+        finder = by_sentence().start()
         assert [end for piece in pieces for end in finder.feed(piece)] == ends
 
 

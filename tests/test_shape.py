@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import pickle
 import random
 import unicodedata
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -172,6 +174,26 @@ def test_single_characters_are_translated() -> None:
     stage = sf.Translate(given)
     given["b"] = "c"
     assert stage.apply("ab") == "bb"
+
+
+def test_a_table_is_a_value() -> None:
+    """It has a hash, does not change, and its repr makes an equal one; the order of its keys says nothing."""
+    given: dict[int | str, int | str | None] = {"a": "b", "c": None, 100: 0x79}
+    stage = sf.Translate(given)
+    assert repr(stage) == "Translate({'a': 'b', 'c': None, 100: 121})"
+    proxy = MappingProxyType(dict(reversed(given.items())))
+    for same in (
+        eval(repr(stage), {"Translate": sf.Translate}),
+        pickle.loads(pickle.dumps(stage)),
+        copy.deepcopy(stage),
+        sf.Translate(proxy),
+    ):
+        assert same == stage and hash(same) == hash(stage) and same.apply("abcd") == "bby"
+        assert same.table == {"a": "b", "c": None, 100: 0x79}
+    assert sf.Translate(stage.table) == stage
+    assert stage != sf.Translate({"a": "b"})
+    with pytest.raises(TypeError):
+        stage.table["a"] = "c"  # type: ignore[index]
 
 
 # ---------------------------------------------------------------- StripANSI
@@ -382,6 +404,7 @@ def test_a_finding_is_reported_though_the_stream_is_cut_off() -> None:
         (lambda: sf.Translate({"ab": "c"}), "table: a key is no single character and no code point: use Replace"),
         (lambda: sf.Translate({-1: "c"}), "table: a key is no single character and no code point"),
         (lambda: sf.Translate({"a": "b", 97: "c"}), "table: a character stands there twice"),  # type: ignore[arg-type]
+        (lambda: sf.Translate(3), "table: Input should be a valid dictionary"),  # type: ignore[arg-type]
         (lambda: sf.Translate({"a": 0x110000}), "less than or equal to 1114111"),
         (lambda: sf.StripANSI(max_string=0), "max_string: Input should be greater than or equal to 1"),
         (lambda: sf.Unicode("lenient"), "policy: Input should be 'standard' or 'strict'"),  # type: ignore[arg-type]

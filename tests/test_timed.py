@@ -514,6 +514,21 @@ def test_what_the_event_function_raises_ends_the_stream() -> None:
     assert left == [(0, "a"), (1, KeyError)]
 
 
+async def _ping() -> Any:
+    return Mark()
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [(lambda: None, "NoneType"), (_ping, "coroutine"), (lambda: sf.End("x"), "End"), (lambda: sf.Finish("stop"), "Finish")],
+)
+def test_an_event_function_that_gives_no_event_is_an_error(make: Callable[[], Any], what: str) -> None:
+    """When it does, in words; nothing ends in silence."""
+    left, error = _run(sf.KeepAlive(1, make), [(0, "a"), (5, "b")])
+    assert left == [(0, "a"), (1, TypeError)]
+    assert re.search(f"gave {what} for an event", str(error))
+
+
 # ------------------------------------------------------------------ all of them, in pipelines
 
 ALL = [
@@ -842,6 +857,9 @@ def test_items_that_are_none(stage: Any) -> None:
         (lambda: sf.Timeout(total=math.inf), "total"),
         (lambda: sf.KeepAlive(0, Mark()), "seconds: Input should be greater than 0"),
         (lambda: sf.KeepAlive(1, cast("Any", None)), "event is None"),
+        (lambda: sf.KeepAlive(1, sf.End("x")), "event: End ends something"),
+        (lambda: sf.KeepAlive(1, sf.Finish("stop")), "event: Finish ends something"),
+        (lambda: sf.KeepAlive(1, sf.Failure("x")), "event: Failure ends something"),
     ],
 )
 def test_bad_arguments_fail_when_the_stage_is_built(make: Callable[[], Any], problem: str) -> None:

@@ -7,16 +7,21 @@ driver whether anybody waits (`Watcher`).
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from streamfilter.context import Context
+from streamfilter.declaration import show
 from streamfilter.flow.timer import TOLERANCE, Timer
-from streamfilter.items import End, Event, Item
+from streamfilter.items import End, Event, Failure, Finish, Item
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, stage
+
+ENDING = (End, Finish, Failure)
+"""What is no sign of life: it ends the stream, or a choice."""
 
 
 @stage
@@ -29,11 +34,12 @@ class KeepAlive(Stage[Any, Any]):
     Args:
         seconds: without anything, before the first event and between two.
         event: what is given: an event, of which each time a copy is; or a function that makes one. Behind a stage that gives
-            something else (`bytes`, say), that.
+            something else (`bytes`, say), that. `End`, `Finish` and `Failure` would end something, and are none.
 
     Raises:
         ValueError: an argument makes no sense.
-        TypeError: it is used without an event loop.
+        TypeError: it is used without an event loop; or while streaming, if the function gives nothing, a coroutine or what ends
+            something.
 
     Example:
         >>> import asyncio, streamfilter as sf
@@ -62,6 +68,8 @@ class KeepAlive(Stage[Any, Any]):
     def compile(self) -> None:
         if self.event is None:
             raise ValueError("event is None: give an event, or a function that makes one")
+        if isinstance(self.event, ENDING):
+            raise ValueError(f"event: {type(self.event).__name__} ends something: give an event that says nothing, such as Raw")
 
     @property
     def must_wait(self) -> bool:
@@ -105,7 +113,7 @@ class _Beating(Machine):
         if not self._is_due or not self._timer.is_running:
             return ()
         self._mark()
-        return (self._event() if self._makes else copy.copy(self._event),)
+        return (_made(self._event) if self._makes else copy.copy(self._event),)
 
     def finish(self) -> Sequence[Item]:
         self._timer.stop()
@@ -145,3 +153,13 @@ class _Beating(Machine):
             return
         self._is_due = True
         self._wake()
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    """What a user's function gives, if it makes sense."""
+    event = make()
+    if inspect.iscoroutine(event):
+        event.close()  # it is never awaited, and that is said here
+    if event is None or inspect.isawaitable(event) or isinstance(event, ENDING):
+        raise TypeError(f"{show(make)} gave {type(event).__qualname__} for an event: one that ends nothing is needed, at once")
+    return event

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, S
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, TypeVar, cast
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from streamfilter.closing import Closing
 from streamfilter.declaration import Declared, declared, show
@@ -66,6 +66,17 @@ class ResumePoint:
     error: Exception | None = dataclasses.field(default=None, repr=False)
 
 
+def _several(errors: Any) -> Any:
+    return (errors,) if isinstance(errors, type | str) else errors
+
+
+def _backoff(backoff: Any) -> Any:
+    is_triple = isinstance(backoff, tuple | list) and len(backoff) == 3
+    if callable(backoff) or (is_triple and all(isinstance(each, int | float) for each in backoff)):
+        return backoff
+    raise ValueError("(first, factor, max) in seconds is needed, such as (0.5, 2, 30), or a function of the attempt to seconds")
+
+
 @declared
 class Resume(Declared, Generic[T]):
     """A source that opens a dropped one again: nothing is lost and nothing doubled, and what reads it does not notice.
@@ -93,7 +104,7 @@ class Resume(Declared, Generic[T]):
         restart: None is `"never"` with `id`, else `"before_first_release"`.
         id: gives the id of an item, or None. If several items make up an event, the last one has its id.
         errors: the exceptions that are drops: classes, or names such as `"openai.APIError"` of what need not be imported, and what
-            is derived from them. All others go on as they are.
+            is derived from them; one, or a tuple of them. All others go on as they are.
         is_complete: whether this item is the last one there can be. If given, a source that ends with another one was dropped.
         text: gives the text of an item, or None; unless given that of plain text and of `TextDelta`.
         max_chars: how many characters are remembered. A drop after more of them, where they are needed, is an error.
@@ -124,10 +135,10 @@ class Resume(Declared, Generic[T]):
 
     connect: Callable[[ResumePoint], AsyncIterable[T] | Awaitable[AsyncIterable[T]]]
     attempts: Annotated[int, Field(ge=1)] = dataclasses.field(default=3, kw_only=True)
-    backoff: Backoff = dataclasses.field(default=BACKOFF, kw_only=True)
+    backoff: Annotated[Backoff, BeforeValidator(_backoff)] = dataclasses.field(default=BACKOFF, kw_only=True)
     restart: Literal["before_first_release", "verify", "never"] | None = dataclasses.field(default=None, kw_only=True)
     id: Callable[[Any], object] | None = dataclasses.field(default=None, kw_only=True)
-    errors: tuple[type[Exception] | str, ...] = dataclasses.field(default=DROPS, kw_only=True)
+    errors: Annotated[tuple[type[Exception] | str, ...], BeforeValidator(_several)] = dataclasses.field(default=DROPS, kw_only=True)
     is_complete: Callable[[Any], bool] | None = dataclasses.field(default=None, kw_only=True)
     text: Callable[[Any], str | None] | None = dataclasses.field(default=None, kw_only=True)
     max_chars: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_CHARS, kw_only=True)
@@ -143,7 +154,7 @@ class Resume(Declared, Generic[T]):
             backoff: Backoff = ...,
             restart: Literal["before_first_release", "verify", "never"] | None = ...,
             id: Callable[[T], object] | None = ...,  # noqa: A002  # the word of the format
-            errors: tuple[type[Exception] | str, ...] = ...,
+            errors: type[Exception] | str | tuple[type[Exception] | str, ...] = ...,
             is_complete: Callable[[T], bool] | None = ...,
             text: Callable[[T], str | None] | None = ...,
             max_chars: int = ...,

@@ -133,7 +133,7 @@ class _Reader(TextMachine):
         self._late = None
         self._inline.reset(may_define=False, before=held or "\n")
         self._pieces.clear()
-        self._line = ""
+        self._line = self._blocks.waits = ""
         self._release(self._waiting)
 
     # ------------------------------------------------------------------ lines
@@ -155,12 +155,16 @@ class _Reader(TextMachine):
     def _begin(self, piece: str, *, is_whole: bool) -> None:
         blocks, inline = self._blocks, self._inline
         self._line += piece
+        if blocks.waits and not is_whole and not piece.strip(blocks.waits):
+            return
         line = self._line
         blocks.has_text = inline.is_text or bool(inline.text) or self._late is not None
         blocks.may_title = inline.is_title
         is_headed = blocks.heads > 0
         found = blocks.read(line.rstrip("\r\n"), is_whole=is_whole)
         if found is None:
+            if line.endswith("\r"):
+                blocks.waits = ""  # the end of the line, or a character of it
             return
         self._line = ""
         if found.continues:

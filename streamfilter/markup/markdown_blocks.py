@@ -29,7 +29,7 @@ NO_CONTAINER = -1
 
 Kind = Literal["blank", "text", "heading", "code", "fence", "fenced", "unfence", "html", "rule", "underline", "table", "row"]
 
-_RULE = re.compile(r"(?:\*[ \t]*)+|(?:-[ \t]*)+|(?:_[ \t]*)+")
+_RULE = re.compile(r"\*[* \t]*|-[- \t]*|_[_ \t]*")
 _UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*")
 _HEADING = re.compile(r"#{1,6}(?=([ \t]|$))")
 _FENCE = re.compile(r"`{3,}|~{3,}")
@@ -132,6 +132,7 @@ class Blocks:
         has_text: whether the paragraph has more than complete definitions of links.
         may_title: whether its last definition may still get a title.
         html: what the block of HTML ends with; a blank line, if with nothing.
+        waits: while only these characters come, the line that was read stays open: it need not be read again.
     """
 
     def __init__(self, names: Names) -> None:
@@ -143,10 +144,12 @@ class Blocks:
         self.heads = 0
         self.has_text = self.may_title = False
         self.html = ""
+        self.waits = ""
 
     def read(self, line: str, *, is_whole: bool) -> Line | None:
         """What a line is that begins like this; None while that is open. It is asked for a line until it says so, and no more."""
         place = _Place(line)
+        self.waits = " \t" if place.is_over and not is_whole and self.leaf not in ("fence", "html") else ""
         depth = 0
         for width in self._containers:
             is_bare = self._is_bare and depth == len(self._containers) - 1
@@ -219,6 +222,7 @@ class Blocks:
             inside = is_text and not opened and depth == len(self._containers)  # would it interrupt a paragraph, or end it?
             if place.is_over:
                 if not is_whole:
+                    self.waits = " \t" if self.leaf not in ("fence", "html") else ""
                     return None
                 return self._blank(place, containers, opened=opened, bare=bare)
             if place.indent > 3:
@@ -269,6 +273,7 @@ class Blocks:
             found = _DELIMITERS.match(rest)
             if found and found.end() == len(rest):
                 if not is_whole:
+                    self.waits = "|:- \t"
                     return None
                 if _columns(rest) == self.heads:
                     return Line("table", word)
@@ -292,11 +297,15 @@ class Blocks:
         if first in "=-" and inside and self.has_text:
             underline = _UNDERLINE.match(rest)
             if underline and underline.end() == len(rest):
-                return Line("underline", word) if is_whole else None
+                if is_whole:
+                    return Line("underline", word)
+                self.waits = first if rest[-1] == first else " \t"
+                return None
         if first in "*-_":
             rule = _RULE.match(rest)
             if rule and rule.end() == len(rest):
                 if not is_whole:
+                    self.waits = first + " \t"
                     return None
                 if rest.count(first) > 2:
                     return Line("rule", word)

@@ -144,13 +144,16 @@ class Sentences(Finder):
 
 # Behind a terminator that needs no blank; behind one whose sentence a lower-case letter goes on with; behind a full stop whose
 # meaning the next word decides, or the next digit; at that word; at a quotation mark that opens or closes, as a blank will tell.
-WIDE, QUOTED, QUOTED_SPACED = "wide STerm", "STerm Close+", "STerm Close+ Sp+"
+WIDE, WIDE_CLOSED, QUOTED, QUOTED_SPACED = "wide STerm", "wide STerm Close+", "STerm Close+", "STerm Close+ Sp+"
 WEAK, WEAK_SPACED, ORDINAL, ORDINAL_SPACED = "letter stop", "letter stop Sp+", "number stop", "number stop Sp+"
 INITIAL, INITIAL_SPACED = "initial stop", "initial stop Sp+"
 COUNTED, COUNTED_SPACED, LOOK, MARK = "No stop", "No stop Sp+", "word", "quotation mark"
+ITEM = "list number stop"  # ends nothing, but what stands before the number
 
-CLOSE = {END: QUOTED, QUOTED: QUOTED, WIDE: WIDE} | dict.fromkeys((TERM, CLOSED, WEAK, INITIAL, ORDINAL, COUNTED), CLOSED)
-_BLANK = {TERM: SPACED, CLOSED: SPACED, END: END_SPACED, WIDE: END_SPACED, QUOTED: QUOTED_SPACED}
+CLOSE = {END: QUOTED, QUOTED: QUOTED, WIDE: WIDE_CLOSED, WIDE_CLOSED: WIDE_CLOSED} | dict.fromkeys(
+    (TERM, CLOSED, WEAK, INITIAL, ORDINAL, COUNTED), CLOSED
+)
+_BLANK = {TERM: SPACED, CLOSED: SPACED, END: END_SPACED, WIDE: END_SPACED, WIDE_CLOSED: END_SPACED, QUOTED: QUOTED_SPACED}
 _BLANK |= {WEAK: WEAK_SPACED, INITIAL: INITIAL_SPACED, ORDINAL: ORDINAL_SPACED, COUNTED: COUNTED_SPACED}
 SPACE = _BLANK | {spaced: spaced for spaced in _BLANK.values()}
 """Where what closes leads, and where a blank does."""
@@ -159,6 +162,7 @@ IDEOGRAPHIC = frozenset("。！？｡．︒﹒﹖﹗")  # these stand for the bl
 CLOSING = regex.compile(r"[*_~`\p{Extended_Pictographic}]")  # behind a terminator: the end of marked up text, and an emoji
 OPENING = regex.compile(r"[\p{Ps}\p{Pi}]")
 FINAL = regex.compile(r"\p{Pf}")  # closes in French and English, opens in German, Danish, Swedish
+PARTICLES = frozenset("とっ")  # Japanese: と or って behind a quotation, with which the sentence goes on
 OF_WORDS = regex.compile(r"[\p{L}\p{M}]")
 
 # Read backwards from a full stop. Each is bounded: what is matched has to be remembered from piece to piece.
@@ -185,6 +189,7 @@ class Prose(Sentences):
     _stop = TERM  # what the last full stop is
     _word = ""  # in the state LOOK: so much of it
     _after = ""  # in the states LOOK and MARK: the state before it
+    _begun = 0  # where the last sentence behind a terminator begins, if it is one
 
     def __init__(self, how: Segmentation) -> None:
         super().__init__(how)
@@ -207,12 +212,15 @@ class Prose(Sentences):
         if self._abbreviation.match(text, 0, at) or LISTED.match(text, 0, at):
             return TEXT
         patterns = ((COUNTED, NUMBERED), (INITIAL, LETTER), (WEAK, LETTERS), (ORDINAL, NUMBER))
-        return next((state for state, pattern in patterns if pattern.match(text, 0, at)), TERM)
+        state, found = next(((state, found) for state, pattern in patterns if (found := pattern.match(text, 0, at))), (TERM, None))
+        if found and state == ORDINAL and self._seen - len(self._tail) + found.start() == self._begun:
+            return ITEM  # directly behind the end of a sentence: it belongs to what follows
+        return state
 
     def _entered(self, kind: str, text: str, at: int) -> str:
         char = text[at]
         if kind == "ATerm" and char == ".":
-            return self._stop
+            return TEXT if self._stop == ITEM else self._stop
         if kind == "ATerm":
             return WIDE if char in IDEOGRAPHIC else TERM
         if kind == "STerm":
@@ -221,6 +229,12 @@ class Prose(Sentences):
         return RETURN if kind == "CR" else TEXT
 
     def _next(self, state: str, kind: str, char: str, place: int) -> str:
+        state = self._led(state, kind, char, place)
+        if state in {BREAK, AHEAD}:
+            self._begun = self._end
+        return state
+
+    def _led(self, state: str, kind: str, char: str, place: int) -> str:
         if state == LOOK:
             return self._look(char)
         if state == MARK and kind not in {"Extend", "Format"}:
@@ -240,8 +254,8 @@ class Prose(Sentences):
     def _joined(self, state: str, kind: str, char: str) -> str:
         """Directly behind a terminator and what closes: without a blank, only scripts that have none go on to another sentence."""
         closes = kind == "Close" or CLOSING.match(char)
-        if state == WIDE and (not closes or OPENING.match(char)):
-            return BREAK
+        if state in {WIDE, WIDE_CLOSED} and (not closes or OPENING.match(char)):
+            return TEXT if state == WIDE_CLOSED and char in PARTICLES else BREAK
         if closes:
             return CLOSE[state]
         if kind == "Numeric" and state in {CLOSED, QUOTED}:

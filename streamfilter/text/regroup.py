@@ -8,11 +8,11 @@ known to the finders in `segment`, how text waits for them to `regroup_machines`
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context
 from streamfilter.declaration import show
@@ -44,7 +44,7 @@ MAX_SEGMENT_CHARS = 1000
 Boundary: TypeAlias = Callable[[str], int | None]
 """Where the first unit of a text ends, in characters, or None: that is not certain yet."""
 
-Chars: TypeAlias = Annotated[int, Field(ge=1)]
+Chars: TypeAlias = Annotated[int, Field(strict=True, ge=1)]
 
 
 class _Full(Chain):
@@ -150,11 +150,11 @@ class Paragraphs(_Regrouper):
 
 @stage
 class Sentences(_Regrouper):
-    """Release text sentence by sentence, each with the white space behind it. It applies to the answer.
+    """Release text sentence by sentence, each with the white space behind it in its line. It applies to the answer.
 
     They are those of Unicode's UAX #29, with what people write beside: abbreviations, initials, numbered lists, web addresses,
-    quotations, notes, emphasis. The end of a line ends a sentence. A unit leaves when its end is certain: mostly at the first
-    character of the next sentence.
+    quotations, notes, emphasis. The end of a line ends a sentence; blank lines go with the next one. A unit leaves when its end
+    is certain: mostly at the first character of the next sentence.
 
     Args:
         language: whose abbreviations are known, a code of ISO 639-1; None: those of all languages that are no words in another.
@@ -263,6 +263,12 @@ class Chunks(_Regrouper):
         return f"holds at most {self.size - 1} characters"
 
 
+def _boundary(given: Any) -> Any:
+    if callable(given) or isinstance(given, Segmentation | Mapping):
+        return given
+    raise ValueError("a function of the text is needed, or a Segmentation such as by_line()")
+
+
 @stage
 class Segments(_Regrouper):
     """Release text in units of one's own: a function says where they end, or a `Segmentation`. It applies to the answer.
@@ -294,7 +300,7 @@ class Segments(_Regrouper):
         ['to be ', 'or not ', 'to be']
     """
 
-    boundary: Segmentation | Boundary
+    boundary: Annotated[Segmentation | Boundary, BeforeValidator(_boundary)]
     at_end: Boundary | None = dataclasses.field(default=None, kw_only=True)
     max_chars: Chars | None = dataclasses.field(default=None, kw_only=True)
 

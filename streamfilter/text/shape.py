@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from streamfilter.context import Context
 from streamfilter.errors import LimitExceeded
@@ -236,6 +236,30 @@ class _LineCollapser(TextMachine):
         hold.replace(len(hold), self._to if len(hold) else "")
 
 
+class _Table(Mapping[Any, Any]):
+    """A dictionary that does not change, and so has a hash."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: Mapping[Any, Any]) -> None:
+        self._pairs = dict(pairs)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._pairs[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._pairs.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._pairs)
+
+
 @stage
 class Translate(TextStage):
     r"""Replace single characters by others, by texts or by nothing, as `str.translate` does. It holds nothing.
@@ -255,13 +279,13 @@ class Translate(TextStage):
         'xyz'
     """
 
-    table: dict[int | str, Annotated[int, Field(ge=0, le=sys.maxunicode)] | str | None]
+    table: Annotated[Mapping[int | str, Annotated[int, Field(ge=0, le=sys.maxunicode)] | str | None], AfterValidator(_Table)]
 
     if TYPE_CHECKING:
 
         def __init__(
             self,
-            table: Mapping[int, int | str | None] | Mapping[str, int | str | None],
+            table: Mapping[int, int | str | None] | Mapping[str, int | str | None] | Mapping[int | str, int | str | None],
             *,
             channels: tuple[str, ...] | None = ...,
         ) -> None: ...
