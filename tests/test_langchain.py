@@ -278,9 +278,9 @@ def test_the_sum_of_the_chunks_is_the_filtered_message(entry: dict[str, Any]) ->
 def test_the_events_of_a_real_chain_are_filtered() -> None:
     """The model's, the parser's, the chain's: each in pieces and whole; the fragments of a secret are in none."""
     messages = real()
-    from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
-    from langchain_core.output_parsers import StrOutputParser
-    from langchain_core.runnables import RunnableLambda
+    GenericFakeChatModel = pytest.importorskip("langchain_core.language_models.fake_chat_models").GenericFakeChatModel  # noqa: N806
+    StrOutputParser = pytest.importorskip("langchain_core.output_parsers").StrOutputParser  # noqa: N806
+    RunnableLambda = pytest.importorskip("langchain_core.runnables").RunnableLambda  # noqa: N806
 
     model = GenericFakeChatModel(messages=iter([messages.AIMessage(content="my key is big here, the very one")]))
     secret = sf.Redact("key is big here", to="█")
