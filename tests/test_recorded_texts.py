@@ -15,8 +15,11 @@ from recordings import body, index
 
 import streamfilter as sf
 
-KNOWN = ("openai.chat", "openai.responses", "anthropic.messages")
-ENTRIES = [entry for entry in index() if entry["api"] in KNOWN and entry["text_chars"] and "nonjson_data" not in entry["features"]]
+ENTRIES = [
+    entry
+    for entry in index()
+    if entry["text_chars"] and "nonjson_data" not in entry["features"] and entry["api"] != "bedrock-eventstream-invoke"
+]
 
 TABLE = str.maketrans({"e": "E", "q": None, " ": "  "})
 
