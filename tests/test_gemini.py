@@ -611,6 +611,9 @@ def test_a_response_that_did_not_stream_is_filtered_whole() -> None:
 def test_requests_are_filtered() -> None:
     """Contents, instructions, and what functions have answered, in dicts and objects."""
     contents = [{"role": "user", "parts": [{"text": "a secret"}, {"inlineData": {"mimeType": "image/png", "data": "c2VjcmV0"}}]}]
+    file = {"inlineData": {"mimeType": "text/plain", "data": "c2VjcmV0"}}  # "secret": a file of text is text
+    (text_file,) = gemini.filter_request(GUARD, [{"role": "user", "parts": [file]}])
+    assert text_file == {"role": "user", "parts": [{"inlineData": {"mimeType": "text/plain", "data": "W3hd"}}]}
     made = gemini.filter_request(
         GUARD, {"model": "gemini-secret", "contents": contents, "config": {"system_instruction": "secret"}}
     )

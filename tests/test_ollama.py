@@ -288,15 +288,16 @@ def test_what_is_no_line_of_an_object_is_refused(raw: bytes) -> None:
 
 
 def test_requests_and_whole_responses_are_filtered() -> None:
-    """By the same pipeline; names, images and settings stay."""
+    """By the same pipeline; names and images stay. What is in settings goes through the guards: no field is known to be none."""
     guard = sf.Redact("secret", to="█")
     request = {
         "model": "secret",
         "messages": [{"role": "user", "content": "a secret", "images": ["secret"]}],
-        "options": {"stop": "END"},
+        "options": {"stop": "secret"},
     }
     assert ollama.filter_request(guard, request) == request | {
-        "messages": [{"role": "user", "content": "a █", "images": ["secret"]}]
+        "messages": [{"role": "user", "content": "a █", "images": ["secret"]}],
+        "options": {"stop": "█"},
     }
     assert ollama.filter_request(guard, {"prompt": "secret", "suffix": "secret"}) == {"prompt": "█", "suffix": "█"}
     whole = chat(content="a secret", thinking="secret", tool_calls=[call("f", a="secret")]) | {"done": True, "context": [1]}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import regex
+from laws_shape import standard, strict, without_escapes
 from recordings import body, index
 
 import streamfilter as sf
@@ -41,8 +42,16 @@ STAGES: list[tuple[sf.Stage[str, str], Callable[[str], str]]] = [
     (sf.Repetition(), str),
     (sf.Limit(max_chars=10**6), str),
     (sf.Collect(id), str),
+    (sf.StripANSI(), without_escapes(4096)),
+    (sf.Unicode(), standard),
+    (sf.Unicode("strict"), strict),
+    (sf.Citations(r"\[[0-9]+\]"), lambda text: re.sub(r"\[[0-9]+\]", "", text)),
     (sf.Extract("think") | sf.Drop("reasoning"), lambda text: regex.sub(r"(?s)<think>.*?(?:</think>|$)", "", text)),
 ]
+
+
+CUT_ALIKE = (sf.Links(["example.org"]), sf.CodeFences(), sf.Pace(chars_per_second=50), sf.Coalesce(1))
+"""What is read by real parsers elsewhere, or is about time: here only the cuts must not matter."""
 
 
 def randomly(text: str, most: int) -> list[str]:
@@ -69,4 +78,9 @@ def test_every_stage_on_the_text_of_every_recording(entry: dict[str, Any]) -> No
             units.add(tuple(out))
         if isinstance(stage, sf.Words | sf.Lines | sf.Sentences | sf.Paragraphs | sf.Graphemes | sf.Chunks | sf.Segments):
             assert len(units) == 1
+    for stage in CUT_ALIKE:
+        given = {
+            "".join(item for item in stage.iter(pieces) if isinstance(item, str)) for pieces in ([text], came, randomly(text, 3))
+        }
+        assert len(given) == 1, stage
     assert tuple(sf.Graphemes().iter(came)) == tuple(regex.findall(r"\X", text))
