@@ -132,6 +132,11 @@ class Values(Tree, Reading):
         self._always = always
         self._live: list[Any] | None = self._top if live else None
 
+    def piece(self, text: str) -> Sequence[Any]:
+        self.text(text)
+        self.changed = False
+        return (self.snapshot() if self._live is None else self._live[0],) if self._strings else ()
+
     def given(self) -> Sequence[Any]:
         if not self.changed:
             return ()

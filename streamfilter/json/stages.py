@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterable, Callable, Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypedDict, TypeVar, cast
 
 from pydantic import Field
@@ -94,9 +95,10 @@ class JSONStage(Stage[Any, Value], Generic[Value]):
         """Whether there may be several documents."""
         return False
 
-    def machine(self, context: Context | None = None) -> Machine:
+    @cached_property
+    def _reader(self) -> Reader:
         limits = Limits(min(self.max_depth, self.deepest), self.max_string, self.parse_float, self.parse_int, self.duplicates)
-        reader = Reader(
+        return Reader(
             type(self).__name__,
             self.reading,
             kind=self.channel,
@@ -107,7 +109,9 @@ class JSONStage(Stage[Any, Value], Generic[Value]):
             limits=limits,
             wrap=self.wrap,
         )
-        return Documents(reader)
+
+    def machine(self, context: Context | None = None) -> Machine:
+        return Documents(self._reader)
 
     def on(self: Self, *kinds: str) -> Self:
         if len(kinds) != 1:

@@ -1,8 +1,6 @@
 """Documents in a stream: which text is read, where in it a document begins, what stands around it, and how it may end.
 
-Strictly, the text is one document and nothing else. Otherwise prose and fences are skipped: only `{` or `[` opens a document, and
-only once it has shown that it is one, by `{"key":`, `{}` or a first complete element. What is malformed before that was prose, and
-the search goes on one character later.
+Strictly, the text is one document and nothing else. Otherwise prose and fences are skipped, as `search` has it.
 
 What is made of a document is not known here: a `Reading` is a sink, and is asked after each piece what it has to give.
 """
@@ -10,7 +8,6 @@ What is made of a document is not known here: a `Reading` is a sink, and is aske
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -19,23 +16,7 @@ from streamfilter.errors import MalformedInput, TruncatedInput
 from streamfilter.items import Channel, End, Event, TextDelta
 from streamfilter.machine import Machine, refusal, wrong_item
 from streamfilter.parsing.parser import BLANKS, Limits, Parser, Position, Sink
-
-PIECE_CHARS = 4096
-"""Characters that are searched at a time: what follows a candidate that was prose is copied, which in all of a long text would take
-quadratic time."""
-
-PROBE_CHARS = 100_000
-"""Characters of a possible document that are kept until it has shown that it is one. Only what begins with a very long string, or
-nothing but white space, can reach it; it is taken for a document then."""
-
-THOUGHT = ("<think>", "</think>")
-"""What models of reasoning put around it, where it comes in the text. Whatever stands there is no answer."""
-
-FENCED_CHARS = 100
-"""Characters that an empty array and the fence around it may have."""
-
-_FENCED = re.compile(r"\s*(?:```[a-zA-Z]*\s*)?\[\s*\]\s*(?:```\s*)?").fullmatch
-_BRACKET = re.compile(r"[\[{]")
+from streamfilter.parsing.search import Search
 
 
 class Reading(Sink):
@@ -44,6 +25,10 @@ class Reading(Sink):
     def given(self) -> Sequence[Any]:
         """What there is to give behind a piece in which the document has not ended."""
         return ()
+
+    def piece(self, text: str) -> Sequence[Any]:
+        self.text(text)
+        return self.given()
 
     def finish(self) -> Sequence[Any]:
         """The document is complete: all that there still is to give."""
@@ -96,13 +81,20 @@ class Documents(Machine):
         self._wrong_bytes = False
         self.completed = 0  # documents
         self._position = Position()
-        self._search = Search(reader)
+        self._search = Search(reader.opens, reader.limits)
         self._wrap = reader.wrap
 
     def feed(self, item: Any) -> Sequence[Any]:
         parser = self._parser
         if type(item) is str and parser is not None:  # nearly all of a document
+            take = parser.take
             try:
+                if take is not None and '"' not in item and "\\" not in item and item.isprintable() and item:
+                    end = parser.end + len(item)
+                    if end <= parser.last:  # most of a document is the text of strings
+                        parser.end = end
+                        given = take(item)
+                        return (given or ()) if self._wrap is None else self._wrapped(given or ())
                 taken = parser.feed(item)
             except Exception as error:
                 return self._refused(error)
@@ -264,162 +256,3 @@ class Documents(Machine):
 def _is_first(channel: Channel) -> bool:
     """Whether a channel is of the first choice of the first response."""
     return channel.key[:2] == (0, 0)[: len(channel.key[:2])]
-
-
-class _Evident(Exception):
-    """This is a document."""
-
-
-class _Probe(Sink):
-    """Listens to what may be a document, until it has shown that it is one."""
-
-    takes_whole = False
-
-    def __init__(self) -> None:
-        self._arrays: list[bool] = []
-        self._has_content = False
-
-    def begin_object(self) -> None:
-        self._arrays.append(False)
-        self._has_content = False
-
-    def begin_array(self) -> None:
-        self._arrays.append(True)
-        self._has_content = False
-
-    def key(self, key: str) -> None:
-        raise _Evident
-
-    def end(self) -> None:
-        was_array = self._arrays.pop()
-        if not was_array or self._arrays:  # `{}`, or an element of an array; `[]` alone is nothing yet
-            raise _Evident
-
-    def end_string(self) -> None:
-        raise _Evident
-
-    def value(self, value: Any) -> None:
-        raise _Evident
-
-
-class Search:
-    """Looks for the beginning of a document in prose."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._opening = re.compile(f"[{re.escape(reader.opens)}]")
-        self._limits = reader.limits
-        self._probe: Parser | None = None
-        self._candidate = ""
-        self._thought: bool | None = None  # whether we are inside of one; None until that is known
-        self._tag = ""  # what may become a tag
-        self.has_empty = False  # whether there was an empty array
-        self._around = ""  # the beginning of the prose, to see whether it is but a fence
-
-    def feed(self, text: str) -> tuple[str, str]:
-        """What is prose, and then what is to be parsed, if that is known."""
-        skipped, candidate = self._searched(text)
-        if len(self._around) <= FENCED_CHARS:
-            self._around += skipped[: FENCED_CHARS + 1]
-        return skipped, candidate
-
-    def _searched(self, text: str) -> tuple[str, str]:
-        skipped: list[str] = []
-        if self._thought is not False:
-            thought, text = self._behind_thought(text)
-            skipped.append(thought)
-        for at in range(0, len(text), PIECE_CHARS):
-            prose, candidate = self._searched_piece(text[at : at + PIECE_CHARS])
-            skipped.append(prose)
-            if candidate:
-                return "".join(skipped), candidate + text[at + PIECE_CHARS :]
-        return "".join(skipped), ""
-
-    def _searched_piece(self, text: str) -> tuple[str, str]:
-        skipped = ""
-        while text:
-            if self._probe is None:
-                found = self._opening.search(text)
-                if found is None:
-                    return skipped + text, ""
-                skipped += text[: found.start()]
-                text = text[found.start() :]
-                self._probe = Parser(_Probe(), self._limits)
-            room = PROBE_CHARS - len(self._candidate)
-            self._candidate += text
-            verdict = self._tried(text[:room])
-            if verdict == "open" and len(text) >= room:
-                verdict = "document"
-            if verdict == "document":
-                candidate = self._candidate
-                self._reset()
-                return skipped, candidate
-            if verdict == "open":
-                return skipped, ""
-            prose = self._prose()
-            skipped += self._candidate[:prose]
-            text = self._candidate[prose:]
-            self._reset()
-        return skipped, ""
-
-    @property
-    def is_empty_array(self) -> bool:
-        """Whether the text was an empty array, perhaps in a fence, and nothing else: `[ ]` in prose is a box to be ticked."""
-        return self.has_empty and _FENCED(self._around) is not None
-
-    def finish(self) -> str:
-        """The text is over, and what was held as a candidate is none: what to search further. Nothing, if nothing was held."""
-        rest = self._tag
-        self._tag = ""
-        if self._probe is not None:
-            rest = self._candidate[self._prose() :]
-            self._reset()
-        self._thought = False
-        return rest
-
-    def _tried(self, text: str) -> str:
-        assert self._probe is not None
-        try:
-            self._probe.feed(text)
-        except _Evident:
-            return "document"
-        except MalformedInput:
-            return "prose"
-        if self._probe.is_complete:
-            self.has_empty = True
-            return "prose"
-        return "open"
-
-    def _prose(self) -> int:
-        """How much of the candidate is prose: the brackets that were open would fail at the same place, each by itself."""
-        assert self._probe is not None
-        opened = max(1, len(self._probe.path))
-        at = 0
-        for _ in range(opened):
-            found = _BRACKET.search(self._candidate, at)
-            at = found.end() if found else len(self._candidate)
-        return at
-
-    def _reset(self) -> None:
-        self._probe = None
-        self._candidate = ""
-
-    def _behind_thought(self, text: str) -> tuple[str, str]:
-        """The text of a leading thought, and what comes behind it. What may become a tag is held."""
-        text = self._tag + text
-        self._tag = ""
-        begin, end = THOUGHT
-        if self._thought is None:
-            bare = text.lstrip()
-            if len(bare) < len(begin) and begin.startswith(bare):
-                self._tag = bare
-                return text[: len(text) - len(bare)], ""
-            self._thought = bare.startswith(begin)
-            if not self._thought:
-                return "", text
-        at = text.find(end)
-        if at >= 0:
-            self._thought = False
-            return text[: at + len(end)], text[at + len(end) :]
-        held = next(n for n in range(len(end) - 1, -1, -1) if text.endswith(end[:n]))
-        self._tag = text[len(text) - held :]
-        return text[: len(text) - held], ""

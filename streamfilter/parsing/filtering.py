@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
 from streamfilter.items import End, Finish
 from streamfilter.machine import Machine, TextMachine, refusal
-from streamfilter.parsing.documents import Reader, Reading, Search
 from streamfilter.parsing.parser import MAX_DEPTH, Limits, Parser, Position, Sink
 from streamfilter.parsing.passage import Outlet, Passage, Token
 from streamfilter.parsing.paths import JSONPath, State
+from streamfilter.parsing.search import Search
 
 READ_CHARS = 4096
 """Characters that are read at once: at each quotation mark the rest of them is copied."""
@@ -122,7 +122,7 @@ class Run(TextMachine):
         # Between documents:
         self._head: str | None = ""  # the text so far, while it is none yet; see `_between`
         self._is_first = True
-        self._search = Search(Reader("FilterJSON", lambda _: Reading(), limits=self._limits))
+        self._search = Search("{[", self._limits)
         self._searched = 0  # characters that wait in it
         self._quiet = ""  # what is no text if a document follows
         # In a document:

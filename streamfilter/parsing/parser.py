@@ -4,6 +4,9 @@ It keeps no text: of what has arrived only an unfinished key, number, literal or
 depth costs memory only. Containers and strings that are complete in one piece go through the C scanner of the standard library,
 if the sink takes them whole. What is built of it all, and what stands around a document, is not known here.
 
+The grammar is written as generators that are sent the pieces, and go on where they waited for more: what is between two characters
+then stands in local variables, which takes half the time of states and methods.
+
 The grammar is that of RFC 8259, as `json.loads` reads it, without NaN and Infinity.
 """
 
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, TypeAlias, cast
 
 from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
@@ -33,11 +36,14 @@ RUN_CHARS = 256
 BLANKS = " \t\n\r"
 
 _SPECIAL = re.compile(r'["\\\x00-\x1f]').search
+_Read: TypeAlias = Generator[None, str, tuple[str, int]]
+"""Takes a text from a place on, is sent the next when that is all read, and gives the text in which it stopped, and where."""
+
 _Match: TypeAlias = Callable[..., re.Match[str]]
-_BLANK = cast("_Match", re.compile(r"[ \t\n\r]*").match)  # always matches, as the next two do
-_DIGITS = cast("_Match", re.compile(r"[-+.eE0-9]*").match)
+_DIGITS = cast("_Match", re.compile(r"[-+.eE0-9]*").match)  # always matches
 _NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+)?([eE][-+]?[0-9]+)?").fullmatch
 _BEGUN = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.(?:[0-9]+(?:[eE][-+]?[0-9]*)?)?|[eE][-+]?[0-9]*)?)?").fullmatch  # a beginning
+_VALUE, _AFTER, _KEY, _COLON, _FIRST = range(5)  # what stands at a place, but for blanks
 _LITERALS = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
 
 
@@ -52,6 +58,10 @@ class Parser:
     Attributes:
         path: where the parser is: for each open container the key or the index of what stands or will stand next in it.
         is_complete: whether the document is over. What follows it was not taken.
+        end: the offset behind what was taken.
+        take: in a string or a key that goes on, what takes a piece of it in which nothing is escaped or special. Whoever feeds the
+            parser may give it that and move `end`, which is quick, as long as that is not behind `last`.
+        last: the offset up to which the open string or key may go.
 
     Example:
         >>> class Printing(Sink):
@@ -74,20 +84,18 @@ class Parser:
         self.is_complete = False
         self._sink = sink
         self._limits = limits = limits or Limits()
+        self._most = limits.max_string
         self._arrays: list[bool] = []  # of the open containers, which are
-        self._keys: list[set[str]] = []  # of the open objects, where duplicates are looked for
-        self._unique = limits.duplicates == "raise"
-        # The states, bound once: each takes from a place on, and says up to where.
-        self._at_value, self._at_colon, self._at_after = self._value, self._colon, self._after
-        self._at_key, self._at_string, self._at_digits = self._in_key, self._string, self._digits
-        self._state = self._at_value
-        self._most, self._deepest, self._makes_int = limits.max_string, limits.max_depth, limits.parse_int is int
-        self._take: Callable[[str], None] | None = None  # in a string or a key: what gets a piece without quotes and escapes
-        self._last = 0  # how far the open string, key or number may go
-        self._parts: list[str] = []  # of the open key or number
-        self._half = ""  # an unfinished escape or literal
-        self._offset, self._lines, self._line = position or Position()  # of the piece
+        self._keys: list[set[str]] | None = [] if limits.duplicates == "raise" else None  # of the open objects
         self._scanner = Scanner(limits)
+        self._digits: list[str] = []  # of a number that may go on
+        self.take: Callable[[str], Any] | None = None
+        self.last = 0
+        self.end, self._lines, self._line = position or Position()
+        self._offset = self.end  # where the text begins that is read: with the piece, or with what was left of those before it
+        grammar = self._read()
+        next(grammar)
+        self._send = grammar.send
 
     def feed(self, text: str) -> int:
         """Take in a piece. Gives how much of it belongs to the document: all, unless that is over.
@@ -96,40 +104,27 @@ class Parser:
             MalformedInput: it is no JSON.
             LimitExceeded: it is more than the limits allow.
         """
-        take = self._take
-        if take is not None and '"' not in text and "\\" not in text and text.isprintable():
-            chars = len(text)
-            if not chars:
-                return 0
-            self._offset += chars
-            if self._offset > self._last:
-                take(text[: self._last - self._offset])  # what fits was certain
-                raise self._too_long()
-            take(text)
-            return chars
-        half = 0
-        if self._half:
-            half = len(self._half)
-            text = self._half + text
-            self._half = ""
-            self._offset -= half
-        at, chars = 0, len(text)
+        if not text:
+            return 0
+        begin = self._offset = self.end
         try:
-            while at < chars and not self.is_complete:
-                at = self._state(text, at)
+            self._send(text)
+            self.end = begin + len(text)
+        except StopIteration as over:
+            self.is_complete = True
+            self.end = self._offset + over.value
         except Wrong as wrong:
-            self._count(text, wrong.at)
+            self.end = self._offset + wrong.at
+            self._count(text, begin)
             raise MalformedInput(wrong.problem, **self._place()) from None
         if "\n" in text:
-            self._count(text, at)
-        else:
-            self._offset += at
-        return at - half
+            self._count(text, begin)
+        return self.end - begin
 
     @property
     def position(self) -> Position:
         """Behind what was taken."""
-        return Position(self._offset, self._lines, self._line)
+        return Position(self.end, self._lines, self._line)
 
     def finish(self) -> None:
         """The text ends here.
@@ -138,289 +133,252 @@ class Parser:
             TruncatedInput: the document is not over.
             MalformedInput: what it ends with cannot be continued to JSON.
         """
-        if self._state is self._at_digits:
-            if not self.path and _NUMBER("".join(self._parts)):
-                self._end_number(0)
-            elif not _BEGUN("".join(self._parts)):
-                raise MalformedInput("a number that is none", **self._place())
+        written = "".join(self._digits)
+        if written and not self.path and _NUMBER(written):
+            self.feed(" ")  # which belongs to nothing
+        elif not _BEGUN(written):
+            raise MalformedInput("a number that is none", **self._place())
         if not self.is_complete:
             raise TruncatedInput("the text ends inside the document", **self._place())
 
-    # ------------------------------------------------------------------ states: each takes from `at` on, and says up to where
+    # ------------------------------------------------------------------ the grammar
 
-    def _value(self, text: str, at: int) -> int:
-        """A value stands here."""
-        first = text[at]
-        if first in BLANKS:
-            at += 1
+    def _read(self) -> Generator[None, str, int]:
+        """A document. Gives up to where it goes in the last text."""
+        path, arrays = self.path, self._arrays
+        text, at, here = (yield), 0, _VALUE
+        while True:
             if at == len(text):
-                return at
+                text, at = (yield), 0
             first = text[at]
             if first in BLANKS:
-                return _BLANK(text, at).end()
-        if first == '"':
-            return self._begin_string(text, at)
-        if first in "{[":
-            return self._begin(text, at)
-        if first in _LITERALS:
-            return self._literal(text, at)
-        if first in "-0123456789":
-            self._last = self._offset + at + self._most
-            self._parts = []
-            self._state = self._at_digits
-            return self._digits(text, at)
-        raise Wrong("a value is missing", at)
+                at += 1
+            elif here == _VALUE:
+                if len(text) - at > SCAN_CHARS and (end := self._scanned(text, at)):
+                    at = end
+                elif first == '"':
+                    text, at = yield from self._string(text, at + 1)
+                elif first in "{[":
+                    self._begin(first, at)
+                    at += 1
+                    here = _FIRST
+                    continue
+                elif first in _LITERALS:
+                    text, at = yield from self._literal(text, at)
+                else:
+                    text, at = yield from self._number(text, at)
+                if not path:
+                    return at
+                here = _AFTER
+            elif here == _AFTER:
+                if first == ",":
+                    at += 1
+                    here = _KEY
+                    if arrays[-1]:
+                        path[-1] += 1  # type: ignore[operator]  # an index
+                        here = _VALUE
+                else:
+                    self._ended(first, at)
+                    at += 1
+                    if not path:
+                        return at
+            elif here == _KEY:
+                text, at = yield from self._key(text, at)
+                here = _COLON
+            elif here == _COLON:
+                if first != ":":
+                    raise Wrong("a colon is missing behind a key", at)
+                self._sink.key(path[-1])  # type: ignore[arg-type]  # in an object it is one
+                at += 1
+                here = _VALUE
+            else:  # a container has just begun
+                here = _AFTER if first == "}]"[arrays[-1]] else _VALUE if arrays[-1] else _KEY
 
-    def _first_item(self, text: str, at: int) -> int:
-        """A value or the end of an array stands here."""
-        if text[at] in BLANKS and (at := _BLANK(text, at).end()) == len(text):
-            return at
-        return self._end(at) if text[at] == "]" else self._value(text, at)
+    def _more(self, text: str, at: int) -> Generator[None, str, str]:
+        """The same text with more behind it, from a place on: what stands there is not all there yet."""
+        left = text[at:]
+        text = yield
+        self._offset -= len(left)
+        return left + text
 
-    def _first_key(self, text: str, at: int) -> int:
-        """A key or the end of an object stands here."""
-        if text[at] in BLANKS and (at := _BLANK(text, at).end()) == len(text):
-            return at
-        return self._end(at) if text[at] == "}" else self._begin_key(text, at)
-
-    def _begin_key(self, text: str, at: int) -> int:
-        """A key stands here."""
-        if text[at] in BLANKS and (at := _BLANK(text, at).end()) == len(text):
-            return at
+    def _key(self, text: str, at: int) -> _Read:
+        """A key."""
         if text[at] != '"':
             raise Wrong("a key is missing", at)
-        return self._opened_key(text, at + 1)
-
-    def _opened_key(self, text: str, at: int) -> int:
-        self._last = self._offset + at + self._most
-        found = _SPECIAL(text, at)
-        if found is not None and text[found.start()] == '"':
-            if self._offset + found.start() > self._last:
-                raise self._too_long()
-            return self._end_key(text, text[at : found.start()], found.start())
-        self._parts = []
-        self._state = self._at_key
-        return self._in_key(text, at)
-
-    def _in_key(self, text: str, at: int) -> int:
-        """In a key."""
-        found = _SPECIAL(text, at)
-        end = len(text) if found is None else found.start()
-        if self._offset + end > self._last:
-            raise self._too_long()
-        if end > at:
-            self._parts.append(text[at:end])
-        if found is None:
-            self._take = self._parts.append
-            return end
-        self._take = None
-        if text[end] == "\\":
-            decoded, after = self._escape(text, end)
-            self._parts.append(decoded)
-            return after
-        if text[end] != '"':
-            raise Wrong("a control character in a key: it must be escaped", end)
-        return self._end_key(text, "".join(self._parts), end)
-
-    def _end_key(self, text: str, key: str, end: int) -> int:
-        self.path[-1] = key
-        if self._unique:
+        at += 1
+        last = self._offset + at + self._most
+        before: list[str] = []
+        while True:
+            found = _SPECIAL(text, at)
+            end = len(text) if found is None else found.start()
+            if self._offset + end > last:
+                raise self._too_long(last)
+            if found is None:
+                before.append(text[at:])
+                self.take, self.last = before.append, last
+                text, at = (yield), 0
+                self.take = None
+            elif text[end] == '"':
+                break
+            else:
+                before.append(text[at:end])
+                text, at, decoded, _ = yield from self._escape(text, end, "key")
+                before.append(decoded)
+        key = self.path[-1] = f"{''.join(before)}{text[at:end]}" if before else text[at:end]
+        if self._keys is not None:
             if key in self._keys[-1]:
                 raise Wrong("a key that its object has already", end)
             self._keys[-1].add(key)
-        if text.startswith(":", end + 1):
-            self._sink.key(key)
-            self._state = self._at_value
-            return end + 2
-        self._state = self._at_colon
-        return end + 1
+        return text, end + 1
 
-    def _colon(self, text: str, at: int) -> int:
-        """A colon stands here."""
-        if text[at] in BLANKS and (at := _BLANK(text, at).end()) == len(text):
-            return at
-        if text[at] != ":":
-            raise Wrong("a colon is missing behind a key", at)
-        self._sink.key(self.path[-1])  # type: ignore[arg-type]  # in an object it is a key
-        self._state = self._at_value
-        return at + 1
-
-    def _after(self, text: str, at: int) -> int:
-        """A comma or the end of a container stands here."""
-        if text[at] in BLANKS and (at := _BLANK(text, at).end()) == len(text):
-            return at
-        is_array = self._arrays[-1]
-        if text[at] == ",":
-            if is_array:
-                self.path[-1] += 1  # type: ignore[operator]  # an index
-                self._state = self._at_value
-                if len(text) - at > RUN_CHARS and self._sink.takes_many and self._sink.takes_whole:
-                    return self._elements(text, at + 1)
-            elif text.startswith(' "', at + 1):  # as nearly everybody writes it
-                return self._opened_key(text, at + 3)
-            else:
-                self._state = self._begin_key
-            return at + 1
-        if text[at] != ("]" if is_array else "}"):
-            raise Wrong(f"a comma or the end of an {'array' if is_array else 'object'} is missing", at)
-        return self._end(at)
-
-    def _string(self, text: str, at: int) -> int:
-        """In a string."""
-        found = _SPECIAL(text, at)
-        end = len(text) if found is None else found.start()
-        if self._offset + end > self._last:
-            self._sink.text(text[at : self._last - self._offset])
-            raise self._too_long()
-        if end > at:
-            self._sink.text(text[at:end])
-        if found is None:
-            self._take = self._sink.text
-            return end
-        self._take = None
-        if text[end] == "\\":
-            decoded, after = self._escape(text, end)
-            if decoded:
-                self._sink.text(decoded, text[end:after])
-            return after
-        if text[end] != '"':
-            raise Wrong("a control character in a string: it must be escaped", end)
-        self._sink.end_string()
-        return self._over(end + 1)
-
-    def _digits(self, text: str, at: int) -> int:
-        """In a number. It ends with the first character that can be in none."""
-        end = _DIGITS(text, at).end()
-        if self._offset + end > self._last:
-            raise self._too_long()
-        self._parts.append(text[at:end])
-        return end if end == len(text) else self._end_number(end)
-
-    # ------------------------------------------------------------------ their parts
-
-    def _begin_string(self, text: str, at: int) -> int:
-        at += 1
-        self._last = self._offset + at + self._most
+    def _string(self, text: str, at: int) -> _Read:
+        """A string, from behind its quotation mark on."""
         sink = self._sink
+        last = self._offset + at + self._most
         found = _SPECIAL(text, at)
         end = len(text) if found is None else found.start()
-        if self._offset + end > self._last:
-            sink.begin_string()
-            sink.text(text[at : self._last - self._offset])
-            raise self._too_long()
-        if found is not None and sink.takes_whole and text[end] == '"':
+        if found is not None and text[end] == '"' and self._offset + end <= last and sink.takes_whole:
             sink.value(text[at:end])
-            return self._over(end + 1)
+            return text, end + 1
         sink.begin_string()
-        self._state = self._at_string
-        if found is not None:
-            return self._string(text, at)
-        if end > at:
-            sink.text(text[at:])
-        self._take = sink.text
-        return end
+        while True:
+            if self._offset + end > last:
+                sink.text(text[at : last - self._offset])
+                raise self._too_long(last)
+            if end > at:
+                sink.text(text[at:end])
+            if found is None:
+                self.take, self.last = sink.piece, last
+                text, at = (yield), 0
+                self.take = None
+            elif text[end] == '"':
+                sink.end_string()
+                return text, end + 1
+            else:
+                text, at, decoded, raw = yield from self._escape(text, end, "string")
+                sink.text(decoded, raw)
+            found = _SPECIAL(text, at)
+            end = len(text) if found is None else found.start()
 
-    def _begin(self, text: str, at: int) -> int:
-        """A container begins."""
-        if len(text) - at > SCAN_CHARS and self._sink.takes_whole:
-            scanned = self._scanner.container(text, at, len(self.path), self._offset)
-            if scanned is not None:
-                self._sink.value(scanned[0])
-                return self._over(scanned[1])
-        if len(self.path) >= self._deepest:
-            raise LimitExceeded("max_depth", self._limits.max_depth, f"at offset {self._offset + at}")
-        if text[at] == "{":
-            self._sink.begin_object()
-            self._state = self._first_key
-            self._arrays.append(False)
-            self.path.append("")
-            if self._unique:
-                self._keys.append(set())
-        else:
-            self._sink.begin_array()
-            self._state = self._first_item
-            self._arrays.append(True)
-            self.path.append(0)
-            if len(text) - at > RUN_CHARS and self._sink.takes_many and self._sink.takes_whole:
-                return self._elements(text, at + 1)
-        return at + 1
+    def _escape(self, text: str, at: int, where: str) -> Generator[None, str, tuple[str, int, str, str]]:
+        """An escape: what it says, and how it was written."""
+        if text[at] != "\\":
+            raise Wrong(f"a control character in a {where}: it must be escaped", at)
+        while (escape := escape_at(text, at)) is None:
+            text, at = (yield from self._more(text, at)), 0
+        decoded, end = escape
+        return text, end, decoded, text[at:end]
 
-    def _elements(self, text: str, at: int) -> int:
-        """An element of an array stands here, in a long piece."""
-        scanned = self._scanner.elements(text, at, len(self.path))
-        if scanned is None:
-            return at
-        self.path[-1] += len(scanned[0]) - 1  # type: ignore[operator]  # an index
-        self._sink.values(scanned[0])
-        return self._over(scanned[1])
-
-    def _end(self, at: int) -> int:
-        if not self._arrays.pop() and self._unique:
-            self._keys.pop()
-        self.path.pop()
-        self._sink.end()
-        return self._over(at + 1)
-
-    def _over(self, at: int) -> int:
-        """A value is over."""
-        if self.path:
-            self._state = self._at_after
-        else:
-            self.is_complete = True
-        return at
-
-    def _literal(self, text: str, at: int) -> int:
+    def _literal(self, text: str, at: int) -> _Read:
+        """True, false or null."""
         word, value = _LITERALS[text[at]]
-        if not text.startswith(word, at):
-            if word.startswith(text[at:]):
-                self._half = text[at:]
-                return len(text)
-            raise Wrong("a value is missing", at)
+        while not text.startswith(word, at):
+            if not word.startswith(text[at:]):
+                raise Wrong("a value is missing", at)
+            text, at = (yield from self._more(text, at)), 0
         self._sink.value(value)
-        return self._over(at + len(word))
+        return text, at + len(word)
 
-    def _end_number(self, at: int) -> int:
-        parts = self._parts
-        written = parts[0] if len(parts) == 1 else "".join(parts)
-        if self._makes_int and len(written) < SHORT_NUMBER and written.isdigit() and (written[0] != "0" or len(written) == 1):
-            self._sink.value(int(written))  # most numbers
-            return self._over(at)
+    def _number(self, text: str, at: int) -> _Read:
+        """A number. It ends with the first character that can be in none."""
+        if text[at] not in "-0123456789":
+            raise Wrong("a value is missing", at)
+        last = self._offset + at + self._most
+        while True:
+            end = _DIGITS(text, at).end()
+            if self._offset + end > last:
+                raise self._too_long(last)
+            if end < len(text):
+                break
+            self._digits.append(text[at:])
+            text, at = (yield), 0
+        written = text[at:end]
+        if self._digits:
+            written = f"{''.join(self._digits)}{written}"
+            self._digits.clear()
+        self._sink.value(self._made(written, end))
+        return text, end
+
+    # ------------------------------------------------------------------ its parts
+
+    def _begin(self, bracket: str, at: int) -> None:
+        """A container begins."""
+        if len(self.path) >= self._limits.max_depth:
+            raise LimitExceeded("max_depth", self._limits.max_depth, f"at offset {self._offset + at}")
+        is_array = bracket == "["
+        self._arrays.append(is_array)
+        if is_array:
+            self._sink.begin_array()
+            self.path.append(0)
+            return
+        self._sink.begin_object()
+        self.path.append("")
+        if self._keys is not None:
+            self._keys.append(set())
+
+    def _ended(self, bracket: str, at: int) -> None:
+        """The innermost container ends, if it is of this kind."""
+        is_array = self._arrays[-1]
+        if bracket != "}]"[is_array]:
+            raise Wrong(f"a comma or the end of an {'array' if is_array else 'object'} is missing", at)
+        self._arrays.pop()
+        self.path.pop()
+        if self._keys is not None and not is_array:
+            self._keys.pop()
+        self._sink.end()
+
+    def _scanned(self, text: str, at: int) -> int:
+        """What begins here and is complete in this piece, through the C scanner: up to where it goes, or 0."""
+        sink, path = self._sink, self.path
+        if not sink.takes_whole:
+            return 0
+        if sink.takes_many and path and self._arrays[-1] and len(text) - at > RUN_CHARS:
+            run = self._scanner.elements(text, at, len(path))
+            if run is not None:
+                path[-1] += len(run[0]) - 1  # type: ignore[operator]  # an index
+                sink.values(run[0])
+                return run[1]
+        scanned = self._scanner.container(text, at, len(path), self._offset) if text[at] in "{[" else None
+        if scanned is None:
+            return 0
+        sink.value(scanned[0])
+        return scanned[1]
+
+    def _made(self, written: str, at: int) -> Any:
+        """What is made of a number that ends at this place."""
+        limits = self._limits
+        if (
+            limits.parse_int is int
+            and len(written) < SHORT_NUMBER
+            and written.isdigit()
+            and (written[0] != "0" or len(written) == 1)
+        ):
+            return int(written)  # most numbers
         found = _NUMBER(written)
         if found is None:
             raise Wrong("a number that is none", at - len(written))
-        limits = self._limits
         try:
-            value = limits.parse_int(written) if found.lastindex == 1 else limits.parse_float(written)
+            return limits.parse_int(written) if found.lastindex == 1 else limits.parse_float(written)
         except ValueError:
             if limits.parse_int is int and found.lastindex == 1:  # Python's limit for digits, against quadratic time
                 raise LimitExceeded(
                     "digits", sys.get_int_max_str_digits(), f"in the number before offset {self._offset + at}"
                 ) from None
             raise
-        self._sink.value(value)
-        return self._over(at)
-
-    def _escape(self, text: str, at: int) -> tuple[str, int]:
-        """An escape, decoded, and up to where it goes. If it is not all there, nothing, and it is kept."""
-        decoded = escape_at(text, at)
-        if decoded is None:
-            self._half = text[at:]
-            return "", len(text)
-        return decoded
 
     # ------------------------------------------------------------------ where
 
-    def _count(self, text: str, at: int) -> None:
-        """A piece has been read up to here."""
-        lines = text.count("\n", 0, at) if at > 0 else 0  # a number may have begun before the piece, in the same line
+    def _count(self, piece: str, begin: int) -> None:
+        """A piece that began there has been read up to the end."""
+        taken = max(0, self.end - begin)  # a number may have begun before the piece, in the same line
+        lines = piece.count("\n", 0, taken)
         if lines:
             self._lines += lines
-            self._line = self._offset + text.rfind("\n", 0, at) + 1
-        self._offset += at
+            self._line = begin + piece.rfind("\n", 0, taken) + 1
 
     def _place(self) -> dict[str, Any]:
-        column = self._offset - self._line + 1
-        return {"offset": self._offset, "line": self._lines + 1, "column": column, "path": tuple(self.path)}
+        column = self.end - self._line + 1
+        return {"offset": self.end, "line": self._lines + 1, "column": column, "path": tuple(self.path)}
 
-    def _too_long(self) -> LimitExceeded:
-        return LimitExceeded("max_string", self._most, f"what begins at offset {self._last - self._most}")
+    def _too_long(self, last: int) -> LimitExceeded:
+        return LimitExceeded("max_string", self._most, f"what begins at offset {last - self._most}")

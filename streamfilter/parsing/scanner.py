@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, cast
 
 from streamfilter.parsing.sink import Limits
@@ -30,11 +31,15 @@ class Scanner:
         self._offset = -1
         self._failures = 0  # with the text of this offset
         self._wasted_runs = 0  # of elements, one behind the other: most of what was scanned was none of them
+
+    @cached_property
+    def _scan(self) -> Callable[[str, int], tuple[Any, int]]:
+        limits = self._limits
         hook = _unique if limits.duplicates == "raise" else None
         decoder: Any = json.JSONDecoder(
             parse_float=limits.parse_float, parse_int=limits.parse_int, parse_constant=_refused, object_pairs_hook=hook
         )
-        self._scan = cast("Callable[[str, int], tuple[Any, int]]", decoder.scan_once)
+        return cast("Callable[[str, int], tuple[Any, int]]", decoder.scan_once)
 
     def container(self, text: str, at: int, depth: int, offset: int = 0) -> tuple[Any, int] | None:
         """The container that begins here, and up to where it goes; None if it is not complete, wrong, or more than is allowed.

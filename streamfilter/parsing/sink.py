@@ -62,6 +62,10 @@ class Sink:
     def text(self, text: str, raw: str | None = None) -> None:
         """More text of the open string, and how it was written, if that is not the same."""
 
+    def piece(self, text: str) -> Any:
+        """The same, where that is all of a piece. Gives what there is to give behind it, if the sink is asked for that."""
+        self.text(text)
+
     def end_string(self) -> None:
         """The open string ends."""
 
@@ -96,4 +100,8 @@ class Position(NamedTuple):
         """The place behind some more text."""
         offset = self.offset + len(text)
         lines = text.count("\n")
-        return Position(offset, self.lines + lines, self.offset + text.rfind("\n") + 1) if lines else self._replace(offset=offset)
+        return (
+            Position(offset, self.lines + lines, self.offset + text.rfind("\n") + 1)
+            if lines
+            else Position(offset, self.lines, self.line)
+        )
