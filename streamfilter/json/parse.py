@@ -133,9 +133,16 @@ class Values(Tree, Reading):
         self._live: list[Any] | None = self._top if live else None
 
     def piece(self, text: str) -> Sequence[Any]:
-        self.text(text)
+        if not self._strings:
+            self._parts.append(text)
+            return ()
+        container, place = self._container, self._place  # the lines of `text` stand here: this runs for most of what arrives
+        string = container[place]
+        container[place] = None
+        string += text
+        container[place] = string
         self.changed = False
-        return (self.snapshot() if self._live is None else self._live[0],) if self._strings else ()
+        return (self.snapshot() if self._live is None else self._live[0],)
 
     def given(self) -> Sequence[Any]:
         if not self.changed:

@@ -40,7 +40,8 @@ _Read: TypeAlias = Generator[None, str, tuple[str, int]]
 """Takes a text from a place on, is sent the next when that is all read, and gives the text in which it stopped, and where."""
 
 _Match: TypeAlias = Callable[..., re.Match[str]]
-_DIGITS = cast("_Match", re.compile(r"[-+.eE0-9]*").match)  # always matches
+_BLANKS = cast("_Match", re.compile(r"[ \t\n\r]*").match)  # always matches, as does the next
+_DIGITS = cast("_Match", re.compile(r"[-+.eE0-9]*").match)
 _NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+)?([eE][-+]?[0-9]+)?").fullmatch
 _BEGUN = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.(?:[0-9]+(?:[eE][-+]?[0-9]*)?)?|[eE][-+]?[0-9]*)?)?").fullmatch  # a beginning
 _VALUE, _AFTER, _KEY, _COLON, _FIRST = range(5)  # what stands at a place, but for blanks
@@ -152,7 +153,7 @@ class Parser:
                 text, at = (yield), 0
             first = text[at]
             if first in BLANKS:
-                at += 1
+                at = _BLANKS(text, at).end() if text.startswith("  ", at) else at + 1
             elif here == _VALUE:
                 if len(text) - at > SCAN_CHARS and (end := self._scanned(text, at)):
                     at = end
