@@ -1,17 +1,19 @@
 """What a page would make of a text: real parsers render it, and every URL that is found is resolved as a browser resolves it.
 
 markdown-it-py renders (with and without HTML, with and without linkify, and without its own list of bad schemes), html5lib is the HTML
-standard's parser, ada the URL standard's. Nothing here uses the code under test.
+standard's parser, tinycss2 that of CSS Syntax, ada the URL standard's. Nothing here uses the code under test.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import ada_url
 import html5lib  # type: ignore[import-untyped]
+import tinycss2  # type: ignore[import-untyped]
 from markdown_it import MarkdownIt
 
 PAGE = "https://page.test/dir/"
@@ -19,6 +21,8 @@ HOSTS = {"example.com", "img.example.com"}
 IMAGES = {"img.example.com"}
 LEADS = {"href", "action", "formaction", "cite", "longdesc"}
 LOADS = {"src", "poster", "background", "data", "xlink:href", "ping", "lowsrc", "dynsrc", "manifest", "codebase", "srcdoc"}
+ANIMATES = {"from", "to", "by", "values"}
+PAINTS = {"style", "clip-path", "cursor", "fill", "filter", "marker", "marker-end", "marker-mid", "marker-start", "mask", "stroke"}
 
 
 def _renderer(preset: str, html: bool, linkify: bool, domains: bool = False) -> MarkdownIt:
@@ -58,6 +62,8 @@ def urls(page: str) -> Iterator[tuple[str, bool]]:
         if not isinstance(element.tag, str):
             continue
         tag = element.tag.rpartition("}")[2].lower()
+        if tag == "style":
+            yield from ((url, True) for url in styled((element.text or "") + "".join(child.tail or "" for child in element)))
         for name, value in element.attrib.items():
             attribute = (name if isinstance(name, str) else name[-1]).rpartition("}")[2].lower()
             if attribute in LEADS:
@@ -66,12 +72,48 @@ def urls(page: str) -> Iterator[tuple[str, bool]]:
                 yield value, True
             elif attribute in ("srcset", "imagesrcset"):
                 yield from ((piece.split()[0], True) for piece in value.split(",") if piece.split())
-            elif attribute == "style" and re.search(r"url|image|import|\\", value):
-                yield from ((match, True) for match in re.findall(r"url\(\s*['\"]?([^'\")]*)", value))
+            elif attribute in PAINTS:
+                yield from ((url, True) for url in styled(value))
+            elif attribute in ANIMATES and tag in ("set", "animate"):
+                yield from ((url, True) for part in value.split(";") for url in (part, *styled(part)))
             elif attribute == "content" and (
                 refresh := re.match(r"\s*[\d.]+\s*[;,]\s*(?:url\s*=\s*)?['\"]?(.*)", value, re.IGNORECASE | re.DOTALL)
             ):
                 yield refresh[1], True
+
+
+def styled(style: str) -> list[str]:
+    """The URLs that a style loads: in functions, behind `@import`, and every string if one may be put into a function by its name."""
+    loaded: list[str] = []
+    strings: list[str] = []
+    named: list[bool] = []
+
+    def walk(nodes: Iterable[Any], *, loads: str) -> None:
+        for node in nodes or ():
+            if node.type == "url":
+                loaded.append(node.value)
+            elif node.type == "string":
+                # `src()` and `image()` are in no browser: what they would do with other schemes is not asked.
+                if loads == "all" or re.match(r"[\x00-\x20]*([/\\]|https?:)", node.value):
+                    (loaded if loads else strings).append(node.value)
+            elif node.type == "function":
+                first = next((each for each in node.arguments if each.type != "whitespace"), None)
+                if first is not None and first.type in ("hash", "literal"):
+                    continue  # no image
+                loading = "all" if node.lower_name == "url" or node.lower_name.endswith("image-set") else ""
+                loading = loading or ("new" if node.lower_name in ("src", "image") else "")
+                if loads and node.lower_name == "var":
+                    named.append(True)
+                walk(node.arguments, loads=loading or (loads if node.lower_name != "type" else ""))
+            elif hasattr(node, "content"):
+                walk(node.content, loads=loads)
+
+    nodes = tinycss2.parse_component_value_list(style, skip_comments=True)
+    walk(nodes, loads="")
+    for at, node in enumerate(nodes):
+        if node.type == "at-keyword" and node.lower_value == "import":
+            walk([each for each in nodes[at + 1 :] if each.type != "whitespace"][:1], loads="all")
+    return loaded + (strings if named else [])
 
 
 def leads_out(url: str, loads: bool) -> bool:

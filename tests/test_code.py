@@ -14,7 +14,7 @@ from recordings import body, chunks, shared
 
 import streamfilter as sf
 from streamfilter.providers.openai import chat
-from streamfilter.testing import check_stage, cut, promptness
+from streamfilter.testing import check_stage, promptness, ways
 from streamfilter.testing.laws import released
 from streamfilter.testing.sources import Mark
 
@@ -41,12 +41,6 @@ def blocks(items: Sequence[Any]) -> list[Block]:
 
 def outside(items: Sequence[Any]) -> str:
     return "".join(item for item in items if isinstance(item, str))
-
-
-def ways(text: str, seed: int = 0) -> list[list[str]]:
-    """At once, one character at a time, and cut at random."""
-    rng = random.Random(seed)
-    return [[text], list(text), *(cut(text, *(rng.randint(0, len(text)) for _ in range(3))) for _ in range(2))]
 
 
 CASES: list[tuple[str, list[Block], str]] = [

@@ -23,7 +23,7 @@ from streamfilter.matching.decision import Decision
 from streamfilter.matching.regular import NotRegularError
 from streamfilter.matching.selection import SideBySide
 from streamfilter.matching.tail import TailEngine
-from streamfilter.testing import cut
+from streamfilter.testing import cut, ways
 from streamfilter.testing.strategies import chunkings
 
 NEVER = Rule("never", r"(\0)\1")
@@ -54,11 +54,6 @@ def engines(rules: Sequence[Rule]) -> dict[str, Engine]:
     beside = TailEngine([(len(rules), NEVER)])
     made["side by side"] = SideBySide((*rules, NEVER), automaton, beside)
     return made
-
-
-def ways(text: str) -> list[list[str]]:
-    rng = random.Random(len(text))
-    return [[text], list(text) or [text], *(cut(text, *(rng.randrange(len(text) + 1) for _ in range(3))) for _ in range(3))]
 
 
 @pytest.mark.parametrize(("pattern", "text"), all_cases())

@@ -17,7 +17,7 @@ import streamfilter as sf
 from streamfilter.markup import code_lines
 from streamfilter.markup.code_lines import CodeMap
 from streamfilter.providers.openai import chat
-from streamfilter.testing import check_stage, cut, promptness
+from streamfilter.testing import check_stage, promptness, ways
 from streamfilter.testing.laws import released
 from streamfilter.testing.sources import Mark
 
@@ -52,12 +52,6 @@ def joined(pieces: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         if text:
             out.append((kind, out.pop()[1] + text) if out and out[-1][0] == kind else (kind, text))
     return out
-
-
-def ways(text: str, seed: int = 0) -> list[list[str]]:
-    """At once, one character at a time, and cut at random."""
-    rng = random.Random(seed)
-    return [[text], list(text), *(cut(text, *(rng.randint(0, len(text)) for _ in range(3))) for _ in range(3))]
 
 
 THINK = sf.Extract("think")

@@ -2,8 +2,8 @@
 
 The text is read by marks, not by a grammar. A parser of Markdown would find the links that *it* sees; what leaves here is read by a
 renderer that nobody knows, which may take for a link what that parser took for code, for a comment or for half a tag. So whatever
-could be a link to any reader is judged, and nothing of the text is ever hidden from that. Where URLs lead is the business of
-`links_urls`, the readings of tags that of `links_tags`, and the marks stand in `links_scan`.
+could be a link to any reader is judged, and nothing of the text is ever hidden from that. What a mark begins is judged
+in `links_verdicts`, and where URLs lead in `links_urls`; the readings of tags are in `links_tags`, the marks in `links_scan`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ of the text that has *left*, with what stands in for a URL in it: what is taken 
 
 from __future__ import annotations
 
-from string import ascii_letters
 from unicodedata import category
 
 from streamfilter.context import Context, Finding
@@ -16,7 +15,8 @@ from streamfilter.items import End
 from streamfilter.machine import TextMachine
 from streamfilter.markup import links_scan as scan
 from streamfilter.markup.links_tags import NAMED, Tags
-from streamfilter.markup.links_urls import HOST_CHARS, SCHEME_CHARS, WEB, Urls
+from streamfilter.markup.links_urls import HOST_CHARS, SCHEME_CHARS, Urls
+from streamfilter.markup.links_verdicts import Verdicts
 
 MAX_NESTED = 100
 """Open brackets that are told apart. Beyond, every target in the paragraph counts as an image's."""
@@ -30,12 +30,11 @@ _AMBIGUOUS = frozenset("`\\<$")
 _TARGET = "#"
 """What stands in for a target or a value: a link to where one is. It is no URL that could be continued to another host."""
 
+_BLUNT = "|"
+"""What stands in for a mark in a style: with what is before it or behind it, it spells nothing."""
 
 _NO_END = "&#93;"
 """A closing bracket that closes nothing."""
-
-FIRST_LOOK = 80
-"""Characters of a target that are looked at first: nearly always enough, and a flood of marks costs no long search for each."""
 
 
 class Guard(TextMachine):
@@ -43,6 +42,7 @@ class Guard(TextMachine):
 
     def __init__(self, urls: Urls, context: Context, *, to: str, action: str, max_hold: int, domains: bool) -> None:
         self._urls = urls
+        self._verdicts = Verdicts(urls, max_hold)
         self._context = context
         self._to = to
         self._action = action
@@ -50,7 +50,7 @@ class Guard(TextMachine):
         self._domains = domains
         self._marks = (scan.MARK_OR_WORD, scan.MARK_OR_WORD_IN_TAG) if domains else (scan.MARK, scan.MARK_IN_TAG)
         self._tags = Tags()
-        self._idle = not domains  # nothing is held or open: a piece without marks may pass
+        self._idle = not domains  # nothing is open, and no more held than the beginning of a word: text without marks may pass
         self._at = 0  # in hold.buf: up to here it may leave
         self._last = ""  # the last two characters that left, where they matter
         self._open: list[bool] = []  # for each open bracket, whether it is an image's
@@ -61,11 +61,22 @@ class Guard(TextMachine):
         self._begun: Finding | None = None
         self._mailbox = False  # whether the last word was the name of an address
         self._imaged = False  # whether an image may have left that refers to a definition
+        self._has_foreign = False  # whether a tag has left that begins SVG or MathML
+        self._style = 0  # whether one has left that begins a style, and not its end: 1, or 2 if it may be of SVG or MathML
         self._defined = False  # whether a definition has left that is allowed for links only
 
     def feed(self, text: str) -> None:
-        if self._idle and not (scan.LETTERS.search(text) and (scan.WORDS.search(text) or text.lower().endswith(scan.OPEN_WORDS))):
-            self.hold.keep(len(text))
+        if not self._idle:
+            self._read(over=False)
+            return
+        hold = self.hold
+        buf, pos = hold.buf, hold.pos
+        mark = scan.MARK.search(buf, pos)
+        stop = len(buf) if mark is None else mark.start()
+        # What is last may be the beginning of a word that begins a URL.
+        if (mark is None or (mark.end() == len(buf) and mark[0].isalpha())) and (stop == pos or buf[stop - 1] != "!"):
+            if stop > pos:
+                hold.keep(stop - pos)
         else:
             self._read(over=False)
 
@@ -87,9 +98,7 @@ class Guard(TextMachine):
             return
         self._leave()
         is_bang = self._last[-1:] == "!"
-        self._idle = not (
-            is_bang or self._until or self._open or self._any_image or self._tags.states or self._domains or len(hold)
-        )
+        self._idle = not (is_bang or self._until or self._open or self._any_image or self._tags.states or self._domains)
 
     def _step(self, over: bool) -> bool:
         """Pass up to the next mark, and past it if that can be decided. False: it cannot."""
@@ -177,10 +186,10 @@ class Guard(TextMachine):
         defines = kind == ":"
         if start < limit and buf[start : start + 1] == "<":
             start, kind = start + 1, "<"
-        verdict = self._judge(at, start, kind, over, image or (defines and self._imaged))
+        verdict = self._verdicts.target(buf, at, start, kind, over, image or (defines and self._imaged))
         if verdict is None:
             return False
-        if verdict and defines and not self._judge(at, start, kind, over, loads=True):
+        if verdict and defines and not self._verdicts.target(buf, at, start, kind, over, loads=True):
             self._defined = True
         self._close(at + 2, image)
         if not verdict:
@@ -190,14 +199,19 @@ class Guard(TextMachine):
 
     def _unclose(self) -> bool:
         """What may be an image that refers to a definition, behind one that is only for links: it gets no end."""
+        self._any_image = True
+        return self._swap(_NO_END)
+
+    def _swap(self, text: str) -> bool:
+        """Let `text` stand in for one mark that may load something."""
         self._leave()
         hold = self.hold
-        self._any_image = True
         if self._stop("image"):
             return True
         self._context.found("image", "redact", hold.channel, hold.offset, hold.offset + 1)
-        hold.replace(1, _NO_END)
-        self._last = _NO_END[-2:]
+        hold.replace(1, text)
+        self._note(text)
+        self._last = text[-2:]
         self._at = hold.pos
         return True
 
@@ -207,23 +221,12 @@ class Guard(TextMachine):
             self._open.pop()
         self._pass(upto)
 
-    def _judge(self, mark: int, start: int, kind: str, over: bool, loads: bool) -> bool | None:
-        """Judge the target that begins at `start`, as far as it has come. `kind` says where it ends."""
-        buf = self.hold.buf
-        limit = mark + self._max_hold
-        verdict: bool | None = None
-        for upto in (min(start + FIRST_LOOK, limit), limit):
-            end = scan.TARGET_ENDS[kind].search(buf, start, upto)
-            whole = end is not None or (over and upto >= len(buf))
-            verdict = self._urls.judge(buf[start : end.start() if end else upto], whole, loads)
-            if verdict is not None:
-                return verdict
-        return None if len(buf) < limit and not over else False
-
     # ------------------------------------------------------------------ HTML
 
     def _angle(self, at: int, over: bool) -> bool:
         buf = self.hold.buf
+        if self._style and (blunted := self._blunt(at, over)) is not None:
+            return blunted
         match = scan.TAG_NAME.match(buf, at + 1)
         end = match.end() if match else at + 1
         if end == len(buf) and not over and end - at <= SCHEME_CHARS:
@@ -232,7 +235,7 @@ class Guard(TextMachine):
             self._pass(at + 1)
             return True
         if 1 < len(match[0]) < SCHEME_CHARS and buf[end : end + 1] == ":":
-            verdict = self._autolink(at, end, over)
+            verdict = self._verdicts.autolink(buf, at, end, over)
             if verdict is None:
                 return False
             if not verdict:
@@ -241,19 +244,25 @@ class Guard(TextMachine):
                 return True
         self._pass(at + 1)  # the name may be the beginning of a URL as well
         self._tags.begin(match[0])
+        name = match[0].lower()
+        self._has_foreign = self._has_foreign or name in scan.FOREIGN
+        if name == "style":
+            self._style = 2 if self._has_foreign else max(1, self._style)
         return True
 
-    def _autolink(self, at: int, colon: int, over: bool) -> bool | None:
-        """Judge `<scheme:…>`. Without the `>` it is plain text, in which only some schemes make a link."""
+    def _blunt(self, at: int, over: bool) -> bool | None:
+        """At a `<` or `&` in a style, which may begin what is read there before the style is. None: it does not."""
         buf = self.hold.buf
-        verdict = self._judge(at, at + 1, "auto", over, loads=False)
-        if verdict is not False or buf[at + 1 : colon].lower() in WEB:
-            return verdict
-        limit = at + self._max_hold
-        end = scan.ENDS["auto"].search(buf, at + 1, limit)
-        if end is None:
-            return None if not over and len(buf) < limit else over
-        return end[0] != ">"
+        seen = buf[at : at + scan.MAX_BLUNTED]
+        if len(seen) < scan.MAX_BLUNTED and not over and "</style".startswith(seen.lower()):
+            return False
+        if not self._tags.states and scan.STYLE_END.fullmatch(seen):
+            self._style = 0
+        elif scan.BLUNTED[self._style].match(seen):
+            return self._swap(_BLUNT)
+        elif seen[0] == "&" and len(seen) < scan.MAX_BLUNTED and not over and seen[1:].isalpha():
+            return False
+        return None
 
     def _equals(self, at: int, over: bool) -> bool:
         buf = self.hold.buf
@@ -270,7 +279,10 @@ class Guard(TextMachine):
         kind = buf[start:limit][:1]
         start, kind = (start + 1, kind) if kind and kind in "\"'" else (start, "=")
         loads = name not in scan.LEADING or (name == "href" and tags.loads)
-        verdict = self._whole(name, at, start, kind, over) if name in scan.WHOLE else self._judge(at, start, kind, over, loads)
+        if name in scan.WHOLE:
+            verdict = self._verdicts.value(name, buf, at, start, kind, over)
+        else:
+            verdict = self._verdicts.target(buf, at, start, kind, over, loads)
         if verdict is None:
             return False
         self._pass(at + 1 if verdict else start)
@@ -278,64 +290,30 @@ class Guard(TextMachine):
             self._refuse("image" if loads else "link", _TARGET, kind)
         return True
 
-    def _whole(self, name: str, at: int, start: int, kind: str, over: bool) -> bool | None:
-        """Judge a value that means nothing before its end."""
-        buf = self.hold.buf
-        limit = at + self._max_hold
-        end = scan.ENDS[kind].search(buf, start, limit)
-        if end is None and not over:
-            return None if len(buf) < limit else False
-        value = buf[start : end.start() if end else limit]
-        if name in scan.LISTS:
-            return self._urls.judge_all(value)
-        if name in scan.PAINTS:
-            return self._urls.judge_paint(value)
-        if name == "content":
-            return self._urls.judge_refresh(value)
-        return self._urls.judge_style(value) if name == "style" else not value
-
     # ------------------------------------------------------------------ plain text
 
     def _word(self, at: int, over: bool) -> bool:
         """At a `:`, an escape, or the beginning of a word that begins URLs."""
         buf = self.hold.buf
+        if self._style and buf[at] == "&" and (blunted := self._blunt(at, over)) is not None:
+            return blunted
         match = scan.BARE.match(buf, at, at + self._max_hold, partial=True)
-        if match is None or (match.partial and (over or len(buf) >= at + self._max_hold)):
+        if match is None or (match.partial and over):
             self._pass(at + 1)
             return True
         if match.partial:
+            if len(buf) >= at + self._max_hold:
+                self._refuse("link", self._to, "bare")
+                return True
             return False
         end = match.end()
-        kind = "bare"
-        verdict: bool | None
-        if match["style"] is not None:
-            kind = "style"
-            verdict = None if end == len(buf) and not over and end - at < self._max_hold else self._judge(at, end, kind, over, True)
-            if buf.startswith("/*", end):  # a comment may hide how it goes on
-                kind, verdict = "set", False
-        elif match["set"] is not None:
-            kind = "set"
-            limit = at + self._max_hold
-            verdict = self._urls.judge_set(buf[end:limit], over or len(buf) >= limit)
-        elif match["mail"] is not None:
-            kind = "mail"
-            verdict = self._judge(at, at, kind, over, loads=False)
-            if verdict and scan.MAIL_QUERY.match(buf, at):
-                verdict = self._judge(at, at, "auto", over, loads=False)
-        elif match["www"] is not None:
-            following = buf[end : end + 1]
-            known = following != "" and not following.isspace() and following not in scan.NO_HOST
-            shown = "www." + buf[end : end + HOST_CHARS]
-            verdict = self._urls.judge_bare(shown, over) if known else (True if following or over else None)
-        else:
-            scheme = match["web"][: -len(match["web"].lstrip(ascii_letters))].lower()
-            verdict = self._urls.judge_bare(buf[end : end + HOST_CHARS + 2], over, scheme)
+        kind, verdict = self._verdicts.word(match, buf, over)
         if verdict is None:
             return False
         if verdict:
             self._pass(end if kind in ("style", "set") else at + 1)
-        elif kind in ("style", "set"):
-            self._pass(end)
+        elif kind in ("style", "set", "string"):
+            self._pass(at + 1 if kind == "string" else end)
             self._refuse("image", _TARGET, kind)
         else:
             self._refuse("link", self._to, kind)
@@ -409,13 +387,17 @@ class Guard(TextMachine):
         if self._until in ("bare", "mail"):
             while keep > hold.pos and stop - keep < KEPT_MARKS and buf[keep - 1] in ".,;!?":
                 keep -= 1
-        if end is None and not over:
-            hold.replace(keep - hold.pos, "")
-            self._at = hold.pos
-            return False
-        hold.replace(keep - hold.pos, "")
-        self._settle()
+        # The quotes in it stay where one may end another value that has been judged: else text behind it would belong to that. And
+        # what follows one is no URL, should it begin a string.
+        quotes = "".join(quote + _TARGET for quote in scan.QUOTE.findall(buf, hold.pos, keep)) if self._tags.states else ""
+        hold.replace(keep - hold.pos, quotes)
+        if quotes:
+            self._note(quotes)
+            self._last = (self._last + quotes)[-2:]
         self._at = hold.pos
+        if end is None and not over:
+            return False
+        self._settle()
         self._pass(stop)
         return True
 

@@ -10,43 +10,55 @@ import re
 
 import regex
 
-_COLON = r"(?::|\\:|&colon;|&#0{0,6}58;?|&#x0{0,6}3a;?)"
-_SLASH = r"(?:/|\\/|&sol;|&#0{0,6}47;?|&#x0{0,6}2f;?)"
-_DOT = r"(?:\.|\\\.|&period;|&#0{0,6}46;?|&#x0{0,6}2e;?)"
-_W = r"(?:w|&#0{0,6}(?:119|87);?|&#x0{0,6}[57]7;?)"
-_OPEN = r"(?:\(|&lpar;|&#0{0,6}40;?|&#x0{0,6}28;?)"
+_COLON = r"(?::|\\:|&colon;|&#0*58;?|&#x0*3a;?)"
+_SLASH = r"(?:/|\\/|&sol;|&#0*47;?|&#x0*2f;?)"
+_DOT = r"(?:\.|\\\.|&period;|&#0*46;?|&#x0*2e;?)"
+_W = r"(?:w|&#0*(?:119|87);?|&#x0*[57]7;?)"
+_OPEN = r"(?:\\?\(|&lpar;|&#0*40;?|&#x0*28;?)"
+
+
+def _spelled(name: str) -> str:
+    """A name in CSS, each of its characters as itself or escaped (CSS Syntax 3, 4.3.7), and that perhaps escaped for Markdown."""
+    codes = ((each, f"{ord(each.lower()):x}", f"{ord(each.upper()):x}") for each in name)
+    return "".join(
+        rf"(?:{each}|\\{{1,2}}(?:{each}|0{{0,4}}(?:{lower}|{upper})(?:\r\n|[ \t\n\f\r])?))" for each, lower, upper in codes
+    )
+
+
+_SLASH_IN_STRING = r"(?:/|\\{1,2}(?:/|u00(?:2f|5c)|0{0,4}(?:2f|5c)(?:\r\n|[ \t\n\f\r])?)|\\\\)"
+_BLANK_IN_STRING = r"(?:[\x00-\x20]|\\{1,2}(?:\r\n|[\n\f\r]|0{0,4}(?:20|[01]?[0-9a-f])(?![0-9a-f])(?:\r\n|[ \t\n\f\r])?))"
 
 BARE = regex.compile(
     rf"(?P<web>(?:https?|ftp|wss?)?{_COLON}{_SLASH}{_SLASH})|(?P<www>{_W}{{3}}{_DOT})|(?P<mail>(?:mailto|xmpp){_COLON})"
-    rf"|(?P<style>(?:url\s*{_OPEN}|@import)[\s\"']*)|(?P<set>-set\s*{_OPEN})",
+    rf"|(?P<style>(?:{_spelled('url')}\s*{_OPEN}|@{_spelled('import')})[\s\"']*)|(?P<set>{_spelled('-set')}\s*{_OPEN})"
+    rf"|(?P<string>[\"']{_BLANK_IN_STRING}*+{_SLASH_IN_STRING}[\t\n\r]*+{_SLASH_IN_STRING})",
     regex.IGNORECASE,
 )
-"""The beginning of a URL in plain text, as itself, escaped for Markdown or for JSON, or as entities. And of one in a style."""
+"""The beginning of a URL in plain text, as itself, escaped for Markdown or for JSON, or as entities. And of one in a style, or
+without a scheme in any string: which function of a style, attribute or script will take that for a URL, only its reader knows."""
 
-_WORDS = r"(?:https?|ftp|wss?|mailto|xmpp)(?=[:&\\]|\Z)|www(?=[.&\\]|\Z)|ww?(?=&|\Z)|url(?=[(&\s]|\Z)|@import|-set(?=[(&\s]|\Z)"
-_OPEN_WORDS = r"(?:ht?|htt|ft?|ma|mai|mailt?|xm?|xmp|ws?|ur?|m|@|@i|@im|@imp|@impo|@impor|-|-s|-se)\Z"
+MORE_SLASHES = regex.compile(rf"(?:{_SLASH_IN_STRING}|[\t\n\r])*+", regex.IGNORECASE)
 
-MARK = re.compile(rf"[\[\]<&\\:]|{_WORDS}|{_OPEN_WORDS}", re.IGNORECASE)
+_WORDS = r"""(?:
+    (?<=[\[\]<&\\:=]) | (?<=["'])(?=[\x00-\x20/\\]|\Z) | (?<=-)(?=[sS\\]|\Z) | (?<=@)(?=[iI\\]|\Z) |
+    (?i:(?<=h)(?:ttps?(?=[:&\\]|\Z)|(?:tt?)?\Z) | (?<=f)(?:tp(?=[:&\\]|\Z)|t?\Z) | (?<=u)(?:rl(?=[(&\\\s]|\Z)|r?(?=\\|\Z)) |
+    (?<=w)(?:ss?(?=[:&\\]|\Z)|ww(?=[.&\\]|\Z)|w?(?=&|\Z)) | (?<=m)(?:ailto(?=[:&\\]|\Z)|(?:a(?:i(?:lt?)?)?)?\Z) |
+    (?<=x)(?:mpp(?=[:&\\]|\Z)|(?:mp?)?\Z)))"""
+_FIRSTS = "<&:\"'@fFhHmMuUwWxX\\\\\\[\\]-"
+
+# A class of first characters: with that `re` looks for them alone, and tries the rest only there.
+MARK = re.compile(rf"[{_FIRSTS}]{_WORDS}", re.VERBOSE)
 """Where something may begin. At the end of the text also the beginning of a word that is looked for."""
 
-MARK_IN_TAG = re.compile(rf"[\[\]<&\\:=]|{_WORDS}|{_OPEN_WORDS}", re.IGNORECASE)
+MARK_IN_TAG = re.compile(rf"[={_FIRSTS}]{_WORDS}", re.VERBOSE)
 
-MARK_OR_WORD = re.compile(rf"{MARK.pattern}|(?P<word>[^\W_])", re.IGNORECASE)
-MARK_OR_WORD_IN_TAG = re.compile(rf"{MARK_IN_TAG.pattern}|(?P<word>[^\W_])", re.IGNORECASE)
+MARK_OR_WORD = re.compile(rf"{MARK.pattern}|(?P<word>[^\W_])", re.VERBOSE)
+MARK_OR_WORD_IN_TAG = re.compile(rf"{MARK_IN_TAG.pattern}|(?P<word>[^\W_])", re.VERBOSE)
 """The same where every word may be the name of a host."""
 
 DOMAIN = re.compile(r"(?:[\w.-]|&[\w#]*;?)+")
 DOMAIN_NAME = re.compile(r"(?:[\w-]|&\w+;)+(?:\.|&#?\w+;?)(?:.*(?:\.|&#?\w+;?))?(?:[^\W\d_]{2}|xn--)", re.IGNORECASE)
 """The name of a host: what looks like a top level is of letters."""
-
-LETTERS = re.compile(r"[\[\]<&\\:@!hHfFmMxXwWuU-]")
-WORDS = re.compile(r"[\[\]<&\\:@!]|[wW][wW]|[uU][rR][lL]|-[sS][eE][tT]")
-OPEN_WORDS = (
-    *("h", "ht", "htt", "http", "https", "f", "ft", "ftp", "w", "ws", "wss", "u", "ur"),
-    *("m", "ma", "mai", "mail", "mailt", "mailto", "x", "xm", "xmp", "xmpp", "-", "-s", "-se", "-set"),
-)
-"""Where nothing is open, a piece without any of the letters passes without a second look; and so does one without any of the words
-that does not end in the beginning of one. (The words that are not here have a colon behind them.)"""
 
 NO_HOST = frozenset(".,;:!?\"'()[]{}<>*`~/|=+#$%^")
 """With one of these behind it, `www.` is no beginning of a host."""
@@ -56,6 +68,7 @@ BEFORE_TARGET = re.compile(r"[\s>]*")
 """Between `](` or `]:` and a target: blanks, a line break, and the marks of a quotation that the next line begins with."""
 
 HTML_BLANK = re.compile(r"[\t\n\f\r ]*")
+QUOTE = re.compile(r"[\"']")
 BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 LINE_BEGUN = re.compile(r"\n[ \t\r]*\Z")
 
@@ -69,6 +82,7 @@ ENDS: dict[str, re.Pattern[str]] = {
     "'": re.compile(r"'"),
     "set": re.compile(r"[;)<>{}\n]"),
     "style": re.compile(r"[\s)\"']"),
+    "string": re.compile(r"[\s<>\"']"),
     "mail": re.compile(r"[\s<>\"'`)\]]"),
     "bare": re.compile(r"[\s<>\"`\[\]|()]"),
 }
@@ -77,8 +91,25 @@ ENDS: dict[str, re.Pattern[str]] = {
 MAIL_QUERY = re.compile(r"[^\s<>\"'`)\]?#]*[?#]")
 """A `mailto:` with a query. What it is followed by, up to a blank, may be one more of its fields."""
 
-TARGET_ENDS = {**ENDS, "(": re.compile(r"[\s\x00-\x1f)]")}
-"""Where a target ends at the latest, for its verdict: what is in parentheses may belong to its host."""
+TARGET_ENDS = {**ENDS, "(": re.compile(r"[\s\x00-\x1f)]"), "style": re.compile(r"[ \n\f\r)\"']")}
+"""Where a target ends at the latest, for its verdict: what is in parentheses may belong to its host, and no reader minds a tab."""
+
+IN_STYLE = re.compile(r"[\\<]")
+"""In a target in a style, an escape or the beginning of what is no part of it may hide how it goes on."""
+
+BLUNTED = (
+    re.compile(r"(?!)"),
+    re.compile(r"&(?:#|apos|bsol|colon|commat|lpar|NewLine|quot|sol|Tab)"),
+    re.compile(r"&[A-Za-z#]|<[A-Za-z!?/]"),
+)
+"""What is taken out of no style, a style, and one of SVG or MathML. In the last, entities are read, and tags, comments and CDATA
+part words that are joined without them; in the others a renderer of Markdown may read entities before there is a style."""
+
+MAX_BLUNTED = 8
+"""Characters in which that is seen."""
+
+FOREIGN = frozenset(("svg", "math"))
+STYLE_END = re.compile(r"</style[\t\n\f\r />]", re.IGNORECASE)
 
 COUNTED = frozenset(("(", "bare"))
 
@@ -87,21 +118,27 @@ LEADING = frozenset(("action", "cite", "formaction", "href", "longdesc"))
 
 LOADING = frozenset(
     (
-        *("background", "classid", "code", "codebase", "data", "dynsrc", "from", "icon", "lowsrc", "manifest", "poster", "profile"),
-        *("src", "to", "xlink:href"),
+        *("background", "classid", "code", "codebase", "data", "dynsrc", "icon", "lowsrc", "manifest", "poster", "profile"),
+        *("src", "xlink:href", "xml:base"),
     )
 )
-"""Attributes with a URL that is loaded without a click, or may be. `from` and `to` are those of animations in SVG."""
+"""Attributes with a URL that is loaded without a click, or may be."""
 
-LISTS = frozenset(("archive", "attributionsrc", "imagesrcset", "ping", "srcset", "values"))
+LISTS = frozenset(("archive", "attributionsrc", "imagesrcset", "ping", "srcset"))
 """Attributes with several such URLs."""
 
+ANIMATED = frozenset(("by", "from", "to", "values"))
+"""Attributes of animations in SVG, whose values are those of any other attribute, which may be named later."""
+
 PAINTS = frozenset(
-    ("clip-path", "cursor", "fill", "filter", "marker", "marker-end", "marker-mid", "marker-start", "mask", "stroke")
+    (
+        *("clip-path", "color-profile", "cursor", "fill", "filter"),
+        *("marker", "marker-end", "marker-mid", "marker-start", "mask", "stroke"),
+    )
 )
 """Attributes of SVG that are read as a style is."""
 
-WHOLE = LISTS | PAINTS | {"content", "srcdoc", "style"}
+WHOLE = LISTS | PAINTS | ANIMATED | {"content", "srcdoc", "style"}
 """Attributes that can be judged only when they are complete."""
 
 ATTRIBUTES = LEADING | LOADING | WHOLE

@@ -46,6 +46,9 @@ _NO_HEADER = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x20\\\u200b]")
 _QUOTE = re.compile(r"""["'`()\[\]<>]""")
 _STRING = r"""(?:"[^"\\\n<>]*"|'[^'\\\n<>]*')"""
 _SET = regex.compile(rf"""(?:[^"'()\\<>{{}}]|{_STRING}|\((?:[^"'()\\<>{{}}]*|\s*{_STRING}\s*)\))*\)""")
+_FUNCTION = re.compile(r"(?i)(?<![\w-])(?!(?:url|type|[\w-]*-gradient)\s*\()[\w-]+\s*\(")
+_STRING_END = re.compile(r"[/?#\"'\s<>]")
+_MAY_LEAD = re.compile(r"[^!-~]|[.\\&%]")
 _LEADS_ON = re.compile(r"[@%&\\]")
 _NO_LABEL = re.compile(r"[\x00-,/:-@\[-`{-\x7f]")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
@@ -280,6 +283,28 @@ class Urls:
         odd = re.search(r"(?i)\\|/\*|image\s*\(|-set\s*\(|src\s*\(|@import", value)
         return not odd and all(self.judge(target.strip(" \t\n\f\r\"'"), True, True) for target in targets)
 
+    def judge_animation(self, value: str) -> bool:
+        """Whether the values of an animation in SVG are, as those of any attribute: each as a URL that loads, all as a style."""
+        # With its entities too: a mark of one may be taken out, and the rest of it divides the list.
+        forms = (value, html.unescape(value))
+        pieces = (piece for form in forms for piece in (*form.split(";"), *re.split(r"[\s,;\"'()]+", form)))
+        return self.judge_paint(value) and all(self.judge(piece, True, True) for piece in pieces)
+
+    def judge_string(self, text: str, whole: bool) -> bool | None:
+        """Whether a string is allowed that begins with two slashes, of which this is what follows these.
+
+        Names of one label are nobody's to register, and most such strings are no URLs: they begin a path (`"//div[@id]"`) or a
+        comment.
+        """
+        end = _STRING_END.search(text)
+        if end is None and not whole and len(text) <= HOST_CHARS:
+            return None
+        host = text[: end.start()] if end else text
+        last = host.rpartition("@")[2]
+        if not _MAY_LEAD.search(host) and not (last[:1].isdigit() or (last[:1] == "[" and ":" in last)):
+            return True
+        return bool(self.schemes & {"https", "http"}) and self._authority(host, True, "https", loads=False) is True
+
     def judge_set(self, value: str, whole: bool) -> bool | None:
         """Whether all strings of an `image-set` are allowed, of which this is what follows the parenthesis: they load."""
         if value[:1] == "#":  # no image
@@ -287,6 +312,8 @@ class Urls:
         match = _SET.match(value, partial=True)
         if match is None or match.partial:
             return None if match and not whole else False
+        if _FUNCTION.search(match[0]):  # what it gives, nobody knows
+            return False
         strings = re.findall(_STRING, match[0])
         return html.unescape(match[0]) == match[0] and all(self.judge(string[1:-1], True, True) for string in strings)
 

@@ -80,18 +80,58 @@ class _Reader(TextMachine):
         self._head = ""  # what stands for the text before the first pipe, when cells are counted
         self._free = 0  # so many characters may leave
         self._waiting = 0  # so many may not
-        self._is_plain = False
+        self._is_plain = False  # nothing is held: text without marks may pass
+        self._awaits: re.Pattern[str] | None = None  # text without any of this waits for what is open before it
 
     def feed(self, text: str) -> None:
         if self._is_plain and (self._mode == "pass" or _STOPS.search(text) is None) and "\n" not in text:
             self._inline.before = text[-1]
             self.hold.keep(len(text))
             return
-        if self._waiting + len(text) <= self._max_hold:
-            self._feed(text)
-        else:
+        awaits = self._awaits
+        if awaits is not None and awaits.search(text) is None and self._waiting + len(text) <= self._max_hold:
+            self._inline.extend(text)
+            self._pieces[-1][1] += len(text)
+            self._waiting += len(text)
+            return
+        chars = len(text)
+        if self._waiting + chars > self._max_hold:
             self._feed_long(text)
+        elif "\n" in text:
+            self._feed(text)
+        elif self._mode == "start":
+            self._free = 0
+            self._waiting += chars
+            self._begin(text, is_whole=False)
+            if self._free:
+                self.hold.keep(self._free)
+        elif self._mode == "wait":
+            self._line += text
+            self._waiting += chars
+            return
+        elif self._mode == "text" and self._late is None and "|" not in text:
+            self._go_on_in(text)
+            return
+        else:
+            self._feed(text)
         self._is_plain = not self._waiting and self._mode not in ("start", "wait") and (self._mode == "pass" or self._is_open())
+        self._awaits = self._inline.awaits if self._mode == "text" and self._late is None else None
+
+    def _go_on_in(self, text: str) -> None:
+        """More of a line of a paragraph that is no head of a table: what `_feed` does, without asking."""
+        inline, chars = self._inline, len(text)
+        settled = inline.feed(text)
+        if settled == chars and not self._pieces:
+            self.hold.keep(chars)
+        else:
+            self._free = 0
+            self._waiting += chars
+            self._add(chars)
+            if settled:
+                self._take(settled)
+                self.hold.keep(self._free)
+        self._is_plain = not self._waiting and inline.is_text and inline.is_idle
+        self._awaits = inline.awaits
 
     def _feed(self, text: str) -> None:
         self._free = 0

@@ -90,6 +90,10 @@ class _Place:
     def look(self) -> None:
         """Find the next word, and how far it is indented."""
         line, word, column = self.line, self.at, self.column
+        if line[word : word + 1] not in " \t":
+            self.word = word
+            self.indent = 0
+            return
         size = len(line)
         while word < size:
             if line[word] == " ":
@@ -148,6 +152,8 @@ class Blocks:
 
     def read(self, line: str, *, is_whole: bool) -> Line | None:
         """What a line is that begins like this; None while that is open. It is asked for a line until it says so, and no more."""
+        if not self._containers and (usual := self._usual(line)) is not None:
+            return usual
         place = _Place(line)
         self.waits = " \t" if place.is_over and not is_whole and self.leaf not in ("fence", "html") else ""
         depth = 0
@@ -180,6 +186,22 @@ class Blocks:
         if found is not None:
             self.heads = 0
         return found
+
+    def _usual(self, line: str) -> Line | None:
+        """Most lines, where no block contains others: text that begins with a letter, or code. None: it takes a closer look."""
+        if self.leaf == "fence":
+            word = line.lstrip(" \t")[:1]
+            if not word or word == self._fence[0]:
+                return None
+            self.waits = ""
+            return Line("fenced", 0)
+        if self.leaf not in ("", "text") or not line[:1].isalpha():
+            return None
+        self.waits = ""
+        self.heads = 0
+        if self.leaf == "text" and self.has_text:
+            return Line("text", 0, continues=True, can_head=True)
+        return self._enter([], Line("text", 0, can_head=True), "text")
 
     @staticmethod
     def _quote(place: _Place) -> None:

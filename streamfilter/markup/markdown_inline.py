@@ -32,8 +32,9 @@ looked up, and so what they define is held a little shorter than it might be."""
 
 _SPECIAL = re.compile(r"[`*_~\[\]!<&\\^]")
 _BACKTICKS = re.compile(r"`+")
-_IN_TARGET = re.compile(r"[\w./:-]+")
-_NO_TARGET = re.compile(r"[^\w./:-]")
+_IN_TARGET = re.compile(r"[^\x00-\x20\x7f()\\|<][^\x00-\x20\x7f()\\|]*")
+_NO_TARGET = re.compile(r"[\x00-\x20\x7f()\\|]")
+_MARKS = re.compile(r"[\n`*_~\[\]!<&\\|^]")
 _RUN = re.compile(r"\*+|_+|~+")
 
 
@@ -66,10 +67,11 @@ class Inline:
         text: what has been fed and not taken.
         before: the character before it.
         is_idle: whether nothing is waited for: all that was fed can be taken.
+        awaits: text without any of this settles nothing, nor does it end the line; None where that may be.
     """
 
     __slots__ = ("_active", "_at", "_brackets", "_chain", "_decides", "_delimiters", "_floors", "_frozen", "_mode", "_names",
-                 "_seams", "_shift", "_sought", "before", "is_idle", "text")  # fmt: skip
+                 "_seams", "_shift", "_sought", "awaits", "before", "is_idle", "text")  # fmt: skip
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -80,6 +82,7 @@ class Inline:
         self.text = ""
         self.before = before
         self.is_idle = True
+        self.awaits: re.Pattern[str] | None = None
         self._mode = "start" if may_define else "text"
         self._shift = 0  # characters that were taken
         self._clear()
@@ -117,6 +120,7 @@ class Inline:
         self.text += text
         if self._decides is not None and self._decides.search(text) is None:
             return 0
+        self.awaits = None
         done = 0
         while self._mode != "text":
             step = self._define()
@@ -132,8 +136,18 @@ class Inline:
         if self._seams:
             settled = self._sewn(settled)
         self.is_idle = settled == len(self.text)
+        if self._decides is _NO_TARGET:
+            self.awaits = _NO_TARGET
+        elif not (self.is_idle or self._seams) and self._at == len(self.text):
+            self.awaits = _MARKS  # something is open, nothing else stands before that, and all is scanned
         self._take(settled)
         return done + settled
+
+    def extend(self, text: str) -> None:
+        """What `feed` does with text that has nothing of what is awaited: nothing of it is settled."""
+        self.text += text
+        if self._decides is None:
+            self._at += len(text)
 
     def _sewn(self, settled: int) -> int:
         """Not so much that it would end in a seam."""

@@ -90,6 +90,13 @@ class AutomatonSearch:
             if not self._pass_over(decision.start, buf, base):
                 return len(buf), None
 
+    def passes(self, text: str, at: int) -> bool:
+        state = self._state
+        if state is None or self._starts or self._decision is not None or at != self._expected or not state.idle.issuperset(text):
+            return False
+        self._expected = self._read = at + len(text)
+        return True
+
     def certain(self, buf: str, start: int, advance: bool) -> int:
         decision = self._decision
         if decision is None or decision.end < 0:

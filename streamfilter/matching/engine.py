@@ -72,6 +72,16 @@ class Search(Protocol):
         """
         ...
 
+    def passes(self, text: str, at: int) -> bool:
+        """Whether nothing of a text can be part of a match, when nothing before it is: a cheap look, which may say no. If so, it
+        has been searched.
+
+        Args:
+            text: what has arrived since the last search.
+            at: where it begins in the run.
+        """
+        ...
+
     def certain(self, buf: str, start: int, advance: bool) -> int:
         """After a search that has found nothing decided: the number of the rule that is certain to match at `start`, though how far
         is still open; -1 if that is not certain. A rule with a check never is: the check is asked about the whole match."""

@@ -47,15 +47,17 @@ class State(Steps["tuple[State, Keep]"]):
         fresh: the threads that begin here.
         left: what lookbehinds have seen.
         certain: whether the first place has a match, whatever comes.
+        idle: characters, of those that have come, that leave it as it is where no place before is left.
     """
 
-    __slots__ = ("certain", "finder", "fresh", "groups", "left")
+    __slots__ = ("certain", "finder", "fresh", "groups", "idle", "left")
 
     def __init__(self, finder: Finder, groups: tuple[Group, ...], fresh: Group, left: Left) -> None:
         self.finder = finder
         self.groups = groups
         self.fresh = fresh
         self.left = left
+        self.idle: set[str] = set()
         self.certain = (groups[0] if groups else fresh).accepted
 
     def __missing__(self, character: str) -> tuple[State, Keep]:
@@ -124,6 +126,8 @@ class Finder:
         following = self._state(tuple(groups), self._begin(left.place), left)
         same = not following.certain and len(keep) == old and keep == list(range(old))
         step = state[character] = (following, None if same else tuple(keep))
+        if following is state and same and not old:
+            state.idle.add(character)
         self._count(1)
         return step
 
@@ -161,6 +165,7 @@ class Finder:
         """As `Forgetful.forget`."""
         for state in list(self._states.values()):
             state.clear()
+            state.idle.clear()
         for group in list(self._groups.values()):
             group.steps.clear()
         self._states = {}

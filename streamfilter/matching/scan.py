@@ -86,6 +86,11 @@ class Scan(TextMachine):
             return
         if self._pursuit is not None and not self._swallow():
             return
+        chars = len(text)
+        # Most text is before a match and no part of one.
+        if hold.pos + chars == len(hold.buf) and not self._advance and self._search.passes(text, hold.base + hold.pos):
+            hold.keep(chars)
+            return
         limit = self.max_hold + 1
         search = self._search.search
         while self.done is None:

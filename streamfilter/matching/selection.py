@@ -106,6 +106,9 @@ class SideBySideSearch:
         self._searches = [each.begin() for each in engine.both]
         self._starts = [0, 0]
 
+    def passes(self, text: str, at: int) -> bool:
+        return False  # the one would have searched what the other has not
+
     def search(self, buf: str, base: int, pos: int, advance: bool) -> tuple[int, Found | None]:
         results = [each.search(buf, base, pos, advance) for each in self._searches]
         self._starts = [start for start, _ in results]

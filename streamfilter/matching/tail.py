@@ -283,6 +283,9 @@ class TailSearch:
         self._engine = engine
         self._here = False
 
+    def passes(self, text: str, at: int) -> bool:
+        return False
+
     def search(self, buf: str, base: int, pos: int, advance: bool) -> tuple[int, Found | None]:
         start, found = self._engine.search(buf, pos, advance, here=self._here)
         self._here = found is not None or len(buf) - start > LONG_HOLD

@@ -136,13 +136,21 @@ class Asked(TextMachine):
 
     def feed(self, text: str) -> None:
         hold = self.hold
-        while (held := len(hold)) > self._asked:
+        boundary = self._boundary
+        while True:
+            buf, pos = hold.buf, hold.pos
+            held = len(buf) - pos
+            size = self._asked
+            if held <= size:
+                return
             room = min(held, self._max)
-            size, end = self._asked, None
+            end = None
             while end is None and size < room:
-                size = min(room, max(FIRST_LOOK, 2 * size))
-                end = _checked(self._boundary, hold.buf[hold.pos : hold.pos + size])
-            if end is None and room < self._max:
+                size = room if room <= FIRST_LOOK else min(room, max(FIRST_LOOK, 2 * size))
+                end = boundary(buf[pos : pos + size])
+            if end is not None:
+                _check(boundary, end, size)
+            elif room < self._max:
                 self._asked = room
                 return
             hold.units((end or room,), 0)
@@ -151,17 +159,15 @@ class Asked(TextMachine):
     def finish(self) -> None:
         hold = self.hold
         while rest := len(hold):
-            end = _checked(self._at_end, hold.text) if self._at_end else None
+            end = self._at_end(hold.text) if self._at_end else None
+            if end is not None:
+                _check(self._at_end, end, rest)
             hold.units((end or rest,), 0)
 
 
-def _checked(boundary: Callable[[str], int | None], text: str) -> int | None:
-    """What a user's function says of a text, if it makes sense."""
-    end = boundary(text)
-    if end is None:
-        return None
+def _check(boundary: Callable[[str], int | None] | None, end: object, chars: int) -> None:
+    """See that what a user's function says of a text of so many characters makes sense."""
     if not isinstance(end, int) or isinstance(end, bool):
         raise TypeError(f"{show(boundary)} gave {type(end).__qualname__} for a boundary: an int or None is needed")
-    if not 0 < end <= len(text):
-        raise ValueError(f"{show(boundary)} gave {end} for a boundary: 1 to {len(text)} are in the text it was given, or None")
-    return end
+    if not 0 < end <= chars:
+        raise ValueError(f"{show(boundary)} gave {end} for a boundary: 1 to {chars} are in the text it was given, or None")

@@ -1,0 +1,106 @@
+"""What a mark in a text begins is judged, as far as that has come: `None` where what follows decides.
+
+It looks at a text from a mark on and knows where a target ends (`links_scan`); where that leads `links_urls` says. Nothing here
+remembers anything, or knows what is done about a target that is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import ascii_letters
+
+import regex
+
+from streamfilter.markup import links_scan as scan
+from streamfilter.markup.links_urls import HOST_CHARS, WEB, Urls
+
+FIRST_LOOK = 80
+"""Characters of a target that are looked at first: nearly always enough, and a flood of marks costs no long search for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The verdicts of one guard.
+
+    Args:
+        urls: what is allowed.
+        max_hold: characters from a mark on, within which there must be a verdict.
+    """
+
+    urls: Urls
+    max_hold: int
+
+    def target(self, buf: str, mark: int, start: int, kind: str, over: bool, loads: bool) -> bool | None:
+        """Whether the target is allowed that begins at `start`. `kind` says where it ends, `over` whether the text does here."""
+        limit = mark + self.max_hold
+        verdict: bool | None = None
+        for upto in (min(start + FIRST_LOOK, limit), limit):
+            end = scan.TARGET_ENDS[kind].search(buf, start, upto)
+            whole = end is not None or (over and upto >= len(buf))
+            target = buf[start : end.start() if end else upto]
+            odd = scan.IN_STYLE.search(target) if kind == "style" else None
+            if odd is not None:
+                return bool(self.urls.judge(target[: odd.start()], False, loads))
+            verdict = self.urls.judge(target, whole, loads)
+            if verdict is not None:
+                return verdict
+        return None if len(buf) < limit and not over else False
+
+    def autolink(self, buf: str, at: int, colon: int, over: bool) -> bool | None:
+        """Whether `<scheme:…>` is. Without the `>` it is plain text, in which only some schemes make a link."""
+        verdict = self.target(buf, at, at + 1, "auto", over, loads=False)
+        if verdict is not False or buf[at + 1 : colon].lower() in WEB:
+            return verdict
+        limit = at + self.max_hold
+        end = scan.ENDS["auto"].search(buf, at + 1, limit)
+        if end is None:
+            return None if not over and len(buf) < limit else over
+        return end[0] != ">"
+
+    def value(self, name: str, buf: str, mark: int, start: int, kind: str, over: bool) -> bool | None:
+        """Whether the value of an attribute is that means nothing before its end."""
+        limit = mark + self.max_hold
+        end = scan.ENDS[kind].search(buf, start, limit)
+        if end is None and not over:
+            return None if len(buf) < limit else False
+        value = buf[start : end.start() if end else limit]
+        if name in scan.LISTS:
+            return self.urls.judge_all(value)
+        if name in scan.PAINTS:
+            return self.urls.judge_paint(value)
+        if name in scan.ANIMATED:
+            return self.urls.judge_animation(value)
+        if name == "content":
+            return self.urls.judge_refresh(value)
+        return self.urls.judge_style(value) if name == "style" else not value
+
+    def word(self, match: regex.Match[str], buf: str, over: bool) -> tuple[str, bool | None]:
+        """Where what begins with a match of `BARE` ends, and whether it is allowed."""
+        at, end = match.span()
+        limit = at + self.max_hold
+        if match["style"] is not None:
+            if buf.startswith("/*", end):  # a comment may hide how it goes on
+                return "set", False
+            if end == len(buf) and not over and end < limit:
+                return "style", None
+            return "style", self.target(buf, at, end, "style", over, loads=True)
+        if match["set"] is not None:
+            return "set", self.urls.judge_set(buf[end:limit], over or len(buf) >= limit)
+        if match["string"] is not None:
+            more = scan.MORE_SLASHES.match(buf, end, limit)
+            host = more.end() if more else end
+            return "string", self.urls.judge_string(buf[host : min(limit, host + HOST_CHARS + 1)], over or len(buf) >= limit)
+        if match["mail"] is not None:
+            verdict = self.target(buf, at, at, "mail", over, loads=False)
+            if verdict and scan.MAIL_QUERY.match(buf, at):
+                verdict = self.target(buf, at, at, "auto", over, loads=False)
+            return "mail", verdict
+        if match["www"] is not None:
+            following = buf[end : end + 1]
+            if following and (following.isspace() or following in scan.NO_HOST):
+                return "bare", True
+            if not following:
+                return "bare", True if over else None
+            return "bare", self.urls.judge_bare("www." + buf[end : end + HOST_CHARS], over)
+        scheme = match["web"][: -len(match["web"].lstrip(ascii_letters))].lower()
+        return "bare", self.urls.judge_bare(buf[end : end + HOST_CHARS + 2], over, scheme)
