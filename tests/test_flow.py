@@ -139,15 +139,44 @@ def test_a_reader_that_is_ahead_waits_exactly_at_the_bound() -> None:
 
         reading = asyncio.ensure_future(read())
         await asyncio.sleep(1)
-        assert (got, slow.behind, source.given) == ([0, 1, 2], 3, 3)
+        assert (got, slow.behind, source.given) == ([0, 1, 2], 3, 4)
         assert await anext(slow) == 0
         await asyncio.sleep(1)
-        assert (got, slow.behind, source.given) == ([0, 1, 2, 3], 3, 4)
+        assert (got, slow.behind, source.given) == ([0, 1, 2, 3], 3, 5)
         await slow.aclose()
         await reading
         assert got == [*range(20)]
         assert slow.behind == 0
         assert source.closed == 1
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("error", [None, OSError("reset by peer")], ids=["end", "error"])
+@pytest.mark.parametrize("max_items", [1, 2, 3])
+def test_a_reader_at_the_bound_learns_of_the_end_at_once(max_items: int, error: Exception | None) -> None:
+    """The slowest reader has taken nothing, and as much waits for it as may: who is ahead is over, and it still gets everything."""
+
+    async def source() -> AsyncIterator[int]:
+        for n in range(max_items):
+            yield n
+        if error is not None:
+            raise error
+
+    async def read(reader: Reader[int]) -> tuple[list[int], Exception | None]:
+        got: list[int] = []
+        try:
+            async for item in reader:
+                got.append(item)  # noqa: PERF401  # the error comes behind it
+        except OSError as raised:
+            return got, raised
+        return got, None
+
+    async def main() -> None:
+        fast, slow = sf.Tee(2, max_items=max_items)(source())
+        assert await read(fast) == (list(range(max_items)), error)
+        assert slow.behind == max_items
+        assert await read(slow) == (list(range(max_items)), error)
 
     run_virtually(main())
 

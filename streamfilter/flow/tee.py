@@ -25,10 +25,11 @@ class Tee(Declared):
     Call it with a stream. It is no stage, as it gives several streams, so it stands around a pipeline, not in it:
     `sf.Tee(2)(SAFE(source))`. Each reader is a source for other pipelines.
 
-    No reader loses an item. One that is ahead goes on until the slowest is `max_items` behind it, and then waits; so readers
-    belong in tasks of their own, and one that nobody reads must be left (`async with`, or `aclose()`), after which it counts no
-    longer. Nothing is read before a reader asks for it. When all have left the source is closed, in the task that read it. An
-    error of the source reaches every reader, after the items before it.
+    No reader loses an item. One that is ahead goes on until the slowest is `max_items` behind it, and then waits; one item more is
+    read then, so that it does not wait to learn of the end, or of an error. So readers belong in tasks of their own, and one that
+    nobody reads must be left (`async with`, or `aclose()`), after which it counts no longer. Nothing is read before a reader asks
+    for it. When all have left the source is closed, in the task that read it. An error of the source reaches every reader, after
+    the items before it.
 
     Args:
         n: how many readers.

@@ -50,7 +50,8 @@ class Shared(Generic[T]):
     Args:
         source: is read once, from when the first reader asks.
         readers: how many there are.
-        max_items: how many items may wait for a reader. At that nothing more is read.
+        max_items: how many items may wait for a reader. At that one more is read only if another reader waits for it: so it learns
+            of an end that is all that comes.
         is_eager: whether the source is read while nobody has asked for more.
         name: for errors.
     """
@@ -161,11 +162,22 @@ class Shared(Generic[T]):
     async def _is_wanted(self) -> bool:
         """Whether more is to be read, once it may be."""
         while not self._is_over:
-            if self._stored < self._max_items and (self._is_eager or self._waiting):
+            if self._waiting or (self._is_eager and self._stored < self._max_items):
                 return True
-            self._resumed = asyncio.get_running_loop().create_future()
-            await self._resumed
+            await self._change()
         return False
+
+    async def _has_room(self) -> bool:
+        """Whether what was read may be kept, once it may be."""
+        while not self._is_over:
+            if self._stored < self._max_items:
+                return True
+            await self._change()
+        return False
+
+    async def _change(self) -> None:
+        self._resumed = asyncio.get_running_loop().create_future()
+        await self._resumed
 
     # ------------------------------------------------------------------ the task
 
@@ -179,7 +191,7 @@ class Shared(Generic[T]):
                     item = await step()
                 except StopAsyncIteration:
                     break
-                if self._is_over:  # a source may lose the cancel that said so
+                if not await self._has_room():  # a source may lose the cancel that said so
                     break
                 self._add(item)
         except BaseException as error:  # goes on where the readers are, unless none is left
