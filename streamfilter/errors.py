@@ -7,6 +7,7 @@ The exceptions of a source, a consumer or a user's function are never wrapped in
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Literal
 
@@ -193,3 +194,46 @@ class ProviderError(StreamFilterError):
     def __init__(self, payload: object = None) -> None:
         super().__init__("the provider reported an error in its stream (see .payload)")
         self.payload = payload
+
+
+class SpecError(StreamFilterError, ValueError):
+    """A declared pipeline is wrong, or a pipeline cannot be declared. It is also a `ValueError`.
+
+    Attributes:
+        problem: what is wrong, and what would be right.
+        file: the file, as it was named; None if it came from no file.
+        line: where, in lines from 1, if that is known.
+        column: where, in characters of the line from 1, if that is known.
+        path: keys and indexes down to the place.
+
+    Example:
+        >>> print(SpecError("unknown rule 'emial': did you mean 'email'?", file="a.toml", line=4, path=("pipeline", "acme", 0)))
+        a.toml, line 4: pipeline.acme[0]: unknown rule 'emial': did you mean 'email'?
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        path: tuple[str | int, ...] = (),
+    ) -> None:
+        place = [] if file is None else [file]
+        place += [] if line is None else [f"line {line}"]
+        place += [] if column is None else [f"column {column}"]
+        # What is no plain name is quoted: a file could say what a terminal obeys.
+        within = "".join(
+            f".{step}" if re.fullmatch(r"[\w-]+", str(step)) and isinstance(step, str) else f"[{step!r}]" for step in path
+        )
+        within = within.removeprefix(".")
+        super().__init__(": ".join(filter(None, [", ".join(place), within, problem])))
+        self.problem = problem
+        self.file = file
+        self.line = line
+        self.column = column
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., SpecError], tuple[str]]:
+        return functools.partial(type(self), file=self.file, line=self.line, column=self.column, path=self.path), (self.problem,)

@@ -1,0 +1,188 @@
+"""`watch`: the pipelines of a file, as the file is now. Streams that run keep the pipeline they began with.
+
+A thread looks at the file every so often, and compiles what has changed; who asks for a pipeline never waits for that, after the
+first time. A file that is broken changes nothing: the last good pipelines stay, and `error` says what is wrong. This module knows
+when to read, and nothing of what stands in the file.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from streamfilter.errors import SpecError
+from streamfilter.pipeline import Stage
+from streamfilter.spec.declaring import read_all, scope_of
+from streamfilter.spec.scope import Scope
+from streamfilter.spec.texts import content_of, parsed
+from streamfilter.spec.words import unknown
+
+SECONDS = 1.0
+"""Between two looks at the file. A look reads some kilobytes, and people who change a file count in seconds."""
+
+_log = logging.getLogger("streamfilter")
+
+
+class Watched:
+    """The pipelines of a file, as it is now. Made by `watch`. It is for any number of threads.
+
+    Attributes:
+        path: of the file.
+        error: what is wrong with the file as it is, if anything; the pipelines then are those of its last good version.
+        version: counts the versions that were good, from 1.
+    """
+
+    def __init__(
+        self, path: Path, scope: Scope, wait: Callable[[threading.Event], object], on_error: Callable[[SpecError], object] | None
+    ) -> None:
+        self.path = path
+        self.error: SpecError | None = None
+        self.version = 0
+        self._scope = scope
+        self._on_error = on_error
+        self._pipelines: Mapping[str, Stage[Any, Any]] = {}
+        self._wait = wait
+        self._content: bytes | None = None  # of the last version that was looked at, good or bad
+        self._is_closed = False
+        self._reading = threading.Lock()
+        self._read()
+        if self.error is not None:
+            raise self.error
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start the thread. A child of a fork has none of its parent's, and perhaps a lock that nobody will release."""
+        self._pid = os.getpid()
+        self._reading = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._watch, args=(self._closing,), name=f"watch {self.path.name}", daemon=True)
+        self._thread.start()
+
+    def get(self, name: str) -> Stage[Any, Any]:
+        """The pipeline of this name, as the file has it now. It never waits.
+
+        Raises:
+            SpecError: there is none; the message says which there are.
+        """
+        if self._pid != os.getpid() and not self._is_closed:
+            self._begin()
+        pipelines = self._pipelines  # one reference: a reload puts another in its place
+        try:
+            return pipelines[name]
+        except KeyError:
+            raise SpecError(unknown("pipeline", name, pipelines), file=os.fspath(self.path)) from None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the pipelines."""
+        return tuple(self._pipelines)
+
+    def reload(self) -> bool:
+        """Read the file now, in this thread, and compile it though it may not have changed: a file of words may have.
+
+        In an event loop that is `await asyncio.to_thread(watched.reload)`.
+
+        Returns:
+            Whether the pipelines are those of the file: false if it is broken, which `error` then says.
+        """
+        self._read(is_forced=True)
+        return self.error is None
+
+    def close(self) -> None:
+        """Stop watching. The pipelines stay as they are."""
+        self._is_closed = True
+        self._closing.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "broken, as it was before" if self.error else f"version {self.version}"
+        return f"<Watched {os.fspath(self.path)!r}: {state}, pipelines: {len(self._pipelines)}>"
+
+    def _watch(self, closing: threading.Event) -> None:
+        while not closing.is_set():
+            self._wait(closing)
+            if not closing.is_set():
+                self._read()
+
+    def _read(self, *, is_forced: bool = False) -> None:
+        # The content alone says whether it changed: a file can be written twice within one tick of its clock.
+        with self._reading:
+            try:
+                content = content_of(self.path)
+                if content == self._content and not is_forced:
+                    return
+                self._content = content
+                self._pipelines = read_all(parsed(content, self.path), self._scope)
+                self.version += 1
+                self.error = None
+            except SpecError as error:
+                if error.file is not None and not self.path.is_file():
+                    self._content = None  # so that it counts as new when it is back
+                self._refuse(error)
+            except Exception as error:  # a user's stage or module, which must not end the watch
+                self._refuse(SpecError(f"{type(error).__name__} while it was compiled", file=os.fspath(self.path)))
+
+    def _refuse(self, error: SpecError) -> None:
+        is_new = str(error) != str(self.error)
+        self.error = error
+        if not self.version or not is_new:
+            return
+        _log.warning("the pipelines stay as they were: %s", error)
+        if self._on_error is not None:
+            try:
+                self._on_error(error)
+            except Exception:
+                _log.exception("on_error of a watch raised")
+
+
+def watch(
+    path: str | os.PathLike[str],
+    *,
+    checks: Mapping[str, object] | None = None,
+    objects: Mapping[str, object] | None = None,
+    allow_imports: Iterable[str] = (),
+    env: Mapping[str, str] | None = None,
+    seconds: float = SECONDS,
+    wait: Callable[[threading.Event], object] | None = None,
+    on_error: Callable[[SpecError], object] | None = None,
+) -> Watched:
+    """The pipelines that a file declares, kept as the file is.
+
+    New streams get the pipeline of the file as it is now; those that run keep theirs. A thread of its own reads the file and
+    compiles its pipelines when it has changed: written anew, or put in its place by renaming. A file of words is read with it, not
+    watched.
+
+    Args:
+        path: of the file, as for `load`; so are `checks`, `objects`, `allow_imports` and `env`.
+        seconds: between two looks at the file.
+        wait: called in that thread instead of waiting so long, with an event that is set when the watch is closed.
+        on_error: called in that thread with what is wrong with a changed file, once for each thing; it is logged as a warning too.
+
+    Raises:
+        SpecError: the file is broken at the beginning, when there is no good one to keep.
+        ValueError: `seconds` is not positive.
+
+    Example:
+        >>> import tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "pipelines.json")
+        >>> _ = path.write_text('{"version": 1, "pipeline": {"acme": [{"stage": "redact", "rules": ["email"]}]}}')
+        >>> with watch(path) as config:
+        ...     config.get("acme").apply("joe@example.com")
+        '[email]'
+    """
+    if not seconds > 0:
+        raise ValueError(f"seconds is {seconds}: more than 0 are needed")
+    scope = scope_of(checks, objects, allow_imports, env)
+    return Watched(Path(path), scope, wait or (lambda closing: closing.wait(seconds)), on_error)

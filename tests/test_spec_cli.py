@@ -1,0 +1,183 @@
+"""The commands `check`, `schema` and `rules`, as a user's shell runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("click")
+pytest.importorskip("rich")
+
+import streamfilter as sf
+from streamfilter import detectors
+from streamfilter.cli.app import run_app
+from streamfilter.spec.checking import checked
+
+COMMAND = [sys.executable, "-m", "streamfilter"]
+
+GOOD = r"""version = 1
+[[pipeline.acme]]
+stage = "redact"
+rules = ["PII", {pattern = '(a)\1', name = "twice"}]
+to = {use = "hash", salt = {env = "SPEC_CLI_SALT"}}
+max_hold = 500
+[[pipeline.acme]]
+stage = "moderate"
+check = {use = "all_of", parts = ["mod", {use = "openai_moderation", client = "openai"}]}
+[[pipeline.kids]]
+stage = "json_text"
+path = "$.answer"
+"""
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs a command here, as `shell` does in a process of its own, which takes a second."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*args: str) -> tuple[int, str, str]:
+        code = run_app(args)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def shell(*args: str, **env: str) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    done = subprocess.run(
+        [*COMMAND, *args], capture_output=True, timeout=60, check=False, text=True, env={**os.environ, "COLUMNS": "120", **env}
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_check_explains_each_stage_without_what_it_is_given_where_it_runs(tmp_path: Path, run: Any) -> None:
+    """Channels, what is held at most, by which engine; and what it needs there: objects and variables."""
+    path = tmp_path / "p.toml"
+    path.write_text(GOOD)
+    code, out, err = run("check", str(path))
+    assert (code, err) == (0, "")
+    for word in (
+        "pipeline acme",
+        "Redact",
+        "every text channel",
+        "500 characters",
+        "automaton",
+        "twice: it refers back to a group",
+        "by_sentence()",
+        "pipeline kids",
+        "JSONText",
+    ):
+        assert word in " ".join(out.replace("│", " ").split()), word
+    assert "mod, openai, $SPEC_CLI_SALT" in out or "$SPEC_CLI_SALT, mod, openai" in out
+    code, out, err = shell("check", str(path), "--json", SPEC_CLI_SALT="x" * 16)
+    told = json.loads(out)
+    assert (code, err, told["needs"]) == (0, "", ["mod", "openai"])
+    redact, moderate = told["pipelines"]["acme"]
+    assert (redact["stage"], redact["channels"], redact["most_held_chars"], redact["waits"]) == ("Redact", None, 500, False)
+    assert moderate["waits"] is True
+    assert told["pipelines"]["kids"][0]["gives"] == "items"
+
+
+def test_check_says_what_is_wrong_and_exits_with_2(tmp_path: Path, run: Any) -> None:
+    """In one line on standard error, or as JSON; nothing of it is a traceback."""
+    path = tmp_path / "p.toml"
+    path.write_text(GOOD.replace('"PII"', '"PIII"'))
+    code, out, err = run("check", str(path))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"streamfilter: {path}, line 4: pipeline.acme[0].rules[0]: unknown rule 'PIII': did you mean 'PII'?")
+    assert err.count("\n") == 1
+    code, out, err = run("check", "--json", str(path))
+    told = json.loads(out)["error"]
+    assert (code, err, told["line"], told["path"]) == (2, "", 4, ["pipeline", "acme", 0, "rules", 0])
+    path.write_bytes(b"\x00" * 10)
+    for given in (str(path), str(tmp_path), str(tmp_path / "none.toml"), "/dev/null"):
+        code, out, err = run("check", given)
+        assert (code, out, err.count("\n")) == (2, "", 1), given
+    path.write_text('version = 1\n[[pipeline.a]]\nstage = "os:getcwd"\n')
+    assert "importing 'os:getcwd' is not allowed" in run("check", str(path))[2]
+    assert "is no module" in run("check", "--allow-imports", "a b", str(path))[2]
+
+
+def test_check_shows_nothing_that_a_terminal_obeys(tmp_path: Path, run: Any) -> None:
+    """Nor what rich takes for a style."""
+    path = tmp_path / "p.toml"
+    path.write_text(
+        'version = 1\n[[pipeline."\\u001b[31m[/red]"]]\nstage = "redact"\nrules = [{name = "[bold]\\u001b[2J", pattern = "(a)\\\\1"}]\n'
+    )
+    code, out, _ = run("check", str(path))
+    assert (code, "\x1b" in out) == (0, False)
+    assert r"\x1b[31m[/red]" in out
+    assert r"[bold]\x1b[2J" in out
+
+
+def test_stand_ins_fit_wherever_a_name_does(tmp_path: Path, run: Any) -> None:
+    """A check, a client, a function, a class, a model, an event."""
+    fields: list[dict[str, Any]] = [
+        {"stage": "moderate", "check": {"use": "llm_judge", "model": "judge"}},
+        {"stage": "moderate", "check": {"use": "classifier", "fn": "model", "refuse": ["bad"]}},
+        {"stage": "map_text", "fn": "shout"},
+        {"stage": "extract", "tags": ["a"], "to": {"use": "found"}},
+        {"stage": "redact", "rules": [{"pattern": "a", "check": "sum"}], "to": {"use": "hide"}},
+        {"stage": "segments", "boundary": "cut"},
+        {"stage": "tap", "fn": "seen"},
+        {"stage": "keep_alive", "seconds": 1, "event": "ping"},
+    ]
+    models: list[dict[str, Any]] = [
+        {"stage": "parse_json", "model": "card"},
+        {"stage": "json_items", "path": "$.a", "model": "card"},
+        {"stage": "tool_calls", "models": {"search": "query"}},
+    ]
+    path = tmp_path / "p.json"
+    path.write_text(
+        json.dumps({"version": 1, "pipeline": {"a": fields, **{f"m{number}": [each] for number, each in enumerate(models)}}})
+    )
+    pipelines, needs = checked(path)
+    assert needs == ["judge", "model", "shout", "found", "sum", "hide", "cut", "seen", "ping", "card", "query"]
+    for pipeline in pipelines.values():
+        assert pipeline.explain()
+
+
+def test_schema_is_the_schema(tmp_path: Path, run: Any) -> None:
+    """As JSON in several lines or one, with the names that will be handed in."""
+    assert json.loads(run("schema")[1]) == sf.json_schema()
+    code, out, _ = run("schema", "--json", "--name", "mod", "--allow-imports", "myapp.")
+    assert (code, out.count("\n")) == (0, 1)
+    assert json.loads(out) == sf.json_schema(objects=["mod"], allow_imports=["myapp."])
+
+
+def test_rules_lists_the_catalogue_with_examples(run: Any) -> None:
+    """Each finds all that it should in its example, under its name; a rule without its libraries says so."""
+    from streamfilter.cli.catalogue import EXAMPLES, listed
+
+    assert list(EXAMPLES) == list(dict.fromkeys(EXAMPLES))
+    assert set(EXAMPLES) == set(detectors.NAMES)
+    code, out, _ = run("rules", "--json")
+    told = json.loads(out)
+    assert (code, told) == (0, listed())
+    assert [each["name"] for each in told] == list(detectors.NAMES)
+    for each in told:
+        if each["missing"] is None:
+            rule = detectors.by_name(each["name"])
+            assert each["becomes"] == sf.Redact(rule).apply(each["example"])
+            assert each["becomes"].count(f"[{each['name']}]") == 1, each["name"]
+            assert len(each["becomes"]) <= len(each["name"]) + 25, "the example shows no more than a label beside the match"
+    assert {each["name"] for each in told if each["group"] == "PII"} == {rule.name for rule in detectors.PII}
+    code, out, _ = run("rules")
+    assert code == 0
+    assert all(name in out for name in detectors.NAMES)
+
+
+@pytest.mark.parametrize("command", ["check", "schema", "rules"])
+def test_help_says_what_a_command_is_for(command: str, run: Any) -> None:
+    """And the group lists it; completion knows it."""
+    code, out, _ = run(command, "--help")
+    assert (code, out.count("Usage:")) == (0, 1)
+    assert command in run("--help")[1]
+    completed = shell(COMP_WORDS=f"streamfilter {command[:3]}", COMP_CWORD="1", _STREAMFILTER_COMPLETE="bash_complete")[1]
+    assert command in completed
