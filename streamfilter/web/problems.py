@@ -1,0 +1,164 @@
+"""What a client is told when a stream does not end well, in the words of each format.
+
+Three things are told apart: a rule has blocked it, it took too long, it failed. The words are fixed, or the caller's: what an
+exception says is for him, and what was held is for nobody.
+Sources: the errors of OpenAI's API and of its streams (`openai.APIError`); "Errors" in Anthropic's documentation, where output that
+a policy blocks is an `invalid_request_error`; the AI SDK's UI message stream; `google.rpc.Status`; ResponseStream of Bedrock.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, cast
+
+from streamfilter.errors import Blocked
+from streamfilter.providers.frames import AWS, json_text
+from streamfilter.web.messages import DONE, Message, said
+
+Code: TypeAlias = Literal["blocked", "timed_out", "failed"]
+
+OnError: TypeAlias = Callable[[Exception], "Problem | str | None"]
+"""Is told of what went wrong. It may say what the client is told, instead of the usual words."""
+
+LOG = logging.getLogger("streamfilter.web")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a client is told.
+
+    Args:
+        code: which of the three.
+        message: in words. They are shown to the client.
+        status: of HTTP, for an answer of which nothing has left yet; by default that of the code.
+
+    Example:
+        >>> Problem("timed_out", "Try again later.").status
+        504
+    """
+
+    code: Code
+    message: str
+    status: int = 0
+
+    def __post_init__(self) -> None:
+        if self.code not in _STATUS:
+            raise ValueError(f"code={self.code!r}: 'blocked', 'timed_out' or 'failed' is needed")
+        if not isinstance(self.message, str):
+            raise TypeError(f"the message of a problem is {type(self.message).__qualname__}: a str is needed")
+        if not self.status:
+            object.__setattr__(self, "status", _STATUS[self.code])
+
+
+_STATUS: dict[str, int] = {"blocked": 403, "timed_out": 504, "failed": 502}
+"""What is blocked would be blocked again, and clients repeat what has a status from 500 on."""
+
+BLOCKED = Problem("blocked", "The answer was stopped by a content rule.")
+TIMED_OUT = Problem("timed_out", "The answer took too long.")
+FAILED = Problem("failed", "The answer could not be completed.")
+
+
+def problem_of(error: Exception, on_error: OnError | None = None) -> Problem:
+    """What a client is told of an exception; logged with no more than its class.
+
+    Args:
+        error: of a stage, a source, or the application.
+        on_error: is told first; see `sse_response`.
+
+    Example:
+        >>> problem_of(TimeoutError("secret"))
+        Problem(code='timed_out', message='The answer took too long.', status=504)
+    """
+    usual = BLOCKED if isinstance(error, Blocked) else TIMED_OUT if _is_timeout(error) else FAILED
+    LOG.warning("a stream was cut off: %s (%s)", usual.code, type(error).__qualname__)
+    if on_error is None:
+        return usual
+    try:
+        given = on_error(error)
+    except Exception as failure:  # the client is to be told all the same
+        LOG.error("on_error failed: %s", type(failure).__qualname__)  # noqa: TRY400  # a traceback could quote the text
+        return usual
+    if isinstance(given, Problem):
+        return given
+    return replace(usual, message=given) if isinstance(given, str) else usual
+
+
+def _is_timeout(error: Exception) -> bool:
+    """HTTP clients and SDKs have time-outs that are no `TimeoutError`: `httpx.ReadTimeout`, `openai.APITimeoutError`."""
+    return isinstance(error, TimeoutError) or any("Timeout" in kind.__name__ for kind in type(error).__mro__)
+
+
+_ANTHROPIC = {"blocked": "invalid_request_error", "timed_out": "timeout_error", "failed": "api_error"}
+_OPENAI = {"blocked": "content_filter", "timed_out": "timeout", "failed": "server_error"}
+_GOOGLE = {"blocked": "PERMISSION_DENIED", "timed_out": "DEADLINE_EXCEEDED", "failed": "INTERNAL"}
+_BEDROCK = {"blocked": "validationException", "timed_out": "modelTimeoutException", "failed": "internalServerException"}
+
+
+def body_of(name: str, problem: Problem) -> dict[str, Any]:
+    """A problem as the whole body of a response, in the words of a format.
+
+    Args:
+        name: of the format; of one that is not known here, those of OpenAI, which most others have taken.
+        problem: what to say.
+
+    Example:
+        >>> body_of("ollama", BLOCKED)
+        {'error': 'The answer was stopped by a content rule.'}
+    """
+    code, message = problem.code, problem.message
+    if name == "anthropic.messages":
+        return {"type": "error", "error": {"type": _ANTHROPIC[code], "message": message}}
+    if name == "gemini":
+        return {"error": {"code": problem.status, "message": message, "status": _GOOGLE[code]}}
+    if name == "ollama":
+        return {"error": message}
+    return {"error": {"message": message, "type": _OPENAI[code], "param": None, "code": code}}
+
+
+def messages_of(name: str, problem: Problem, *, number: int = 0) -> list[Message]:
+    """A problem in the middle of a stream, in the words of its format, and what ends the stream then.
+
+    Args:
+        name: of the format, as one writes it (`"openai.chat"`); or `"text"`, `"events"`.
+        problem: what to say.
+        number: of the event, where a format numbers its events.
+
+    Example:
+        >>> messages_of("vercel", BLOCKED)[0].data
+        '{"type":"error","errorText":"The answer was stopped by a content rule."}'
+    """
+    code, message = problem.code, problem.message
+    if name == "vercel":
+        return [said({"type": "error", "errorText": message}), DONE]
+    if name == "openai.responses":
+        event = {"type": "error", "code": code, "message": message, "param": None, "sequence_number": number}
+        return [said(event, named=True)]
+    if name in ("text", "events", "patches"):
+        return [said({"type": "error", "code": code, "message": message}, named=True)]
+    if name in ("openai.chat", "openai.completions"):
+        return [said(body_of(name, problem)), DONE]
+    if name == "gemini":
+        return [said(body_of(name, problem))]
+    return [Message(json_text(body_of(name, problem)), "error")]
+
+
+def last_piece(name: str, framing: str, problem: Problem) -> bytes:
+    r"""The same as the last bytes of a body.
+
+    Args:
+        name: of the format; "" if nothing has told it.
+        framing: `"sse"`, `"lines"` or `"messages"`.
+        problem: what to say.
+
+    Example:
+        >>> last_piece("ollama", "lines", FAILED)
+        b'{"error":"The answer could not be completed."}\n'
+    """
+    if framing == "lines":
+        return f"{json_text(body_of(name, problem))}\n".encode()
+    if framing == "messages":
+        kind = _BEDROCK[problem.code]
+        return AWS.encode(cast("dict[str, Any]", {kind: {"message": problem.message}}), "", None)
+    return b"".join(each.frame() for each in messages_of(name, problem))

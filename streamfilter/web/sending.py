@@ -1,0 +1,131 @@
+"""Messages to a client that may vanish: the one place that sends a stream of our own over a connection.
+
+Reading and sending run in a task; another waits for the client to leave. Whoever is first ends the other, so a client that leaves
+closes the stream at once, also before its first item. What an exception says never leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Callable
+from typing import Any
+
+from streamfilter.context import Clock, Context
+from streamfilter.flow.keepalive import KeepAlive
+from streamfilter.machine import Chain, Machine
+from streamfilter.stream import Segment, Stream, open_stream
+from streamfilter.web.messages import ALIVE, Message
+from streamfilter.web.problems import OnError, Problem, messages_of, problem_of
+from streamfilter.web.writing import Writing
+
+Out = Callable[[Message], Awaitable[object]]
+
+
+class Left(Exception):
+    """The client has left. It never leaves this part."""
+
+
+class Sending:
+    """One stream on its way to one client.
+
+    Args:
+        stream: any async iterable.
+        writing: writes its items.
+        seconds: without a message until a comment is sent; None never sends one.
+        clock: which these go by.
+        on_error: is told of what goes wrong.
+    """
+
+    def __init__(
+        self,
+        stream: AsyncIterable[Any],
+        writing: Writing,
+        *,
+        seconds: float | None = None,
+        clock: Clock | None = None,
+        on_error: OnError | None = None,
+    ) -> None:
+        self._writing = writing
+        self._on_error = on_error
+        self._stream: Stream[Message] = open_stream(
+            [Segment("sse_response", lambda context: _machine(writing, seconds, context))],
+            stream,
+            Context(clock=clock),
+            "close",
+            is_live=True,
+        )
+
+    async def run(self, send: Out, gone: Callable[[], Awaitable[object]]) -> Problem | None:
+        """Send all of it, until it ends or the client leaves.
+
+        Args:
+            send: sends a message.
+            gone: returns when the client has left.
+
+        Returns:
+            What the client was told, if the stream did not end well.
+
+        Raises:
+            Left: the client has left; everything is closed.
+        """
+        sender = asyncio.ensure_future(self._sent(send))
+        watcher = asyncio.ensure_future(gone())
+        try:
+            await asyncio.wait({sender, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            has_left = not sender.done()
+            for task in (sender, watcher):
+                task.cancel()
+            await asyncio.gather(sender, watcher, return_exceptions=True)
+        if has_left:
+            if not watcher.cancelled() and (error := watcher.exception()) is not None:
+                raise error  # of a callback
+            raise Left
+        return sender.result()
+
+    async def close(self) -> None:
+        """Send nothing, and close the stream."""
+        await self._stream.aclose()
+
+    async def _sent(self, send: Out) -> Problem | None:
+        try:
+            async with self._stream as stream:
+                async for message in stream:
+                    await _sent(send, message)
+        except Left:
+            raise
+        except Exception as error:
+            problem = problem_of(error, self._on_error)
+            for message in messages_of(self._writing.name, problem, number=self._writing.count):
+                await _sent(send, message)
+            return problem
+        return None
+
+
+def _machine(writing: Writing, seconds: float | None, context: Context) -> Machine:
+    return writing if seconds is None else Chain([writing, KeepAlive(seconds, lambda: ALIVE).machine(context)])
+
+
+async def _sent(send: Out, message: Message) -> None:
+    try:
+        await send(message)
+    except Exception:  # servers raise an OSError for a client that has left, Starlette's sockets one of their own
+        raise Left from None
+
+
+async def until_gone(receive: Callable[[], Awaitable[Any]], on_message: Callable[[Any], Awaitable[bool]] | None = None) -> None:
+    """Return when the client has left.
+
+    Args:
+        receive: of ASGI.
+        on_message: is given what the client sends meanwhile; whether that is enough.
+    """
+    while True:
+        try:
+            message = await receive()
+        except Exception:  # nothing more can be received, so nobody is there
+            return
+        if message["type"] in ("http.disconnect", "websocket.disconnect"):
+            return
+        if on_message is not None and await on_message(message):
+            return
