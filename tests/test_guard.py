@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import json
 from collections.abc import Callable, Iterator
@@ -433,6 +434,33 @@ def test_the_helper_of_the_responses_api_accumulates_filtered_text(server: Serve
     assert "█" in want
 
 
+def test_structured_output_that_streams_is_parsed_of_filtered_text(server: Server) -> None:
+    """Snapshots and final objects of `chat.completions.stream(response_format=...)`; the arguments of tools in a stream."""
+    pieces = [CARD[at : at + 5] for at in range(0, len(CARD), 5)]
+    pipelines: Any = {"request": PRIVATE, "response": sf.FilterJSON(sf.Restore() | PIN)}
+    server.replies(streamed(chat_events(*pieces), 3))
+    with sf.guard(plain(OpenAI, server), **pipelines).chat.completions.stream(
+        model="m", messages=ASKED, response_format=Card
+    ) as stream:
+        seen = [repr(event) for event in stream]
+        assert stream.get_final_completion().choices[0].message.parsed == Card(mail=SECRET, pin="####")
+    assert not any("1234" in each or "EMAIL_1" in each for each in seen)
+    server.replies(streamed(message_events(*pieces), 3))
+    with sf.guard(plain(Anthropic, server), **pipelines).messages.stream(
+        model="m", max_tokens=9, messages=ASKED, output_format=Card
+    ) as events:
+        assert events.get_final_message().parsed_output == Card(mail=SECRET, pin="####")
+
+    async def run() -> Any:
+        server.replies(streamed(chat_events(*pieces), 3))
+        client = sf.guard(plain(AsyncOpenAI, server), **pipelines)
+        async with client.beta.chat.completions.stream(model="m", messages=ASKED, response_format=Card) as stream:
+            return (await stream.get_final_completion()).choices[0].message.parsed
+
+    if hasattr(OpenAI(api_key="none").beta, "chat"):
+        assert asyncio.run(run()) == Card(mail=SECRET, pin="####")
+
+
 def test_arguments_of_tool_calls_are_filtered_as_json(server: Server) -> None:
     """What is restored in arguments stays JSON, streaming and not."""
     call = {
@@ -457,7 +485,7 @@ FIRST: dict[str, tuple[Any, Any, Callable[[Any], Any], bytes]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:the stream of Wrap was dropped:ResourceWarning")  # by genai, which closes nothing by itself
+@pytest.mark.filterwarnings("ignore:the stream of Wrap .* was dropped:ResourceWarning")  # by genai, which closes nothing by itself
 @pytest.mark.parametrize("name", FIRST)
 def test_who_leaves_early_closes_the_connection_of_the_provider(server: Server, name: str) -> None:
     """After the first chunk, the server learns that nobody reads any more, though it has said no more than that."""
@@ -613,6 +641,113 @@ def test_what_is_no_answer_of_the_format_is_refused(server: Server) -> None:
         except (sf.MalformedInput, openai.APIConnectionError):
             continue
         assert "1234" not in made.to_json()
+
+
+KINDS = ("text/event-stream", "application/json", "text/plain", "")
+EVENTS = chat_events("pin 12", "34.")
+BODIES: dict[str, bytes] = {
+    "json": json.dumps(chat_of("pin 1234")).encode(),
+    "events": EVENTS,
+    "text": b"pin 1234",
+    "lines": json.dumps(chat_of("pin 1234")).encode() * 2,
+    "comment": b": pin 1234\n\n" + EVENTS,
+    "field": b"x1234: 1\n\n" + EVENTS,
+    "id": b"id: 1234\n" + EVENTS,
+    "name": b"event: 1234\n" + EVENTS,
+    "wide": json.dumps(chat_of("pin 1234")).encode("utf-16"),
+    "cut off": EVENTS[:-40].replace(b"[DONE]", b""),
+    "error": b'data: {"error": {"message": "pin 1234"}}\n\n',
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", BODIES)
+def test_a_type_that_lies_lets_nothing_past(server: Server, kind: str, name: str) -> None:
+    """Whatever the type of an answer is, and whatever was asked for: what reaches the caller is filtered, raw bytes and errors too."""
+    client = sf.guard(quick(OpenAI, server), response=PIN)
+    server.replies(Reply([BODIES[name]], kind))
+
+    def lines(**options: Any) -> str:
+        with client.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES, **options) as made:
+            return "\n".join(made.iter_lines())
+
+    ways: list[Callable[[], Any]] = [
+        lambda: repr(client.chat.completions.create(model="m", messages=MESSAGES)),
+        lambda: repr(list(chat(client))),
+        lambda: client.chat.completions.with_raw_response.create(model="m", messages=MESSAGES).text,
+        lines,
+        lambda: lines(stream=True),
+    ]
+    for way in ways:
+        try:
+            made = way()
+        except Exception as error:
+            made = f"{error!r} {getattr(error, 'body', '')}"
+        assert "1234" not in made.replace("\0", "")
+        assert "4." not in made
+
+
+def test_what_stands_beside_the_events_is_kept_where_it_is_harmless(server: Server) -> None:
+    """Comments and ids of providers reach who reads the raw response."""
+    raw = b": keep alive\n\nid: 7\n" + EVENTS
+    server.replies(Reply([raw]))
+    client = sf.guard(plain(OpenAI, server), response=sf.Redact("never"))
+    with client.chat.completions.with_streaming_response.create(model="m", messages=MESSAGES, stream=True) as made:
+        assert b"".join(made.iter_bytes()) == raw
+
+
+def test_encodings_that_are_not_known_let_nothing_past(server: Server) -> None:
+    """What the HTTP client cannot decode is read as it came, and refused or filtered."""
+    for encoding in ("identity", "x-unknown", "br", "zstd", "deflate, gzip"):
+        for stream in (False, True):
+            server.replies(Reply([EVENTS if stream else BODIES["json"]], headers={"content-encoding": encoding}))
+            client = sf.guard(plain(OpenAI, server), response=PIN)
+            try:
+                made = repr(list(chat(client)) if stream else client.chat.completions.create(model="m", messages=MESSAGES))
+            except (openai.APIError, sf.MalformedInput, httpx2.HTTPError) as error:
+                made = repr(error)
+            assert "1234" not in made
+
+
+def test_copies_by_other_ways_are_guarded(server: Server) -> None:
+    """`copy.copy`, the HTTP client beneath by itself, and Azure's async client."""
+    server.replies(whole(chat_of("pin 1234")))
+    client = sf.guard(plain(OpenAI, server), response=PIN)
+    assert WHOLE["chat"][4](WHOLE["chat"][3](copy.copy(client))) == "pin ####"
+    body = {"model": "m", "messages": MESSAGES}
+    assert "1234" not in client._client.post(f"{server.url}/v1/chat/completions", json=body).text
+    azure = openai.AsyncAzureOpenAI(api_key="none", azure_endpoint=server.url, api_version="1", max_retries=0)
+
+    async def run() -> str:
+        return str(WHOLE["chat"][4](await WHOLE["chat"][3](sf.guard(azure, response=PIN).with_options(timeout=9))))
+
+    assert asyncio.run(run()) == "pin ####"
+
+
+def test_other_apis_of_a_client_that_have_connections_of_their_own_are_guarded(server: Server) -> None:
+    """Gemini's interactions go through another client of the SDK: it is refused as what is not known."""
+    server.replies(whole({}))
+    client: Any = sf.guard(plain(genai.Client, server), request=PRIVATE, response=PIN)
+    for api in (client, client.aio):
+        if not hasattr(api, "interactions"):
+            continue
+        with pytest.raises(TypeError, match="unknown='pass'"):
+            made = api.interactions.create(model="m", input=SECRET)
+            asyncio.run(_awaited(made))
+    assert not any(SECRET.encode() in request.body for request in server.requests)
+
+
+async def _awaited(made: Any) -> Any:
+    return await made
+
+
+def test_batches_pass(server: Server) -> None:
+    """They name files, and no text; the files themselves are refused, and Anthropic's batches, which have text in them."""
+    server.replies(whole({"id": "batch_1", "object": "batch", "status": "validating"}))
+    client = sf.guard(plain(OpenAI, server), request=PRIVATE, response=PIN)
+    made = client.batches.create(input_file_id="f", endpoint="/v1/responses", completion_window="24h", metadata={"by": SECRET})
+    assert made.id == client.batches.cancel("batch_1").id == client.batches.retrieve("batch_1").id == "batch_1"
+    assert server.requests[0].said["metadata"] == {"by": "<EMAIL_1>"}
 
 
 # ---------------------------------------------------------------------- what cannot be filtered

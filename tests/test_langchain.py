@@ -121,7 +121,18 @@ def goes_on(event: dict[str, Any], path: tuple[Any, ...]) -> object:
     ):
         return None
     inside = path if kind is None else path[2:]
-    names = ("content", "text", "thinking", "reasoning", "partial_json", "args", "reasoning_content", "refusal", "arguments")
+    names = (
+        "content",
+        "text",
+        "thinking",
+        "reasoning",
+        "partial_json",
+        "args",
+        "reasoning_content",
+        "refusal",
+        "arguments",
+        "input",
+    )
     if inside and (inside[-1] not in names or inside[0] in ("tool_calls", "invalid_tool_calls", "response_metadata", "metadata")):
         return None
     node: Any = event

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import TYPE_CHECKING, Any, assert_type
+from typing import Any, assert_type
 
+import anthropic as anthropic_sdk
+import openai as openai_sdk
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel
 
 import streamfilter as sf
 from streamfilter.detectors import EMAIL, PII, SECRETS, from_gitleaks
-from streamfilter.providers import openai
-
-if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletionChunk
+from streamfilter.providers import langchain, openai, pydantic_ai, vercel
 
 SAFE = sf.Redact(EMAIL, r"\d+", to="[{rule}]") | sf.StopAt("\nUser:")
 
@@ -122,3 +122,26 @@ async def structured(tokens: AsyncIterable[str]) -> None:
         assert_type(value, Any)
     async for card in (SAFE | sf.ParseJSON(Card))(tokens):
         assert_type(card, Card)
+
+
+async def guarded(plain: openai_sdk.OpenAI, live: openai_sdk.AsyncOpenAI, other: anthropic_sdk.AsyncAnthropic) -> None:
+    client = sf.guard(live, request=SAFE, response=SAFE | sf.Restore(), context=sf.Context, unknown="pass", after_stop="drain")
+    assert_type(client, openai_sdk.AsyncOpenAI)
+    assert_type(sf.guard(plain, response=SAFE), openai_sdk.OpenAI)
+    assert_type(sf.guard(other, request=SAFE, context=sf.Context(vault=sf.Vault())), anthropic_sdk.AsyncAnthropic)
+    assert_type(await client.chat.completions.create(model="m", messages=[]), ChatCompletion)
+    sf.guard(plain, unknown="skip")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    sf.guard(plain, response="text")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+def wrapped(source: AsyncIterable[ChatCompletionChunk], whole: ChatCompletion, raw: AsyncIterable[bytes]) -> None:
+    assert_type(sf.wrap(SAFE)(source), sf.Stream[ChatCompletionChunk])
+    assert_type(sf.wrap(SAFE)(raw), sf.Stream[bytes])
+    assert_type(openai.chat.filter_response(SAFE, whole), ChatCompletion)
+    assert_type(openai.chat.filter_request(SAFE, {"messages": [1]}), dict[str, list[int]])
+    assert_type(langchain.filter_response(SAFE, {"content": "a"}), dict[str, str])
+    assert_type(langchain.guarded(1, response=SAFE), int)  # the very type, whatever it is
+    assert_type(pydantic_ai.guarded("a", response=SAFE, unknown="pass"), str)
+    assert_type(vercel.Encode(as_bytes=True), vercel.Encode)
+    langchain.Encode("m", as_dicts=True)
+    pydantic_ai.Encode(as_bytes=True)

@@ -7,16 +7,23 @@ client is copied with another, and what of it goes past HTTP. No SDK is imported
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, get_args
+from importlib import import_module
+from typing import Any, TypeVar, cast, get_args
 
-from streamfilter.context import AfterStop, Context
-from streamfilter.pipeline import Stage, as_stage
-from streamfilter.providers.guarding_calls import Guarding, Refused, Unknown, waits
+from streamfilter.context import AfterStop
+from streamfilter.pipeline import Stage
+from streamfilter.providers.guarding_calls import Guarding, Refused, Unknown
 from streamfilter.providers.guarding_http import Carried, guarded, is_guarded
-from streamfilter.providers.openai import chat
+from streamfilter.providers.guarding_pipelines import Contexts, check_after_stop, checked
 
 C = TypeVar("C")
+
+FRAMEWORKS = {
+    "langchain_core.language_models.chat_models.BaseChatModel": "langchain",
+    "langchain_core.runnables.base.RunnableBindingBase": "langchain",
+    "pydantic_ai.models.Model": "pydantic_ai",
+}
+"""Models of frameworks, by class, and the format whose module guards them."""
 
 NO_SOCKET = "refused://a-guarded-client-opens-no-websocket"
 """Where a guarded client of OpenAI finds the server of its realtime methods. They go past HTTP, and so past the pipelines."""
@@ -27,7 +34,7 @@ def guard(
     *,
     request: Stage[str, str] | None = None,
     response: Stage[str, str] | None = None,
-    context: Context | Callable[[], Context] | None = None,
+    context: Contexts = None,
     unknown: Unknown = "raise",
     after_stop: AfterStop = "close",
 ) -> C:
@@ -37,7 +44,8 @@ def guard(
     caller as they are, and are not tried again. `client.with_options(...)` gives a guarded client.
 
     Args:
-        client: an `OpenAI`, `AsyncOpenAI`, `Anthropic`, `AsyncAnthropic` (or one made from these), or a `genai.Client`.
+        client: an `OpenAI`, `AsyncOpenAI`, `Anthropic`, `AsyncAnthropic` (or one made from these), or a `genai.Client`; or a chat
+            model of LangChain (see `providers.langchain.guarded`) or a model of pydantic-ai (see `providers.pydantic_ai.guarded`).
         request: what all text in requests goes through: messages, tools, metadata.
         response: what all text in responses goes through.
         context: of all calls, or a function that makes one for each. Without one, and where it has no vault, each call has a vault
@@ -55,29 +63,23 @@ def guard(
         >>> import streamfilter as sf
         >>> sf.guard(object(), response=sf.Redact("a"))
         Traceback (most recent call last):
-        TypeError: object is no client that can be guarded: an OpenAI, Anthropic or genai client, sync or async, is needed
+        TypeError: object is no client that can be guarded: an OpenAI, Anthropic or genai client, sync or async, or a model ...
     """
     if unknown not in get_args(Unknown):
         raise ValueError(f"unknown={unknown!r}: 'raise' or 'pass' is needed")
-    if after_stop not in get_args(AfterStop):
-        raise ValueError(f"after_stop={after_stop!r}: 'close' or 'drain' is needed")
+    given: dict[str, Any] = {"request": request, "response": response, "context": context, "after_stop": after_stop}
     kind = _kind(client)
+    made: C
+    if kind in FRAMEWORKS.values():
+        options = given if kind == "langchain" else {**given, "unknown": unknown}
+        made = import_module(f"streamfilter.providers.{kind}").guarded(client, **options)
+        return made
+    pipelines = {"request": checked("request", request), "response": checked("response", response), "context": context}
     guarding = Guarding(
-        _checked("request", request), _checked("response", response), context, unknown, after_stop, carries=kind == "stainless"
+        **cast("Any", pipelines), after_stop=check_after_stop(after_stop), unknown=unknown, carries=kind == "stainless"
     )
-    made: C = _guarded_genai(client, guarding) if kind == "genai" else _guarded_stainless(client, guarding)
+    made = _guarded_genai(client, guarding) if kind == "genai" else _guarded_stainless(client, guarding)
     return made
-
-
-def _checked(name: str, pipeline: Stage[str, str] | None) -> Stage[str, str] | None:
-    if pipeline is None:
-        return None
-    given = as_stage(pipeline)
-    try:
-        chat.wrap(given)
-    except TypeError as error:
-        raise TypeError(f"{name}: {error}") from None
-    return given if given.stages else None
 
 
 def _kind(client: object) -> str:
@@ -85,10 +87,14 @@ def _kind(client: object) -> str:
     for name in names:
         if name == "google.genai.client.Client":
             return "genai"
+        if name in FRAMEWORKS:
+            return FRAMEWORKS[name]
         if name.split(".")[0] in ("openai", "anthropic") and name.endswith((".SyncAPIClient", ".AsyncAPIClient")):
             return "stainless"
-    name = type(client).__qualname__
-    raise TypeError(f"{name} is no client that can be guarded: an OpenAI, Anthropic or genai client, sync or async, is needed")
+    raise TypeError(
+        f"{type(client).__qualname__} is no client that can be guarded: an OpenAI, Anthropic or genai client, sync or async, "
+        "or a model of LangChain or pydantic-ai is needed"
+    )
 
 
 # ---------------------------------------------------------------------- openai and anthropic
@@ -102,9 +108,9 @@ def _guarded_stainless(client: Any, guarding: Guarding) -> Any:
     """
     http = vars(client)["_client"]
     is_async = hasattr(http, "aclose")
-    for pipeline in (guarding.request, guarding.response):
-        if not is_async and pipeline is not None and waits(pipeline):
-            raise TypeError(f"{pipeline!r} must wait, which {type(client).__qualname__} cannot: guard the async client")
+    waiting = None if is_async else guarding.must_wait()
+    if waiting is not None:
+        raise TypeError(f"{waiting!r} must wait, which {type(client).__qualname__} cannot: guard the async client")
     return _marked(client.copy(http_client=guarded(http, guarding)), guarding)
 
 

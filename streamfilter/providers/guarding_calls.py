@@ -17,17 +17,17 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 from streamfilter.context import AfterStop, Context
 from streamfilter.errors import MalformedInput
-from streamfilter.pipeline import Stage
 from streamfilter.plain import run_through
 from streamfilter.providers.guarding_endpoints import Endpoint, endpoint_of
+from streamfilter.providers.guarding_frames import Beside
+from streamfilter.providers.guarding_pipelines import Pipelines, waits
 from streamfilter.providers.requests import FIXED, Filtering
 from streamfilter.providers.wrapping import quoting
-from streamfilter.vault import Vault
 
 Unknown: TypeAlias = Literal["raise", "pass"]
 """What becomes of a call that is not known to carry no text: it is refused, or passes as it is."""
@@ -60,25 +60,17 @@ class Refused(TypeError):
     """A call cannot be filtered, so it is not made."""
 
 
-@dataclass(frozen=True)
-class Guarding:
+@dataclass(frozen=True, kw_only=True)
+class Guarding(Pipelines):
     """What a client is guarded with.
 
     Args:
-        request: the pipeline for what is sent; None if that is not filtered.
-        response: the pipeline for what comes back.
-        context: of all calls, or makes one for each.
         unknown: what becomes of calls that are not known.
-        after_stop: as for streams.
         carries: whether the SDK takes errors of its HTTP client for failures of the connection, so that those of stages must be
             carried past it.
     """
 
-    request: Stage[str, str] | None
-    response: Stage[str, str] | None
-    context: Context | Callable[[], Context] | None
     unknown: Unknown
-    after_stop: AfterStop
     carries: bool
 
     def call(self, method: str, path: str, *, has_body: bool, is_live: bool) -> Call | None:
@@ -106,23 +98,10 @@ class Guarding:
             raise Refused(f"{method} {path}: it is not known to send anything, so that is not filtered")
         if not (sends or (self.response and endpoint.format)):
             return None
-        for pipeline in (self.request, self.response):
-            if not is_live and pipeline is not None and waits(pipeline):
-                raise Refused(f"{pipeline!r} must wait, which plain code cannot: use the async client")
-        return Call(self, endpoint, self._context())
-
-    def _context(self) -> Context:
-        given = self.context() if callable(self.context) else self.context
-        if given is None:
-            return Context(vault=Vault())
-        if not isinstance(given, Context):
-            raise TypeError(f"context gave {type(given).__qualname__}: a Context is needed")
-        return given if given.vault is not None else replace(given, vault=Vault())
-
-
-def waits(pipeline: Stage[str, str]) -> bool:
-    """Whether a pipeline can only be used in an event loop."""
-    return pipeline.must_wait or bool(pipeline.machine().waits)
+        waiting = None if is_live else self.must_wait()
+        if waiting is not None:
+            raise Refused(f"{waiting!r} must wait, which plain code cannot: use the async client")
+        return Call(self, endpoint, self.begun())
 
 
 class Call:
@@ -191,19 +170,19 @@ class Call:
             kind: its type, in lower case.
             source: its pieces.
         """
-        assert self._response is not None
         if status < 300 and self._is_events(kind):
-            wrap = self._endpoint.module().wrap(self._response)
-            return wrap.iter(source, context=self._context, after_stop=self._after_stop)  # type: ignore[no-any-return]
+            return self._frames().iter(source, context=self._context, after_stop=self._after_stop)  # type: ignore[no-any-return]
         return self._whole(status, source)
 
     def apieces(self, status: int, kind: str, source: AsyncIterable[bytes]) -> AsyncPieces:
         """The same in an event loop."""
-        assert self._response is not None
         if status < 300 and self._is_events(kind):
-            wrap = self._endpoint.module().wrap(self._response)
-            return wrap(source, context=self._context, after_stop=self._after_stop)  # type: ignore[no-any-return]
+            return self._frames()(source, context=self._context, after_stop=self._after_stop)  # type: ignore[no-any-return]
         return self._awhole(status, source)
+
+    def _frames(self) -> Any:
+        assert self._response is not None
+        return self._endpoint.module().wrap(self._response) | Beside(self._response)
 
     def _is_events(self, kind: str) -> bool:
         return "event-stream" in kind or (self._is_streamed and "json" not in kind)

@@ -65,6 +65,7 @@ _ALL = (
     _endpoint("POST", "/(?:embeddings|moderations)", has_text=True),
     _endpoint("GET", f"/models(?:/{_ID}){{0,2}}"),
     _endpoint("GET", f"/(?:files|batches)(?:/{_ID})?"),
+    _endpoint("POST", f"(?<!/messages)/batches(?:/{_ID}/cancel)?", has_text=True),  # of files, which cannot be sent or read
     _endpoint("DELETE", ""),
 )
 """Source: the methods of the SDKs `openai` 3, `anthropic` 2 and `google-genai` 3. The responses of those without a format have

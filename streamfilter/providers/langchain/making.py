@@ -16,7 +16,7 @@ from streamfilter.providers.reasons import spelled
 from streamfilter.providers.rewriting import put, value_so_far
 from streamfilter.providers.shapes import edited, fields, get
 
-_NOTHING: dict[str, Any] = {
+NOTHING: dict[str, Any] = {
     "content": "",
     "tool_call_chunks": [],
     "tool_calls": [],
@@ -61,7 +61,7 @@ class Making(rewriting.Making):
         like = self.likes.get(channel) or (self._last if channel == PLAIN else None)
         if like is not None:
             return (_with(*like, text),)
-        return ({"type": "AIMessageChunk", **_NOTHING, "content": text},) if channel.kind == "answer" else ()
+        return ({"type": "AIMessageChunk", **NOTHING, "content": text},) if channel.kind == "answer" else ()
 
     def end(self, reason: str) -> Sequence[Any]:
         """A last chunk with the reason, because a stage has ended the stream; events of runs just end."""
@@ -81,10 +81,11 @@ class Writer(rewriting.EventWriter):
     Args:
         quote: filters a text that an event quotes.
         as_bytes: whether to give frames of an event stream.
+        making: makes chunks.
     """
 
-    def __init__(self, quote: Callable[[str], str], *, as_bytes: bool = False) -> None:
-        self._own = Making()
+    def __init__(self, quote: Callable[[str], str], *, as_bytes: bool = False, making: Making | None = None) -> None:
+        self._own = making or Making()
         super().__init__(NAME, self._own, OPAQUE, quote, as_bytes=as_bytes, names=False)
 
     def note(self, origin: Origin) -> None:
@@ -98,11 +99,11 @@ class Writer(rewriting.EventWriter):
         if get(message, "tool_calls") or get(message, "invalid_tool_calls"):
             chunks = get(message, "tool_call_chunks")
             if chunks is not None:
-                event = put(event, place, edited(message, _parsed(chunks)))
+                event = put(event, place, edited(message, parsed(chunks)))
         return super()._sent(event, origin)
 
 
-def _parsed(chunks: Sequence[Any]) -> dict[str, Any]:
+def parsed(chunks: Sequence[Any]) -> dict[str, Any]:
     """What the fragments of calls mean so far, as the class has it."""
     calls: list[dict[str, Any]] = []
     invalid: list[dict[str, Any]] = []
@@ -118,7 +119,7 @@ def _parsed(chunks: Sequence[Any]) -> dict[str, Any]:
 
 def _bare(message: Any) -> Any:
     """A chunk of the same class and id that says nothing."""
-    return edited(message, _NOTHING, ("usage_metadata", "chunk_position"))
+    return edited(message, NOTHING, ("usage_metadata", "chunk_position"))
 
 
 def _with(event: Any, path: Path, text: str) -> Any:

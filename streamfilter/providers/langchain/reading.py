@@ -8,14 +8,16 @@ Source: the reference of `astream_events`, and `langchain_core.messages`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from streamfilter.items import Channel, Finish, Key, ToolCall, Usage
 from streamfilter.providers.events import Origin, Path, at, first_seen
 from streamfilter.providers.said import Said
-from streamfilter.providers.shapes import fields, get
+from streamfilter.providers.shapes import edited, fields, get
 
 NAME = "langchain"
+
+T = TypeVar("T")
 
 BLOCK_TEXTS = {
     "text": "answer",
@@ -24,6 +26,8 @@ BLOCK_TEXTS = {
     "reasoning": "reasoning",
     "partial_json": "tool_arguments",  # Anthropic
     "args": "tool_arguments",
+    "arguments": "tool_arguments",  # OpenAI's Responses
+    "input": "tool_arguments",
 }
 """The fields of a content block that are text, and the kind of channel each is."""
 
@@ -178,6 +182,8 @@ def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, .
         index = get(fragment, "index")
         yield ("tool_call_chunks", n, "args"), "tool_arguments", ("tool", n if index is None else index)
     beside = message.get("additional_kwargs")
+    if not beside:
+        return
     for name, kind in ADDITIONAL_TEXTS.items():
         yield ("additional_kwargs", name), kind, ("additional", name)
     for n, fragment in enumerate(get(beside, "tool_calls") or ()):
@@ -188,10 +194,43 @@ def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, .
 
 
 def _is_chunk(message: object) -> bool:
-    return bool(get(message, "type") == "AIMessageChunk")
+    kind = get(message, "type")  # a dump without what was not set has none
+    return get(message, "content") is not None if kind is None else str(kind).endswith("MessageChunk")
+
+
+def read_whole(origin: Origin) -> None:
+    """A message that did not stream: its text, and the arguments of its calls, which are parsed."""
+    message = origin.event
+    for path, kind, key in _texts(fields(message)):
+        channel = Channel(kind, (0, 0, *key, *path))
+        origin.text(path, channel)
+        for sign in (("signature",), ("extras", "signature"), ("annotations",)):
+            if len(path) > 1 and at(message, (*path[:-1], *sign)):
+                origin.spans[*path[:-1], *sign] = channel
+    parsed = [("tool_calls", "args"), ("content", "args"), ("content", "input")]
+    for name, field in (*parsed, ("invalid_tool_calls", "args")):
+        listed = get(message, name)
+        for n, call in enumerate(listed) if isinstance(listed, list | tuple) else ():
+            value, path = get(call, field), (name, n, field)
+            if isinstance(value, str) and path not in origin.slots:
+                origin.text(path, Channel("tool_arguments", (0, 0, *path)))
+            elif isinstance(value, Mapping) and value:
+                origin.arguments(path, Channel("tool_arguments", (0, 0, *path)))
+    if not origin.items:
+        origin.rest(())
 
 
 def reason_of(metadata: object) -> str | None:
     """Why a message is complete, if its metadata say so."""
     found = next((get(metadata, name) for name in ("finish_reason", "stop_reason", "done_reason") if get(metadata, name)), None)
     return None if found is None else str(found)
+
+
+def without_tokens(came: T, made: T) -> T:
+    """A whole message that was filtered; if that changed it, without the tokens that it was made of."""
+    metadata = get(made, "response_metadata")
+    if made is came or get(metadata, "logprobs") is None:
+        return made
+    kept = {name: value for name, value in metadata.items() if name != "logprobs"}
+    changed: T = edited(made, {"response_metadata": kept})
+    return changed

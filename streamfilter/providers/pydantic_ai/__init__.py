@@ -5,16 +5,34 @@ Objects are read by the names of their fields; pydantic-ai is not imported.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from streamfilter.context import Context
 from streamfilter.items import Key
+from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, stage
 from streamfilter.providers.events import EventReader
+from streamfilter.providers.pydantic_ai import writing
+from streamfilter.providers.pydantic_ai.guarding import guarded
 from streamfilter.providers.pydantic_ai.making import Writer
-from streamfilter.providers.pydantic_ai.reading import NAME, OPAQUE, Reading
-from streamfilter.providers.wrapping import DecodeStage, Format, Quote, WrapStage
+from streamfilter.providers.pydantic_ai.reading import NAME, OPAQUE, Reading, read_whole, without_tokens
+from streamfilter.providers.whole import Whole
+from streamfilter.providers.wrapping import DecodeStage, EncodeStage, Format, Quote, WrapStage
 
-__all__ = ["FORMAT", "OPAQUE", "Decode", "Wrap", "wrap"]
+__all__ = [
+    "FORMAT",
+    "OPAQUE",
+    "Decode",
+    "Encode",
+    "Wrap",
+    "afilter_response",
+    "filter_response",
+    "guarded",
+    "without_tokens",
+    "wrap",
+]
+
+T = TypeVar("T")
 
 
 class _PydanticAI:
@@ -28,7 +46,19 @@ class _PydanticAI:
         return Writer(quote, as_bytes=as_bytes)
 
 
+class _Made(_PydanticAI):
+    """The same, made of items from elsewhere."""
+
+    def __init__(self, *, objects: bool = False) -> None:
+        self._objects = objects
+
+    def writer(self, quote: Quote, *, as_bytes: bool = False, model: str = "") -> Writer:
+        return writing.Writer(writing.Making(model, objects=self._objects), quote, as_bytes=as_bytes)
+
+
 FORMAT: Format = _PydanticAI()
+
+_WHOLE = Whole(read_whole, OPAQUE)
 
 
 @stage
@@ -48,6 +78,45 @@ class Decode(DecodeStage):
     """
 
     format: ClassVar[Format] = FORMAT
+
+
+@stage
+class Encode(EncodeStage):
+    """Items to events of pydantic-ai: each part begins, goes on and ends; the last event has the result of the run.
+
+    Finish reasons and usage are in the messages of that result. There is one choice: the first of each response. An error of the
+    provider ends the stream as `sf.ProviderError`.
+
+    Args:
+        model: the model's name.
+        as_bytes: whether to give the frames of an event stream.
+        as_dicts: whether to give dicts. If neither, they are objects of `pydantic-ai-slim`, which must be installed.
+
+    Raises:
+        ImportError: when streaming: it is not.
+
+    Example:
+        >>> [event["event_kind"] for event in Encode(as_dicts=True).iter(["Hi ", "there"])]
+        ['part_start', 'part_delta', 'part_end', 'agent_run_result']
+    """
+
+    as_dicts: bool = False
+
+    if TYPE_CHECKING:
+
+        def __init__(self, model: str = ..., as_bytes: bool = ..., *, as_dicts: bool = ..., max_aggregate: int = ...) -> None: ...
+
+    format: ClassVar[Format] = _Made()
+
+    def machine(self, context: Context | None = None) -> Machine:
+        if self.as_dicts or self.as_bytes:
+            return super().machine(context)
+        return _EncodeObjects(self.model, max_aggregate=self.max_aggregate).machine(context)
+
+
+@stage
+class _EncodeObjects(EncodeStage):
+    format: ClassVar[Format] = _Made(objects=True)
 
 
 @stage
@@ -80,3 +149,29 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         [{'part_delta_kind': 'text', 'content_delta': 'pin ####.'}]
     """
     return Wrap(pipeline)
+
+
+def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
+    """A `ModelResponse`, the text and the arguments of its parts filtered by the same pipeline, the rest by its guards.
+
+    Args:
+        pipeline: text stages that need not wait.
+        response: with parts. It is not changed.
+        context: as for streams.
+
+    Raises:
+        TypeError: a stage must wait: use `afilter_response`.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> filter_response(sf.Redact("[0-9]+", to="#"), {"parts": [{"part_kind": "text", "content": "pin 1234"}]})
+        {'parts': [{'part_kind': 'text', 'content': 'pin #'}]}
+    """
+    made = _WHOLE.filter(pipeline, response, context)
+    return without_tokens(made, is_changed=made is not response)
+
+
+async def afilter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
+    """The same as `filter_response`, through stages that wait too."""
+    made = await _WHOLE.afilter(pipeline, response, context)
+    return without_tokens(made, is_changed=made is not response)

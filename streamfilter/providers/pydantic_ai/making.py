@@ -6,14 +6,15 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from streamfilter.items import Channel, Item, TextDelta
+from streamfilter.items import Channel, Event, Item, TextDelta
 from streamfilter.providers import rewriting
 from streamfilter.providers.events import Origin, Path, at, strings
 from streamfilter.providers.pydantic_ai.reading import DELTAS, MESSAGES, NAME, OPAQUE
 from streamfilter.providers.shapes import edited, get
 
 _KIND_OF = {part: (kind, field) for kind, (part, field) in DELTAS.items()}
-_CLASSES = {"text": "TextPartDelta", "thinking": "ThinkingPartDelta", "tool_call": "ToolCallPartDelta"}
+FIELDS = dict(_KIND_OF.values())
+CLASSES = {"text": "TextPartDelta", "thinking": "ThinkingPartDelta", "tool_call": "ToolCallPartDelta"}
 
 
 class Making(rewriting.Making):
@@ -40,7 +41,7 @@ class Making(rewriting.Making):
         kind, field = _KIND_OF.get(str(channel.key[2]), _KIND_OF["text"])
         return self._shaped(
             "PartDeltaEvent",
-            {"index": channel.key[3], "delta": self._shaped(_CLASSES[kind], {field: text}, part_delta_kind=kind)},
+            {"index": channel.key[3], "delta": self._shaped(CLASSES[kind], {field: text}, part_delta_kind=kind)},
             event_kind="part_delta",
         )
 
@@ -74,10 +75,11 @@ class Writer(rewriting.EventWriter):
     Args:
         quote: filters a text that an event quotes.
         as_bytes: whether to give frames of an event stream.
+        making: makes events.
     """
 
-    def __init__(self, quote: Callable[[str], str], *, as_bytes: bool = False) -> None:
-        self._own = Making()
+    def __init__(self, quote: Callable[[str], str], *, as_bytes: bool = False, making: Making | None = None) -> None:
+        self._own = making or Making()
         super().__init__(NAME, self._own, OPAQUE, quote, as_bytes=as_bytes, names=False)
 
     def note(self, origin: Origin) -> None:
@@ -88,8 +90,16 @@ class Writer(rewriting.EventWriter):
             self._own.channels[int(str(channel.key[3]))] = channel
         super().note(origin)
 
-    def _changes(self, origin: Origin, texts: dict[Channel, str]) -> dict[Path, Any] | None:
-        changes = super()._changes(origin, texts)
+    def _rewritten(self, origin: Origin, group: Sequence[Item]) -> list[Any]:
+        """The end of a part leaves behind all of its text: what has not left by then will not, unless it comes later."""
+        if get(origin.event, "event_kind") == "part_end":
+            for item in group:
+                if isinstance(item, Event) and isinstance(item.scope, Channel):
+                    self._settled(item.scope)
+        return super()._rewritten(origin, group)
+
+    def _changes(self, origin: Origin, texts: dict[Channel, str], *, is_as_it_came: bool) -> dict[Path, Any] | None:
+        changes = super()._changes(origin, texts, is_as_it_came=is_as_it_came)
         kept = at(origin.event, MESSAGES)
         if changes is None or kept is None:
             return changes

@@ -7,21 +7,30 @@ Source: `pydantic_ai.messages` and `pydantic_ai.run`.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from streamfilter.errors import MalformedInput
-from streamfilter.items import Channel, Finish, Key, ToolCall
+from streamfilter.items import Channel, Finish, Key, Raw, ToolCall, Usage
 from streamfilter.providers.events import Origin, Path, Repeat, at, first_seen
 from streamfilter.providers.said import Said
-from streamfilter.providers.shapes import get
+from streamfilter.providers.shapes import edited, get
 
 NAME = "pydantic_ai"
+
+T = TypeVar("T")
 
 TEXTS = {"text": "answer", "thinking": "reasoning"}
 """Parts that are text, and the kind of channel each is."""
 
 DELTAS = {"text": ("text", "content_delta"), "thinking": ("thinking", "content_delta"), "tool_call": ("tool", "args_delta")}
 """Deltas: what part they are of, and the field that has the text."""
+
+_SCOPES: dict[str, None] = dict.fromkeys(("final_result", "enqueued_messages", "custom", "capability"))
+"""Events that come in the midst of a response, and may overtake its text. All others come behind it."""
+
+USAGE: Path = ("result", "_state", "usage")
+"""And where it keeps what was counted."""
 
 MESSAGES: Path = ("result", "_state", "message_history")
 """Where the result of a run keeps its messages: `result.all_messages()` gives them."""
@@ -65,10 +74,13 @@ class Reading:
             self._said.find(origin)
             if at(origin.event, MESSAGES) is not None:
                 self._said.find(origin, MESSAGES)
-            origin.items.append(Finish("stop", scope=self._choice, origin=origin))
+            usage = at(origin.event, USAGE)
+            if usage is not None:
+                origin.items.append(Usage(usage, scope=self._choice, origin=origin))
+            origin.items.append(Finish(_reason(origin), scope=self._choice, origin=origin))
         else:
             self._said.find(origin)
-            origin.rest(None if kind == "final_result" else self._last)
+            origin.rest(_SCOPES.get(str(kind), self._choice))
         self._said.note(origin)
         self._begun.update(origin.slots.values())
 
@@ -85,10 +97,11 @@ class Reading:
     def _start(self, origin: Origin) -> None:
         index = _index(origin)
         if index in self._parts:  # the next response of the model
+            origin.items.append(Raw(origin.event, scope=self._choice, origin=origin))
             self._response += 1
             self._parts = {}
         part = get(origin.event, "part")
-        kind = str(get(part, "part_kind"))
+        kind = _kind(origin, part, "part_kind")
         channel = self._channel(index, kind)
         if channel.kind == "tool_arguments":
             name = get(part, "tool_name")
@@ -103,7 +116,7 @@ class Reading:
 
     def _delta(self, origin: Origin) -> None:
         delta, index = get(origin.event, "delta"), _index(origin)
-        part, field = DELTAS.get(str(get(delta, "part_delta_kind")), ("other", ""))
+        part, field = DELTAS.get(_kind(origin, delta, "part_delta_kind"), ("other", ""))
         channel = self._last = self._parts.get(index) or self._channel(index, part)
         if field:
             origin.text(("delta", field), channel)
@@ -120,11 +133,15 @@ class Reading:
         if channel in self._begun:
             origin.repeats["part", field] = Repeat(channel, is_parsed=not isinstance(value, str))
         self._sign(origin, ("part", "signature"), channel)
-        origin.rest(channel, boundary=True)
+        origin.rest(channel)  # no boundary: a text goes on behind a tool call as the same part
 
     def _sign(self, origin: Origin, path: Path, channel: Channel) -> None:
+        """Where a part is signed, and the tokens that it was made of."""
         if at(origin.event, path) is not None:
             origin.spans[path] = channel
+        tokens = (path[0], "provider_details", "logprobs")
+        if at(origin.event, tokens) is not None:
+            origin.tokens[tokens] = channel
 
 
 def _index(origin: Origin) -> int:
@@ -132,3 +149,51 @@ def _index(origin: Origin) -> int:
     if not isinstance(index, int):
         raise MalformedInput("an event of a part has no index", origin.frame.offset if origin.frame else 0)
     return index
+
+
+def _reason(origin: Origin) -> str:
+    """Why the last response of a run was complete."""
+    for message in reversed(at(origin.event, MESSAGES) or ()):
+        if get(message, "kind") == "response" and isinstance(get(message, "finish_reason"), str):
+            found = str(get(message, "finish_reason"))
+            return "tool_calls" if found == "tool_call" else found
+    return "stop"
+
+
+def _kind(origin: Origin, part: object, name: str) -> str:
+    kind = str(get(part, name))
+    if kind == "speech":
+        raise MalformedInput(
+            "speech is not filtered: its transcript changes behind what has left", origin.frame.offset if origin.frame else 0
+        )
+    return kind
+
+
+def read_whole(origin: Origin) -> None:
+    """A response that did not stream."""
+    for n, part in enumerate(get(origin.event, "parts") or ()):
+        kind = _kind(origin, part, "part_kind")
+        field = "content" if kind in TEXTS else "args"
+        channel = Channel(TEXTS.get(kind, "tool_arguments"), (0, 0, kind, n))
+        if isinstance(get(part, field), str):
+            origin.text(("parts", n, field), channel)
+        elif isinstance(get(part, field), Mapping):
+            origin.arguments(("parts", n, field), channel)
+        elif isinstance(get(part, "content"), Mapping):
+            origin.arguments(("parts", n, "content"), channel)
+        for name in ("id", "signature") if kind in TEXTS else ():
+            if get(part, name) is not None:
+                origin.spans["parts", n, name] = channel
+        if at(part, ("provider_details", "logprobs")) is not None:
+            origin.tokens["parts", n, "provider_details", "logprobs"] = channel
+    if not origin.items:
+        origin.rest(())
+
+
+def without_tokens(made: T, *, is_changed: bool) -> T:
+    """A response without the tokens that it was made of, if its text has been changed."""
+    details = get(made, "provider_details")
+    if not is_changed or get(details, "logprobs") is None:
+        return made
+    without: T = edited(made, {"provider_details": {name: value for name, value in details.items() if name != "logprobs"}})
+    return without

@@ -102,12 +102,14 @@ class Encode(EncodeStage):
 
     if TYPE_CHECKING:
 
-        def __init__(self, model: str = ..., as_bytes: bool = ..., *, reasons: bool = ...) -> None: ...
+        def __init__(self, model: str = ..., as_bytes: bool = ..., *, reasons: bool = ..., max_aggregate: int = ...) -> None: ...
 
     format: ClassVar[Format] = FORMAT
 
     def machine(self, context: Context | None = None) -> Machine:
-        return _EncodeReasons(self.model, self.as_bytes).machine(context) if self.reasons else super().machine(context)
+        if not self.reasons:
+            return super().machine(context)
+        return _EncodeReasons(self.model, self.as_bytes, max_aggregate=self.max_aggregate).machine(context)
 
 
 @stage

@@ -7,6 +7,7 @@ Source: `packages/ai/src/ui-message-stream/ui-message-chunks.ts` of the AI SDK (
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from streamfilter.errors import MalformedInput
@@ -41,7 +42,7 @@ OPAQUE = frozenset(
 )
 """Fields whose strings are no text: names, ids, and what only a model's provider can read."""
 
-_MEDIA = ("image/", "audio/", "video/")
+_MEDIA = re.compile(r"data:(?:image|audio|video)/[\w.+-]+;base64,[A-Za-z0-9+/]*={0,2}")
 
 
 class Reading:
@@ -82,8 +83,8 @@ class Reading:
                 self._parts = {}
             origin.rest(self._choice)
         else:
-            media = str(get(event, "mediaType"))
-            origin.is_plain = kind == "file" and media.startswith(_MEDIA) and fields(event).keys() <= {"type", "url", "mediaType"}
+            is_file = kind == "file" and fields(event).keys() <= {"type", "url", "mediaType"}
+            origin.is_plain = is_file and _MEDIA.fullmatch(str(get(event, "url"))) is not None  # no address: that may say something
             origin.rest(self._last)
 
     @property
