@@ -6,6 +6,8 @@ Threads do not belong to it: what runs in one takes no virtual time, and the clo
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
@@ -84,3 +86,76 @@ def run_virtually(main: Coroutine[Any, Any, T], *, debug: bool = True) -> T:
     """
     with asyncio.Runner(debug=debug, loop_factory=VirtualLoop) as runner:
         return runner.run(main)
+
+
+class FakeClock:
+    """A clock that stands still until it is told to advance, for stages that go by one: `Context(clock=FakeClock())`.
+
+    It needs no event loop of its own. What is due is called in the order of its time, while `advance` runs; what that wakes runs
+    when the loop gets its turn (`await asyncio.sleep(0)`). Where a whole test may be in virtual time, `run_virtually` is simpler.
+
+    Args:
+        now: the time it shows at first, in seconds.
+
+    Example:
+        >>> clock = FakeClock()
+        >>> timer = clock.call_at(2.5, lambda: print("due at", clock.time()))
+        >>> clock.advance(2)
+        >>> clock.advance(2)
+        due at 2.5
+        >>> clock.time()
+        4.0
+    """
+
+    def __init__(self, now: float = 0.0) -> None:
+        self._now = float(now)
+        self._numbers = itertools.count()
+        self._timers: list[tuple[float, int, FakeTimer]] = []
+
+    def time(self) -> float:
+        """Seconds."""
+        return self._now
+
+    def call_at(self, when: float, callback: Callable[[], object], /) -> FakeTimer:
+        """Call something when it is that time; what is in the past already, at the next `advance`."""
+        timer = FakeTimer(callback)
+        heapq.heappush(self._timers, (when, next(self._numbers), timer))
+        return timer
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and call all that becomes due on the way.
+
+        Raises:
+            ValueError: time does not run backwards.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"advance({seconds!r}): time does not run backwards")
+        until = self._now + seconds
+        while self._timers and self._timers[0][0] <= until:
+            when, _, timer = heapq.heappop(self._timers)
+            self._now = max(self._now, when)
+            if not timer.is_cancelled:
+                timer.callback()
+        self._now = until
+
+    @property
+    def due(self) -> float | None:
+        """When the next thing is due; None if nothing is."""
+        return min((when for when, _, timer in self._timers if not timer.is_cancelled), default=None)
+
+
+class FakeTimer:
+    """What a `FakeClock` was told to call.
+
+    Attributes:
+        callback: that.
+        is_cancelled: whether it will not be called after all.
+    """
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback = callback
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """Do not call it."""
+        self.is_cancelled = True

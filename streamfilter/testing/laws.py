@@ -1,111 +1,192 @@
 """The laws that every stage obeys, as functions that raise `LawBroken` with what was fed, what left, what should have.
 
 Each takes a stage and one case; `check_stage` lets Hypothesis find the cases. None of them looks into a stage: they feed machines
-and compare what leaves, with `means`, a stage's meaning on a whole text, as the independent reference.
+and compare what leaves, with `means`, a stage's meaning on a whole text, as the independent reference. Here are the laws on text
+and its order; those on how streams end, and on what stays as it is, are in `endings`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import itertools
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from functools import partial
-from typing import Any, TypeAlias, cast
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
-from streamfilter.items import Channel, End, Finish, Item, TextDelta, Usage
-from streamfilter.pipeline import Stage
-from streamfilter.plain import run_through
-from streamfilter.testing.clock import run_virtually
-from streamfilter.testing.sources import Mark, ScriptedSource, cut
+from streamfilter.items import End, Item
+from streamfilter.testing.sources import Mark, cut
+from streamfilter.testing.tracing import (
+    AnyStage,
+    Gives,
+    LawBroken,
+    Means,
+    Trace,
+    broken,
+    released,
+    text_in,
+    trace,
+    view,
+    waits,
+)
+
+__all__ = [
+    "AnyStage",
+    "LawBroken",
+    "TextMeaning",
+    "batch",
+    "grouping",
+    "linearity",
+    "place",
+    "prefix",
+    "promptness",
+    "released",
+]
 
 TextMeaning: TypeAlias = Callable[[str], str]
-AnyStage: TypeAlias = Stage[Any, Any]
+
+GROWTH = 4
+"""How much longer the longer stream of `linearity` is. What is quadratic takes 16 times as long, what is linear 4 times."""
+
+MAX_GROWTH = 9.0
+"""Of its time: about in the middle between the two, so that neither noise nor a cheap quadratic part decides."""
+
+ROUNDS = 5
+"""Timings of which the least counts: other work on the machine only ever adds."""
 
 
-class LawBroken(AssertionError):
-    """A stage broke a law; the message is the case."""
+def batch(stage: AnyStage, pieces: Sequence[str], means: Means, *, gives: Gives = "text") -> None:
+    """*Batch*: what leaves adds up to the stage's meaning on the whole text.
 
+    Args:
+        gives: what of the output the meaning is about; see `check_stage`.
 
-def released(stage: AnyStage, pieces: Iterable[Item]) -> tuple[list[Item], list[Item]]:
-    """What leaves while these items are fed, and what leaves when the stream then ends. An `End` is the last of its list.
-
-    Example:
-        >>> import streamfilter as sf
-        >>> released(sf.Redact("ab"), ["xa"])
-        (['x'], ['a'])
+    Raises:
+        LawBroken: it does not.
     """
-    machine = stage.machine()
-    out: list[Item] = []
-    for piece in pieces:
-        out += machine.feed(piece)
-        if out and isinstance(out[-1], End):
-            return out, []
-    return out, list(machine.finish())
+    found = trace(stage, pieces)
+    try:
+        wanted = means("".join(pieces))
+    except Exception as refusal:
+        if not isinstance(found.error, type(refusal)):
+            problem = f"it ended with {type(found.error).__name__}, and should have refused the text with {type(refusal).__name__}"
+            raise broken("batch", problem, stage, found) from found.error
+        return
+    if found.error is not None:
+        raise broken("batch", f"it raised {type(found.error).__name__}", stage, found, raised=found.error) from found.error
+    gave = view(found.given, gives)
+    if gave != wanted:
+        problem = "what left does not add up to what the whole text means"
+        raise broken("batch", problem, stage, found, gave=gave, wanted=wanted)
 
 
-def _text(items: Iterable[Item]) -> str:
-    return "".join(item if isinstance(item, str) else item.text for item in items if isinstance(item, str | TextDelta))
+def prefix(stage: AnyStage, pieces: Sequence[str], *, gives: Gives = "text") -> None:
+    """*Prefix*: what has left after a text depends on that text alone, not on how it was cut.
 
-
-def batch(stage: AnyStage, pieces: Sequence[str], means: TextMeaning) -> None:
-    """*Batch*: what leaves adds up to the stage's meaning on the whole text."""
-    fed, rest = released(stage, pieces)
-    for item in fed + rest:
-        if isinstance(item, End) and item.error is not None:
-            raise LawBroken(f"batch: {stage!r} was fed {list(pieces)!r} and raised {item.error!r}") from item.error
-    got, want = _text(fed + rest), means("".join(pieces))
-    if got != want:
-        raise LawBroken(f"batch: {stage!r} was fed {list(pieces)!r} and gave {got!r}, but the whole text means {want!r}")
-
-
-def prefix(stage: AnyStage, pieces: Sequence[str]) -> None:
-    """*Prefix*: what has left after a text depends on that text alone, not on how it was cut."""
+    Raises:
+        LawBroken: it depends on more.
+    """
     for n in range(1, len(pieces) + 1):
         text = "".join(pieces[:n])
-        got = _text(released(stage, pieces[:n])[0])
+        found = trace(stage, pieces[:n])
+        gave = view(found.early, gives)
         for name, other in (("at once", [text]), ("one character at a time", list(text))):
-            if got != (want := _text(released(stage, other)[0])):
-                raise LawBroken(f"prefix: {stage!r} had let out {got!r} after {list(pieces[:n])!r}, but {want!r} if fed {name}")
+            wanted = view(trace(stage, other).early, gives)
+            if gave != wanted:
+                problem = f"what has left depends on the cuts: {name}, something else had left"
+                raise broken("prefix", problem, stage, found, gave=gave, wanted=wanted)
 
 
-def place(stage: AnyStage, text: str, at: int, places: Iterable[int], expected: int | None = None) -> None:
-    """*Place*: an event changes no text, and leaves at a place in the output that does not depend on the cuts.
+# ------------------------------------------------------------------ events
+
+
+def place(
+    stage: AnyStage, text: str, at: int, places: Iterable[int], expected: int | None = None, means: TextMeaning | None = None
+) -> None:
+    """*Place*: an event changes no text, is neither lost nor doubled, overtakes no text and waits for none that comes after it.
 
     Args:
         at: the event's place in the input, in characters.
         places: where else to cut.
         expected: its place in the output, where that is known.
+        means: the stage's meaning, from which it is told where an event may not be.
+
+    Raises:
+        LawBroken: one of these is not so.
     """
-
-    def run(before: Sequence[str], after: Sequence[str]) -> tuple[str, int | None]:
-        fed, rest = released(stage, [*before, Mark(name=at), *after])
-        items = fed + rest
-        index = next((i for i, item in enumerate(items) if isinstance(item, Mark)), None)
-        return _text(items), None if index is None else len(_text(items[:index]))
-
     places = list(places)
     left, right = text[:at], text[at:]
-    machine = stage.machine()
-    script: list[Item] = [*cut(left, *places), Mark(name=at)]
-    early = [out for piece in script for out in machine.feed(piece)]
-    if machine.held and any(isinstance(item, Mark) for item in early):
-        raise LawBroken(f"place: {stage!r} let an event at {at} of {text!r} overtake {machine.held} held characters")
-    plain = _text(itertools.chain(*released(stage, [text])))
-    first = run(cut(left, *places), cut(right, *(place - at for place in places)))
-    for before, after in (
-        (cut(left, *places), cut(right, *(p - at for p in places))),
-        (list(left), list(right)),
-        ([left], [right]),
+    _keeps_up(stage, text, at, cut(left, *places))
+    plain = text_in(trace(stage, [text]).given)
+    least = _least(text, at, means) if means else 0
+    first: int | None = None
+    for n, (before, after) in enumerate(
+        (
+            (cut(left, *places), cut(right, *(p - at for p in places))),
+            (list(left), list(right)),
+            ([left], [right]),
+        )
     ):
-        got, offset = run(before, after)
-        if got != plain:
-            raise LawBroken(f"place: {stage!r} gave {got!r} with an event at {at} of {text!r}, and {plain!r} without")
-        if offset != first[1] or (expected is not None and offset != expected):
-            wanted = first[1] if expected is None else expected
-            raise LawBroken(
-                f"place: {stage!r} put an event at {at} of {text!r} to {offset} of {got!r}, expected {wanted} ({before}, {after})"
-            )
+        found = trace(stage, [*before, Mark(name=at), *after, Mark(name="last")])
+        items = found.given
+        gave = text_in(items)
+        if gave != plain:
+            raise broken("place", f"an event at {at} changes the text", stage, found, gave=gave, wanted=plain)
+        offset = _offset(stage, found, at)
+        first = offset if n == 0 else first
+        wanted = first if expected is None else expected
+        if offset != wanted:
+            problem = f"an event at {at} of {text!r} leaves at {offset} of {gave!r}, expected {wanted}"
+            raise broken("place", problem, stage, found)
+        if offset is not None and offset < least:
+            problem = f"an event at {at} of {text!r} leaves at {offset} of {gave!r}, before text that came before it"
+            raise broken("place", problem, stage, found, expected_at_least=least)
+
+
+def _keeps_up(stage: AnyStage, text: str, at: int, before: Sequence[str]) -> None:
+    """An event leaves when the text before it has left, neither earlier nor later, as far as a machine says what it holds."""
+    if waits(stage):
+        return
+    machine = stage.machine()
+    script: list[Item] = [*before, Mark(name=at)]
+    early = [out for piece in script for out in machine.feed(piece)]
+    has_left = any(isinstance(item, Mark) for item in early)
+    if machine.held and has_left:
+        problem = f"an event at {at} of {text!r} overtakes {machine.held} held characters"
+        raise broken("place", problem, stage, trace(stage, [*before, Mark(name=at), *text[at:]]))
+    for n, char in enumerate(["", *text[at:]]):
+        if machine.ended:
+            return
+        has_left = has_left or any(isinstance(item, Mark) for item in (machine.feed(char) if char else ()))
+        if not has_left and not machine.ended and machine.held <= n:
+            problem = f"an event at {at} of {text!r} has not left, though nothing before it is held"
+            raise broken("place", problem, stage, trace(stage, [*before, Mark(name=at), *text[at : at + n]]))
+
+
+def _least(text: str, at: int, means: TextMeaning) -> int:
+    """Where in the output an event at `at` can stand at the earliest.
+
+    Where no part of the text changes what another means, it is behind what the text before it means. Behind the last character
+    something may be put in, so nothing is known there.
+    """
+    if not 0 < at < len(text):
+        return 0
+    whole = means(text)
+    return len(means(text[:at])) if all(means(text[:n]) + means(text[n:]) == whole for n in range(1, len(text))) else 0
+
+
+def _offset(stage: AnyStage, found: Trace, at: int) -> int | None:
+    """Where the first of two events is in the output. After the end of a stream there is none."""
+    items = found.given
+    names = [item.name for item in items if isinstance(item, Mark)]
+    has_ended = bool(items) and isinstance(items[-1], End)
+    if names != [at, "last"] and not (has_ended and names in ([at], [])):
+        lost = [name for name in (at, "last") if name not in names]
+        problem = f"events are lost: {lost}" if lost else f"events are doubled or change their order: {names}"
+        raise broken("place", problem, stage, found)
+    index = next((i for i, item in enumerate(items) if isinstance(item, Mark) and item.name == at), None)
+    return None if index is None else len(text_in(items[:index]))
+
+
+# ------------------------------------------------------------------ how much is held, and at which cost
 
 
 def promptness(stage: AnyStage, text: str, means: TextMeaning, alphabet: str, depth: int, *, exact: bool = True) -> tuple[int, int]:
@@ -118,20 +199,27 @@ def promptness(stage: AnyStage, text: str, means: TextMeaning, alphabet: str, de
 
     Returns:
         How many characters may have been held in all prefixes together, and how many were.
+
+    Raises:
+        LawBroken: something has left too early, or is held too long.
     """
     may = did = 0
     endings = ["".join(letters) for n in range(depth + 1) for letters in itertools.product(alphabet, repeat=n)]
     for n in range(1, len(text) + 1):  # before its first character a run has not begun
         start = text[:n]
-        got = _text(released(stage, list(start))[0])
-        common = _common(means(start + ending) for ending in endings)
-        if not common.startswith(got):
-            raise LawBroken(f"promptness: {stage!r} had let out {got!r} after {start!r}, where only {common!r} was certain")
-        if exact and got != common:
-            raise LawBroken(f"promptness: {stage!r} had let out only {got!r} after {start!r}, where {common!r} was certain")
+        found = trace(stage, list(start))
+        gave = text_in(found.early)
+        certain = _common(means(start + ending) for ending in endings)
+        if not certain.startswith(gave):
+            other = next(start + ending for ending in endings if not means(start + ending).startswith(gave))
+            problem = "something has left that was not certain yet"
+            raise broken("promptness", problem, stage, found, gave=gave, wanted=certain, because_of=other)
+        if exact and gave != certain:
+            problem = "something is held that nothing which may follow could change"
+            raise broken("promptness", problem, stage, found, gave=gave, wanted=certain)
         whole = len(means(start))
-        may += whole - len(common)
-        did += whole - len(got)
+        may += whole - len(certain)
+        did += whole - len(gave)
     return may, did
 
 
@@ -144,195 +232,68 @@ def _common(texts: Iterable[str]) -> str:
     return common
 
 
-def ending(stage: AnyStage, pieces: Sequence[Item]) -> None:
-    """*Ending*: however a stream ends, its source is closed exactly once; on an error held text dies, and the error goes on."""
+def linearity(stage: AnyStage, unit: str, *, chunks: int = 4000) -> float:
+    """*Linearity*: a stream that is four times as long costs about four times as much.
 
-    async def read(source: ScriptedSource[Item]) -> None:
-        async for _ in stage(source):
-            pass
-
-    async def unread(source: ScriptedSource[Item]) -> None:
-        async with stage(source):
-            pass
-
-    async def left(source: ScriptedSource[Item]) -> None:
-        async with stage(source) as stream:
-            async for _ in stream:
-                break
-
-    async def closed_twice(source: ScriptedSource[Item]) -> None:
-        stream = stage(source)
-        await stream.aclose()
-        await stream.aclose()
-        async for _ in stream:
-            raise LawBroken(f"ending: a closed stream of {stage!r} gave something")
-
-    for way in (read, unread, left, closed_twice):
-        source = ScriptedSource(pieces)
-        with contextlib.suppress(Exception) if way is read else contextlib.nullcontext():  # a stage's refusal is an ending too
-            _run(stage, way(source))
-        if source.closed != 1:
-            raise LawBroken(f"ending: the source of {stage!r} was closed {source.closed} times when it was {way.__name__}")
-    _run(stage, _failing(stage, pieces))
-
-
-def _run(stage: AnyStage, use: Coroutine[Any, Any, None]) -> None:
-    """What waits needs an event loop; nothing else does."""
-    if stage.machine().waits:
-        run_virtually(use, debug=False)
-    else:
-        run_through(use)
-
-
-async def _failing(stage: AnyStage, pieces: Sequence[Item]) -> None:
-    """A source that fails behind some pieces."""
-    fault = OSError("a planted fault")
-    # What waits is given the time that it needs before the source fails.
-    source = ScriptedSource(pieces, error=fault, pause=partial(asyncio.sleep, 1) if stage.machine().waits else None)
-    got: list[Item] = []
-    raised: BaseException | None = None
-    try:
-        async with stage(source) as stream:
-            async for item in stream:
-                got.append(item)
-    except Exception as error:
-        raised = error
-    fed = released(stage, pieces)[0]
-    want = [item for item in fed if not isinstance(item, End)]
-    if got != want:
-        raise LawBroken(f"ending: when the source of {stage!r} failed after {list(pieces)!r} it had given {got!r}, not {want!r}")
-    if want == fed and (raised is not fault or fault.__cause__ is not None):
-        raise LawBroken(f"ending: {stage!r} turned the source's exception into {raised!r}")
-    if source.closed != 1:
-        raise LawBroken(f"ending: when the source of {stage!r} failed, it was closed {source.closed} times")
-
-
-def done(stage: AnyStage, pieces: Sequence[str]) -> None:
-    """*Done*: a stop in one choice ends that choice and nothing else, and the stream exactly when all are over.
-
-    Two choices take turns: the first hears the pieces, the second a text that no stage looks for, until the provider finishes the
-    second and then the first.
-    """
-    alone = stage_alone(stage, pieces)
-    stopped = isinstance(alone[-1:] and alone[-1], End)
-    if stopped and cast("End", alone[-1]).reason != "stop":
-        return  # it ends the whole stream, which is another matter
-    one, two = Channel("answer", (0, 0)), Channel("answer", (0, 1))
-    other = "\N{BLACK SQUARE}"
-    script: list[Item] = [TextDelta(other, two)]  # a stream whose seen choices are all stopped is over: show both
-    for piece in pieces:
-        script += [TextDelta(piece, one), TextDelta(other, two)]
-    script += [Usage(None, scope=one), Finish("length", scope=two.key), Finish("length", scope=one.key)]
-
-    machine = stage.machine()
-    out: list[Item] = []
-    fed = 0
-    while fed < len(script) and not (out and isinstance(out[-1], End)):
-        out += machine.feed(script[fed])
-        fed += 1
-
-    def check(fact: bool, what: str) -> None:
-        if not fact:
-            raise LawBroken(f"done: {stage!r} {what}: it gave {out!r} for {script!r}")
-
-    for channel, want in ((one, alone), (two, stage_alone(stage, [other] * (len(pieces) + 1)))):
-        got = _text(item for item in out if isinstance(item, TextDelta) and item.channel == channel)
-        check(got == _text(want), f"gave a choice {got!r}, and {_text(want)!r} if it is alone")
-    finishes = [item for item in out if isinstance(item, Finish) and item.scope == one.key]
-    check([item.reason for item in finishes] == ["stop" if stopped else "length"], "did not finish a choice once, with its reason")
-    check(any(isinstance(item, Usage) for item in out), "swallowed usage")
-    later = out[out.index(finishes[0]) + 1 :]
-    check(not any(isinstance(item, TextDelta) and item.channel == one for item in later), "gave more text of a finished choice")
-    # A stop found only when the provider finishes the choice ends the stream there; one found before, with the other choice.
-    in_time = stopped and not isinstance(released(stage, pieces)[1][-1:] and released(stage, pieces)[1][-1], End)
-    ended = bool(out) and isinstance(out[-1], End)
-    check(ended == stopped and fed == len(script) - in_time, "did not end the stream exactly when all choices were over")
-
-
-def stage_alone(stage: AnyStage, pieces: Sequence[Item]) -> list[Item]:
-    """All that a stage gives for some pieces."""
-    fed, rest = released(stage, pieces)
-    return fed + rest
-
-
-def grouping(a: AnyStage, b: AnyStage, c: AnyStage, pieces: Sequence[Item]) -> None:
-    """*Grouping*: `(a | b) | c` is `a | (b | c)`, as a value and in what it does."""
-    left, right = (a | b) | c, a | (b | c)
-    if left != right or released(left, pieces) != released(right, pieces):
-        raise LawBroken(f"grouping: {left!r} differs from {right!r} on {list(pieces)!r}")
-
-
-def independence(stage: AnyStage, ones: Sequence[Item], others: Sequence[Item]) -> None:
-    """*Independence*: two streams of one stage, fed in turn, give what each gives alone."""
-    machines = stage.machine(), stage.machine()
-    outs: tuple[list[Item], list[Item]] = ([], [])
-    over = [False, False]
-    for pair in itertools.zip_longest(ones, others):
-        for i, item in enumerate(pair):
-            if item is not None and not over[i]:
-                outs[i].extend(machines[i].feed(item))
-                over[i] = bool(outs[i]) and isinstance(outs[i][-1], End)
-    for i, machine in enumerate(machines):
-        if not over[i]:
-            outs[i].extend(machine.finish())
-    for out, pieces in zip(outs, (ones, others), strict=True):
-        want = stage_alone(stage, pieces)
-        if _shape(out) != _shape(want):
-            raise LawBroken(f"independence: {stage!r} gave {out!r} for {list(pieces)!r} beside another stream, and {want!r} alone")
-
-
-def _shape(items: Sequence[Item]) -> list[object]:
-    """Items as far as they can be compared: exceptions are equal only to themselves."""
-    return [(item.reason, type(item.error)) if isinstance(item, End) else item for item in items]
-
-
-def check_stage(stage: AnyStage, means: TextMeaning, *, alphabet: str = "ab \n", examples: int = 100, max_chars: int = 12) -> None:
-    """Run every law that applies to a text stage, on cases that Hypothesis finds.
+    It measures processor time, of which it takes the least of several rounds. Choose a `unit` that the stage holds long:
+    what never matches costs nothing.
 
     Args:
-        stage: what to check.
-        means: its meaning on a whole text: the independent reference.
-        alphabet: the characters of the texts; choose those that the stage reacts to.
-        examples: how many cases to try.
-        max_chars: the longest text.
+        unit: the chunk that comes again and again.
+        chunks: how many in the shorter stream. What is quadratic shows when it costs more than a chunk's linear part.
+
+    Returns:
+        How many times as much the longer one costs: 4 for what is linear, 16 for what is quadratic.
 
     Raises:
-        LawBroken: with the smallest case that Hypothesis found.
+        LawBroken: it is more than 9.
 
     Example:
         >>> import streamfilter as sf
-        >>> check_stage(sf.MapText(str.upper), means=str.upper, examples=10)
-        >>> check_stage(sf.MapText(str.title), means=str.title, examples=100)
-        Traceback (most recent call last):
-        ...
-        streamfilter.testing.laws.LawBroken: ...
+        >>> linearity(sf.Redact("a[^b]*b"), "ac", chunks=500) < 9
+        True
     """
-    try:
-        from hypothesis import HealthCheck, given, settings
-        from hypothesis import strategies as st
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError("check_stage needs Hypothesis: pip install 'streamfilter[testing]'") from None
+    growth = _cost(stage, unit, chunks * GROWTH) / _cost(stage, unit, chunks)
+    if growth > MAX_GROWTH:
+        problem = f"{GROWTH} times as many chunks take {growth:.1f} times as long: the cost grows faster than the stream"
+        raise broken("linearity", problem, stage, unit=unit, chunks=(chunks, chunks * GROWTH))
+    return growth
 
-    texts = st.text(alphabet, max_size=max_chars)
 
-    @settings(
-        max_examples=examples,
-        report_multiple_bugs=False,
-        deadline=None,
-        database=None,
-        suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much),
-    )
-    @given(text=texts, other=texts, places=st.lists(st.integers(0, max_chars), max_size=4), at=st.integers(0, max_chars))
-    def laws(text: str, other: str, places: list[int], at: int) -> None:
-        pieces = cut(text, *places)
-        batch(stage, pieces, means)
-        batch(stage, list(text) or [text], means)  # a stream without any text has no run, and so no meaning
-        prefix(stage, pieces)
-        if text:
-            place(stage, text, min(at, len(text)), places)
-        ending(stage, pieces)
-        done(stage, pieces)
-        grouping(stage, stage, stage, pieces)
-        independence(stage, pieces, list(other))
+def _cost(stage: AnyStage, unit: str, chunks: int) -> float:
+    """Seconds of one thread."""
 
-    laws()
+    def once() -> float:
+        machine = stage.machine()
+        begun = time.thread_time()
+        for _ in range(chunks):
+            machine.feed(unit)
+            if machine.ended:
+                raise ValueError(f"{stage!r} ends the stream on {unit!r}: choose a unit that it goes on after")
+        machine.finish()
+        return time.thread_time() - begun
+
+    return min(once() for _ in range(ROUNDS))
+
+
+# ------------------------------------------------------------------ several stages
+
+
+def grouping(a: AnyStage, b: AnyStage, c: AnyStage, pieces: Sequence[Item]) -> None:
+    """*Grouping*: `(a | b) | c` is `a | (b | c)`, as a value and in what it does.
+
+    Raises:
+        LawBroken: it is not.
+    """
+    left, right = (a | b) | c, a | (b | c)
+    if left != right:
+        raise broken("grouping", "two groupings of the same stages are not equal", left, gave=left, wanted=right)
+    one, other = trace(left, pieces), trace(right, pieces)
+    gave, wanted = shape(one.given), shape(other.given)
+    if gave != wanted or shape(one.early) != shape(other.early):
+        raise broken("grouping", f"{right!r} does something else", left, one, gave=gave, wanted=wanted)
+
+
+def shape(items: Sequence[Any]) -> list[Any]:
+    """Items as far as they can be compared: exceptions are equal only to themselves."""
+    return [(item.reason, type(item.error)) if isinstance(item, End) else item for item in items]
