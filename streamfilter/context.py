@@ -1,20 +1,28 @@
 """What one stream is started with, and what its stages found.
 
 A `Context` is the caller's and may serve many streams; a `Report` belongs to one. Neither ever holds text that was redacted: a
-vault does, which the caller puts into the context, and which shows nothing of it.
+vault does, which the caller puts into the context, and which shows nothing of it. What it costs to watch a stream, only a stream
+that is watched pays.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from streamfilter.items import Channel, Key
+from streamfilter.observer import Ending, Observer, Opened, Watch
 from streamfilter.vault import Vault
 from streamfilter.verdict import VerdictCache
+
+if TYPE_CHECKING:
+    from streamfilter.metering import Gauge
+    from streamfilter.stats import StageStats
 
 MAX_FINDINGS = 10_000
 """Findings that a report keeps one by one; beyond it they are only counted, so that a report on an endless stream stays bounded."""
@@ -98,10 +106,13 @@ class Context:
 
     Args:
         tags: whatever names the stream for those who watch it; they are on every `Finding`.
-        observe: called with each `Finding` as it happens, once. What an observer raises ends the stream.
+        observe: functions that are called with each `Finding` as it happens, once; and an `Observer` for more than that. What an
+            observer raises ends the stream.
         vault: what `Redact(..., to=Placeholder())` remembers, and `Restore()` restores from. One caller's, over all his streams.
         verdicts: where `Moderate` remembers what its checks said of the same text before.
         clock: what `Pace`, `Coalesce`, `Timeout` and `KeepAlive` go by; without one, by the event loop that is running.
+            Measurements go by it too; without one, by `time.perf_counter`.
+        stats: whether to measure the streams, for `stream.stats`. Those that are not measured pay nothing.
 
     Attributes:
         report: of one stream.
@@ -110,18 +121,24 @@ class Context:
         seen: the choices that have come so far, whichever stage of one stream saw them: a stage that stops one must know of those
             whose text is still held before it.
         is_decoded: whether it is for what the strings in a JSON text say.
+        gauge: of one stream that is measured: what does so.
+        watches: of one stream: what its observers have made of it.
     """
 
     tags: Mapping[str, object] = field(default_factory=dict)
-    observe: Sequence[Callable[[Finding], object]] = ()
+    observe: Sequence[Callable[[Finding], object] | Observer] = ()
     vault: Vault | None = None
     verdicts: VerdictCache | None = None
     clock: Clock | None = None
+    stats: bool = False
     report: Report = field(default_factory=Report, init=False, compare=False)
     after_stop: AfterStop = field(default="close", init=False, compare=False)
     is_started: bool = field(default=False, init=False, compare=False, repr=False)
     seen: set[Key] = field(default_factory=set, init=False, compare=False, repr=False)
     is_decoded: bool = field(default=False, init=False, compare=False, repr=False)
+    gauge: Gauge | None = field(default=None, init=False, compare=False, repr=False)
+    _stage: StageStats | None = field(default=None, init=False, compare=False, repr=False)  # of the stage that this copy is for
+    watches: list[Watch] = field(default_factory=list, init=False, compare=False, repr=False)
     _open: list[Finding] = field(default_factory=list, init=False, compare=False, repr=False)  # begun, and not found yet
     _last: list[Callable[[], object]] = field(default_factory=list, init=False, compare=False, repr=False)  # see `at_end`
 
@@ -130,19 +147,37 @@ class Context:
             raise TypeError(f"vault is {type(self.vault).__qualname__}: a Vault is needed")
         if self.verdicts is not None and not isinstance(self.verdicts, VerdictCache):
             raise TypeError(f"verdicts is {type(self.verdicts).__qualname__}: a VerdictCache is needed")
+        if isinstance(self.observe, Observer) or callable(self.observe):
+            raise TypeError("observe is one observer: a list of them is needed, observe=[...]")
+        for observer in self.observe:
+            if isinstance(observer, type) or not (callable(observer) or isinstance(observer, Observer)):
+                name = observer.__qualname__ if isinstance(observer, type) else type(observer).__qualname__
+                raise TypeError(f"observe has {name}: a function of a Finding, or an Observer, is needed")
 
     def started(self, after_stop: AfterStop) -> Context:
         """The same context with an empty report: what one stream gets."""
         started = dataclasses.replace(self)
         object.__setattr__(started, "after_stop", after_stop)
         object.__setattr__(started, "is_started", True)
+        if self.stats or any(isinstance(observer, Observer) and observer.measures for observer in self.observe):
+            from streamfilter.metering import Gauge  # noqa: PLC0415  # few streams are measured
+
+            now = time.perf_counter if self.clock is None else self.clock.time
+            object.__setattr__(started, "gauge", Gauge(now, started.watches))
         return started
+
+    def of(self, stats: StageStats) -> Context:
+        """The same context for one stage of a stream that is measured: what is found then counts as that stage's."""
+        own = copy.copy(self)
+        object.__setattr__(own, "_stage", stats)
+        return own
 
     def decoded(self) -> Context:
         """The same context for what the strings in a JSON text say: there is one choice only in there, and no more JSON."""
         decoded = copy.copy(self)
         object.__setattr__(decoded, "seen", set())
         object.__setattr__(decoded, "is_decoded", True)
+        object.__setattr__(decoded, "gauge", None)  # the stages in there are those of the stage that reads it
         return decoded
 
     def found(
@@ -178,13 +213,50 @@ class Context:
         """Call this once the stream is over, however it ended."""
         self._last.append(call)
 
-    def ended(self) -> None:
-        """The stream is over, however: report what was begun and never found."""
+    def begin(self, stage: object) -> None:
+        """The first item of a stream is asked for: its observers begin to watch it.
+
+        Args:
+            stage: what the stream was made by.
+        """
+        if self.gauge is not None:
+            self.gauge.begin()
+        for observer in self.observe:
+            if isinstance(observer, Observer):
+                stats = None if self.gauge is None else self.gauge.stats
+                self.watches.append(observer.begin(Opened(self.tags, self.report, stats, stage)))
+
+    @contextlib.contextmanager
+    def checking(self) -> Iterator[None]:
+        """A check is asked meanwhile."""
+        if self.gauge is None:
+            yield
+            return
+        began = self.gauge.now()
+        yield
+        self.gauge.checked(self._stage, self.gauge.now() - began)
+
+    def ended(self, ending: Ending) -> None:
+        """The stream is over: report what was begun and never found, and tell those who watch. The second time it does nothing."""
         try:
             while self._open:
                 self._report(self._open.pop(0))
         finally:
-            self._at_end()
+            try:
+                self._at_end()
+            finally:
+                if self.gauge is not None and self.gauge.stats.ending is None:
+                    self.gauge.end(ending)
+                self._tell(ending)
+
+    def _tell(self, ending: Ending) -> None:
+        """Whatever one of them raises, all are told."""
+        try:
+            while self.watches:
+                self.watches.pop(0).ended(ending)
+        finally:
+            if self.watches:
+                self._tell(ending)
 
     def _at_end(self) -> None:
         """Whatever one of them raises, all are called."""
@@ -200,5 +272,10 @@ class Context:
         report.counts[finding.rule] = report.counts.get(finding.rule, 0) + 1
         if len(report.findings) < MAX_FINDINGS:
             report.findings.append(finding)
+        if self._stage is not None:
+            self._stage.matches[finding.rule] = self._stage.matches.get(finding.rule, 0) + 1
         for observer in self.observe:
-            observer(finding)
+            if not isinstance(observer, Observer):
+                observer(finding)
+        for watch in self.watches:
+            watch.found(finding)

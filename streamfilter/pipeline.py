@@ -10,20 +10,19 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, overload
 
 from pydantic import Field
 
 from streamfilter.context import AfterStop, Context
 from streamfilter.declaration import Declared, declared, show
+from streamfilter.display import brief, table
 from streamfilter.items import Event
 from streamfilter.lift import Lift
 from streamfilter.machine import Chain, Machine, TextMachine
 from streamfilter.plain import PlainSource, SyncStream, check_items
 from streamfilter.stream import Function, Segment, Stream, open_stream
-
-BRIEF_CHARS = 200
-"""Of a stage's repr in an explanation: some lines."""
 
 C = TypeVar("C")
 In = TypeVar("In", contravariant=True)
@@ -118,7 +117,11 @@ class Stage(Declared, Generic[In, Out]):
             >>> print(sf.Redact("a").explain())
             Redact(Rule('redacted', 'a')): every text channel; holds a match that is still open, at most 1000 characters, ...
         """
-        return "\n".join(f"{_brief(part)}: {part.explanation()}" for part in self.stages) or "an empty pipeline: passes everything"
+        return "\n".join(f"{brief(part)}: {part.explanation()}" for part in self.stages) or "an empty pipeline: passes everything"
+
+    def _repr_html_(self) -> str:
+        """What `explain` says, as a table for notebooks."""
+        return table(("stage", "what it does"), [(brief(part), part.explanation()) for part in self.stages])
 
     def explanation(self) -> str:
         """In words: which items this stage applies to, and what it may hold."""
@@ -150,7 +153,7 @@ class Stage(Declared, Generic[In, Out]):
             TypeError: the source is no async iterable; the message says what would be right.
             ValueError: `after_stop` is not a policy.
         """
-        return open_stream(self._segments(), source, context, after_stop, is_live=True)
+        return open_stream(self._segments(), source, context, after_stop, is_live=True, stage=self)
 
     @overload
     def iter(
@@ -171,7 +174,7 @@ class Stage(Declared, Generic[In, Out]):
         """
         check_items(items)
         self._check_plain("iter")
-        return SyncStream(open_stream(self._segments(), PlainSource(items), context, after_stop, is_live=False))
+        return SyncStream(open_stream(self._segments(), PlainSource(items), context, after_stop, is_live=False, stage=self))
 
     def apply(self, text: str, *, context: Context | None = None) -> str:
         r"""The whole of a text at once.
@@ -196,7 +199,7 @@ class Stage(Declared, Generic[In, Out]):
             TypeError: `text` is no str.
         """
         _check_text(text)
-        source = open_stream(self._segments(), PlainSource((text,)), context, "close", is_live=True)
+        source = open_stream(self._segments(), PlainSource((text,)), context, "close", is_live=True, stage=self)
         async with source as stream:
             return "".join([item async for item in stream if isinstance(item, str)])
 
@@ -226,7 +229,8 @@ class Stage(Declared, Generic[In, Out]):
             if row or part is None or part.owns_source:  # a stream may be closed twice, a source may not
                 joined: Stage[Any, Any] = row[0] if len(row) == 1 else Pipeline(*row)
                 last = segments[-1].name if segments else "pipeline"
-                segments.append(Segment(" | ".join(type(each).__name__ for each in row) or last, joined.machine))
+                name = " | ".join(type(each).__name__ for each in row) or last
+                segments.append(Segment(name, partial(machine_of, joined)))
                 row = []
             if part is not None:
                 segments.append(Segment(repr(part), function=part.function))
@@ -374,7 +378,7 @@ class Pipeline(Stage[In, Out]):
 
     def machine(self, context: Context | None = None) -> Machine:
         given = context or Context()  # one for all, if only to share what they have seen
-        machines = [part.machine(given) for part in self.parts]
+        machines = [machine_of(part, given) for part in self.parts]
         if len(machines) < 2:
             return machines[0] if machines else Machine()
         return Chain(machines, drains=given.after_stop == "drain")
@@ -384,6 +388,15 @@ class Pipeline(Stage[In, Out]):
         if not any(isinstance(part, TextStage) for part in pipeline.parts):
             raise TypeError("this pipeline has no text stage for .on(...) to apply to")
         return cast("Self", Pipeline(*(part.on(*kinds) if isinstance(part, TextStage) else part for part in pipeline.parts)))
+
+
+def machine_of(part: Stage[Any, Any], context: Context) -> Machine:
+    """The machine of a stage, measured if the stream is; of a pipeline, its stages are."""
+    if context.gauge is None or isinstance(part, Pipeline):
+        return part.machine(context)
+    from streamfilter.metering import metered  # noqa: PLC0415  # few streams are measured
+
+    return metered(part.machine, type(part).__name__, context)
 
 
 def as_stage(part: object) -> Stage[Any, Any]:
@@ -404,12 +417,6 @@ def as_stage(part: object) -> Stage[Any, Any]:
     if callable(part):
         return Wait(cast("Function", part))
     raise TypeError(f"{type(part).__qualname__} is not a stage: give a Stage or an async generator function")
-
-
-def _brief(part: object) -> str:
-    """A repr for people: that of a catalogue of rules fills a screen."""
-    text = repr(part)
-    return text if len(text) <= BRIEF_CHARS else f"{text[:BRIEF_CHARS]}…"
 
 
 def _check_text(text: object) -> None:

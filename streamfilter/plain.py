@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from streamfilter.context import Report
 from streamfilter.stream import Stream
+
+if TYPE_CHECKING:
+    from streamfilter.stats import Stats
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -34,6 +37,15 @@ class SyncStream(Generic[T_co]):
     def held(self) -> int:
         """How many characters are held now."""
         return self._stream.held
+
+    @property
+    def stats(self) -> Stats:
+        """What is measured of this stream, while it runs and after.
+
+        Raises:
+            RuntimeError: it is not measured; the message says how it would be.
+        """
+        return self._stream.stats
 
     def __iter__(self) -> Iterator[T_co]:
         return self

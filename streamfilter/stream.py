@@ -14,13 +14,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from streamfilter.closing import Closing
 from streamfilter.context import AfterStop, Context, Report
 from streamfilter.items import End
 from streamfilter.machine import Machine
+from streamfilter.observer import Ending
 from streamfilter.pump import Pump
+
+if TYPE_CHECKING:
+    from streamfilter.stats import Stats
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -31,10 +35,13 @@ Function: TypeAlias = Callable[[AsyncIterator[Any]], AsyncIterator[Any]]
 class _Outcome:
     """How a stream and the streams it stands on have ended."""
 
-    __slots__ = ("error",)
+    __slots__ = ("error", "fault", "is_complete", "is_stopped")
 
     def __init__(self) -> None:
-        self.error: BaseException | None = None
+        self.error: BaseException | None = None  # a stage's, beneath an async generator function
+        self.fault: BaseException | None = None  # what else the consumer got, or raised
+        self.is_complete = False  # all that was to leave has left
+        self.is_stopped = False  # because a stage said so
 
 
 class Stream(Generic[T_co]):
@@ -66,12 +73,14 @@ class Stream(Generic[T_co]):
         outcome: _Outcome,
         inner: bool,
         is_live: bool,
+        stage: object = None,
     ) -> None:
         self.report: Report = context.report
         self._machine = machine
         self._feed: Callable[[Any], Sequence[Any]] = machine.feed
         self._source = source
         self._name = name
+        self._stage = stage
         self._below = below  # what stands beneath async generator functions
         self._closing = Closing(source, below)
         self._pump: Pump | None = None
@@ -92,6 +101,15 @@ class Stream(Generic[T_co]):
     def held(self) -> int:
         """How many characters are held now."""
         return self._machine.held
+
+    @property
+    def stats(self) -> Stats:
+        """What is measured of this stream, while it runs and after.
+
+        Raises:
+            RuntimeError: it is not measured; the message says how it would be.
+        """
+        return stats_of(self._context)
 
     def __aiter__(self) -> AsyncIterator[T_co]:
         return self
@@ -131,8 +149,8 @@ class Stream(Generic[T_co]):
                     if items:
                         item = items[0]
                         return item
-        except BaseException:
-            await self._abandon()
+        except BaseException as error:
+            await self._abandon(error)
             raise
         return await self.__anext__()
 
@@ -152,7 +170,7 @@ class Stream(Generic[T_co]):
         if error is None:
             await self.aclose()
         else:
-            await self._abandon()
+            await self._abandon(error)
 
     def __del__(self) -> None:
         # Python cannot see a `break`: without `async with`, nobody but the garbage collector learns that the consumer has left.
@@ -161,6 +179,7 @@ class Stream(Generic[T_co]):
         if self._pump is not None:
             self._pump.abandon()
         if not self._inner:
+            self._context.ended(Ending("left"))
             warnings.warn(
                 f"the stream of {self._name} was dropped before its end, so its source was not closed: "
                 "write `async with stage(source) as stream`",
@@ -172,6 +191,8 @@ class Stream(Generic[T_co]):
     # ------------------------------------------------------------------
 
     def _start(self) -> Callable[[], Awaitable[Any]]:
+        if not self._inner:
+            self._context.begin(self._stage)
         iterator = self._source.__aiter__()
         self._closing.begin(iterator)
         step: Callable[[], Awaitable[Any]] = iterator.__anext__
@@ -193,7 +214,19 @@ class Stream(Generic[T_co]):
         self._machine = Machine()
         self._feed = self._machine.feed
         if not self._inner:  # those beneath have ended before this one
-            self._context.ended()
+            self._context.ended(self._ending())
+
+    def _ending(self) -> Ending:
+        """How the stream has ended, for those who watch it."""
+        outcome = self._outcome
+        if outcome.fault is not None:
+            if isinstance(outcome.fault, GeneratorExit):
+                return Ending("left")
+            return Ending("failed" if isinstance(outcome.fault, Exception) else "cancelled", type(outcome.fault).__name__)
+        if outcome.is_stopped:
+            error = self._error if self._stopped else outcome.error
+            return Ending("stopped", None if error is None else type(error).__name__)
+        return Ending("finished" if outcome.is_complete else "left")
 
     def _give(self, items: Sequence[T_co]) -> None:
         self._ready = items
@@ -202,7 +235,7 @@ class Stream(Generic[T_co]):
     def _end(self, items: Sequence[Any]) -> Sequence[Any]:
         """A stage ended the stream: what leaves before that, with the stage's error noted for the very end."""
         end: End = items[-1]
-        self._stopped = True
+        self._stopped = self._outcome.is_stopped = True
         if end.error is not None:
             self._refused = True
             self._error = end.error
@@ -235,11 +268,13 @@ class Stream(Generic[T_co]):
                     items = self._end(items)
                 self._give(items)
                 return await self.__anext__()
+            if not self._inner:
+                self._outcome.is_complete = True
             await self._leave()
         except StopAsyncIteration:
             raise
         except BaseException as error:
-            await self._abandon()
+            await self._abandon(error)
             if self._error is None or not isinstance(error, Exception):
                 raise
         # A refusal beneath an async generator function is raised on top of it, unless a stage has ended the stream before that.
@@ -264,8 +299,10 @@ class Stream(Generic[T_co]):
         finally:
             await self._close()
 
-    async def _abandon(self) -> None:
+    async def _abandon(self, error: BaseException) -> None:
         """Close because of an exception that goes on: an error in closing does not replace it."""
+        if not self._inner:  # what is raised beneath may be caught on the way
+            self._outcome.fault = error
         try:
             await self.aclose()
         except (Exception, BaseExceptionGroup):  # the one under way says more
@@ -296,11 +333,13 @@ def open_stream(
     after_stop: AfterStop,
     *,
     is_live: bool,
+    stage: object = None,
 ) -> Stream[Any]:
     """The stream of a pipeline. The last segment has a machine, if only an empty one.
 
     Args:
         is_live: whether it will be read in an event loop, so that machines may wait.
+        stage: what the stream is made by, for observers.
     """
     if after_stop not in ("close", "drain"):
         raise ValueError(f"after_stop={after_stop!r}: 'close' or 'drain' is needed")
@@ -309,6 +348,7 @@ def open_stream(
         raise TypeError(f"context is {type(context).__qualname__}: a Context is needed")
     context = (context or Context()).started(after_stop)
     outcome = _Outcome()
+    first = next(segment for segment in segments if segment.function is None)
     below: list[object] = []
     for segment in segments:
         if segment.function is not None:
@@ -318,7 +358,7 @@ def open_stream(
         else:
             start = segment.start or (lambda _: Machine())
             stream: Stream[Any] = Stream(
-                start(context),
+                _gated(start(context), context, is_first=segment is first, is_last=segment is segments[-1]),
                 source,
                 name=segment.name,
                 context=context,
@@ -326,10 +366,31 @@ def open_stream(
                 outcome=outcome,
                 inner=segment is not segments[-1],
                 is_live=is_live,
+                stage=stage,
             )
             source, below = stream, []
     assert isinstance(source, Stream)
     return source
+
+
+def _gated(machine: Machine, context: Context, *, is_first: bool, is_last: bool) -> Machine:
+    """A segment's machine, measured if the stream is."""
+    if context.gauge is None:
+        return machine
+    from streamfilter.metering import Gate  # noqa: PLC0415  # few streams are measured
+
+    return Gate(machine, context.gauge, is_first=is_first, is_last=is_last)
+
+
+def stats_of(context: Context) -> Stats:
+    """What is measured of a stream.
+
+    Raises:
+        RuntimeError: nothing is.
+    """
+    if context.gauge is None:
+        raise RuntimeError("this stream is not measured: start it with context=Context(stats=True)")
+    return context.gauge.stats
 
 
 def _as_they_are(items: Sequence[Any]) -> Sequence[Any]:

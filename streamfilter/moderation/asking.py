@@ -205,6 +205,10 @@ class Asking:
             self._wake()
 
     async def _judge(self, window: Window) -> Verdict | Exception:
+        with self._context.checking():
+            return await self._answered(window)
+
+    async def _answered(self, window: Window) -> Verdict | Exception:
         problem, cause = "", None
         for attempt in range(1 + self._retries):
             if attempt:

@@ -1,0 +1,38 @@
+"""How values are shown to people: shortened, and as tables for notebooks. What they mean is not known here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+BRIEF_CHARS = 200
+"""Of a repr that people are shown: some lines. That of a catalogue of rules fills a screen."""
+
+
+def brief(value: object) -> str:
+    """The beginning of a repr.
+
+    Example:
+        >>> len(brief("x" * 1000))
+        201
+    """
+    text = repr(value)
+    return text if len(text) <= BRIEF_CHARS else f"{text[:BRIEF_CHARS]}…"
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in HTML, without any style of its own, so that a notebook's light or dark one applies.
+
+    Example:
+        >>> table(["a"], [["<b>"]])
+        '<table><thead><tr><th style="text-align:left">a</th></tr></thead>...&lt;b&gt;...</table>'
+    """
+    head = _row("th", titles)
+    body = "".join(_row("td", row) for row in rows)
+    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+
+
+def _row(tag: str, cells: Iterable[str]) -> str:
+    from html import escape  # noqa: PLC0415  # its table of entities would make up half of what importing this costs
+
+    shown = (escape(cell).replace("\n", "<br>") for cell in cells)
+    return "<tr>" + "".join(f'<{tag} style="text-align:left">{cell}</{tag}>' for cell in shown) + "</tr>"
