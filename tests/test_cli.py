@@ -83,7 +83,7 @@ def test_what_is_released_is_written_at_once() -> None:
         (("run", "--pattern", "a*"), "matches the empty text"),
         (("run", "--redact", ""), "unknown rule '': there are PII, SECRETS, email, phone"),
         (("run", "--colour"), "No such option"),
-        (("run",), "nothing to do: give --redact, --pattern or --stop-at"),
+        (("run",), "nothing to do: give --pipeline, --redact, --pattern or --stop-at"),
         (("run", "--redact", "email", "--to", "{x}"), "only {rule} is known"),
         (("run", "--stop-at", ""), "at least 1 character"),
         (("walk",), "No such command"),
@@ -100,14 +100,15 @@ def test_a_bad_command_is_one_clear_line_and_exit_code_2(args: tuple[str, ...], 
 
 def test_bad_input_is_one_clear_line_and_exit_code_1() -> None:
     """What came before it was written."""
-    code, out, err = shell("run", "--redact", "email", stdin=b': hello\n\ndata: {"choices": \n\n')
-    assert (code, out) == (1, b": hello\n\n")
-    assert err == "streamfilter: the data of an event is not JSON, at offset 9\n"
+    good = b'data: {"choices": []}\n\n'
+    code, out, err = shell("run", "--redact", "email", stdin=good + b'data: {"choices": \n\n')
+    assert (code, out) == (1, good)
+    assert err == "streamfilter: the data of an event is not JSON, at offset 23\n"
 
 
 def test_help_and_version() -> None:
     """Help names the rules; without a command there is help too."""
-    assert "email, phone, credit_card, api_key" in shell("run", "--help")[1].decode().replace("\n" + " " * 28, " ")
+    assert "email, phone, credit_card, api_key" in " ".join(shell("run", "--help")[1].decode().split())
     assert shell("--version")[0] == 0
     assert "demo" in shell()[1].decode()
     assert "\n    curl" in shell("run", "--help")[1].decode()

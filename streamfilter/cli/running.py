@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
+import contextlib
 import enum
+import json
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import IO, Any
 
+from streamfilter.context import Report
 from streamfilter.pipeline import Stage
-from streamfilter.providers.openai import chat
+from streamfilter.providers import detecting
 
 READ_BYTES = 64 * 1024
 """Bytes read at once; a pipe gives what it has without waiting for so many."""
+
+LINE_BYTES = 1024 * 1024
+"""Bytes of a first line that may be an event of NDJSON."""
 
 _DATA = re.compile(rb"data: ?(?:\{|\[DONE\])")
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -24,30 +32,87 @@ class Format(enum.Enum):
     AUTO = "auto"
     TEXT = "text"
     SSE = "sse"
+    NDJSON = "ndjson"
+    AWS = "aws"
 
 
-def filter_file(pipeline: Stage[str, str], source: IO[bytes], sink: IO[bytes], form: Format = Format.AUTO) -> None:
+def filter_file(
+    pipeline: Stage[Any, Any],
+    source: IO[bytes],
+    sink: IO[bytes],
+    form: Format = Format.AUTO,
+    watch: Callable[[int], object] = lambda _: None,
+) -> Report:
     """Filter from one file to another, flushing each piece.
 
-    Text is UTF-8; bytes that are not come out as they went in.
+    Text is UTF-8; bytes that are not come out as they went in. Events are those of any provider that is known.
+
+    Args:
+        watch: called with the number of bytes that were read since it was last called.
 
     Raises:
-        MalformedInput: the input is no event stream of chat completion chunks; all before that is written first.
+        MalformedInput: the input is no stream of a provider's events; all before that is written first.
     """
-    pieces = _read(source)
+    pieces = _read(source, watch)
     if form is Format.AUTO:
-        form, pieces = _detect(pieces)
-    stage: Stage[Any, Any] = chat.wrap(pipeline) if form is Format.SSE else pipeline
-    items: Iterator[Any] = pieces if form is Format.SSE else _decoded(pieces)
+        form, pieces = _detected(pieces)
+    stage: Stage[Any, Any] = pipeline if form is Format.TEXT else detecting.wrap(pipeline)
+    items: Iterator[Any] = _decoded(pieces) if form is Format.TEXT else pieces
+    if any(part.must_wait for part in pipeline.stages):
+        return asyncio.run(_filter_live(stage, items, sink))
     with stage.iter(items) as stream:
         for piece in stream:
-            sink.write(piece if isinstance(piece, bytes) else piece.encode("utf-8", "surrogateescape"))
-            sink.flush()
+            _write(piece, sink)
+    return stream.report
 
 
-def _read(source: IO[bytes]) -> Iterator[bytes]:
-    read = getattr(source, "read1", source.read)
-    while piece := read(READ_BYTES):
+async def _filter_live(stage: Stage[Any, Any], items: Iterator[Any], sink: IO[bytes]) -> Report:
+    async with stage(_given(items)) as stream:
+        async for piece in stream:
+            _write(piece, sink)
+    return stream.report
+
+
+async def _given(items: Iterator[Any]) -> AsyncIterator[Any]:
+    """Read beside the event loop. A thread that waits for a pipe is left behind on the way out: an executor would wait for it."""
+    loop = asyncio.get_running_loop()
+    while True:
+        arrived = loop.create_future()
+        threading.Thread(target=_read_beside, args=(items, loop, arrived), daemon=True).start()
+        if (item := await arrived) is None:
+            return
+        yield item
+
+
+def _read_beside(items: Iterator[Any], loop: asyncio.AbstractEventLoop, arrived: asyncio.Future[Any]) -> None:
+    try:
+        item, error = next(items, None), None
+    except Exception as raised:
+        item, error = None, raised
+
+    def tell() -> None:
+        if arrived.done():
+            return
+        if error is None:
+            arrived.set_result(item)
+        else:
+            arrived.set_exception(error)
+
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(tell)
+
+
+def _write(piece: Any, sink: IO[bytes]) -> None:
+    if isinstance(piece, str | bytes):  # not an event that a stage gave beside the text
+        sink.write(piece if isinstance(piece, bytes) else piece.encode("utf-8", "surrogateescape"))
+        sink.flush()
+
+
+def _read(source: IO[bytes], watch: Callable[[int], object]) -> Iterator[bytes]:
+    # What is read beside an event loop may never come: a buffered file would be locked by it when the interpreter ends.
+    raw = getattr(source, "raw", source)
+    while piece := raw.read(READ_BYTES):
+        watch(len(piece))
         yield piece
 
 
@@ -58,8 +123,8 @@ def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:
     yield decoder.decode(b"", final=True)
 
 
-def _detect(pieces: Iterator[bytes]) -> tuple[Format, Iterator[bytes]]:
-    """Tell an event stream of chunks by its first data, reading no more than needed. What could be anything is text: as text it is
+def _detected(pieces: Iterator[bytes]) -> tuple[Format, Iterator[bytes]]:
+    """Tell a stream of events by its first data, reading no more than needed. What could be anything is text: as text it is
     filtered, where an event stream's comments and fields would pass."""
     head = b""
     form: Format | None = None
@@ -71,7 +136,12 @@ def _detect(pieces: Iterator[bytes]) -> tuple[Format, Iterator[bytes]]:
 
 def _form(head: bytes) -> Format | None:
     """What begins like this; None if that is still open."""
-    for line in re.split(rb"\r\n|\r|\n", head.removeprefix(codecs.BOM_UTF8)):
+    if head.startswith(b"\0"):  # a message of AWS begins with its length
+        return Format.AWS
+    head = head.removeprefix(codecs.BOM_UTF8)
+    if head.lstrip()[:1] == b"{":
+        return _form_of_lines(head.lstrip())
+    for line in re.split(rb"\r\n|\r|\n", head):
         if _DATA.match(line):
             return Format.SSE
         if line.startswith(_FIELDS[0]) and len(line) > len(b"data:  "):
@@ -79,6 +149,17 @@ def _form(head: bytes) -> Format | None:
         if line and not line.startswith(_FIELDS) and not any(field.startswith(line) for field in _FIELDS):
             return Format.TEXT
     return None
+
+
+def _form_of_lines(head: bytes) -> Format | None:
+    """The same of what begins as an object does: its first line is an event of a provider, or all is text."""
+    line, newline, _ = head.partition(b"\n")
+    if not newline and len(line) < LINE_BYTES:
+        return None
+    try:
+        return Format.NDJSON if detecting.detect(json.loads(line)) else Format.TEXT
+    except ValueError:
+        return Format.TEXT
 
 
 def _chained(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,0 +1,71 @@
+"""`check`: what a file declares, and what each of its stages does, without the objects that it will be given where it runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from streamfilter.pipeline import Stage, TextStage
+from streamfilter.spec.checking import checked
+
+_MOST = re.compile(r"at most (\d+) characters")
+
+
+class Checked:
+    """The pipelines of a file, explained.
+
+    Args:
+        path: of the file.
+        allow_imports: modules from which it may import.
+
+    Raises:
+        SpecError: the file is wrong.
+    """
+
+    def __init__(self, path: str, allow_imports: Iterable[str] = ()) -> None:
+        self.path = path
+        self.pipelines, self.needs = checked(Path(path), allow_imports)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `show` shows."""
+        pipelines = {name: [_described(part) for part in pipeline.stages] for name, pipeline in self.pipelines.items()}
+        return {"file": self.path, "pipelines": pipelines, "needs": self.needs}
+
+    def show(self, console: Console) -> None:
+        """Print it."""
+        for name, pipeline in self.pipelines.items():
+            title = _plain(f"pipeline {name}")
+            table = Table("", "stage", "channels", "what it does", title=title, title_justify="left", show_lines=True)
+            for number, part in enumerate(pipeline.stages):
+                told = _described(part)
+                where = "items" if not isinstance(part, TextStage) else ", ".join(told["channels"] or ["every text channel"])
+                table.add_row(str(number), _plain(told["stage"]), _plain(where), _plain(told["does"]))
+            console.print(table if pipeline.stages else _plain(f"pipeline {name}: no stage, passes everything"))
+        if self.needs:
+            console.print(_plain(f"It needs, where it is loaded: {', '.join(self.needs)}"))
+        many = len(self.pipelines)
+        console.print(_plain(f"{self.path}: good, {many} pipeline{'s' if many != 1 else ''}"))
+
+
+def _plain(text: str) -> Text:
+    """A text that came from a file, without what a terminal would obey."""
+    return Text("".join(char if char.isprintable() else repr(char)[1:-1] for char in text))
+
+
+def _described(part: Stage[Any, Any]) -> dict[str, Any]:
+    does = part.holds() if isinstance(part, TextStage) else part.explanation()
+    return {
+        "stage": type(part).__name__,
+        "channels": part.channels if isinstance(part, TextStage) else None,
+        "does": does,
+        "most_held_chars": int(found[1]) if (found := _MOST.search(does)) else None,
+        "waits": part.must_wait,
+        "reads": part.reads,
+        "gives": part.gives,
+    }

@@ -1,0 +1,101 @@
+"""Which pipeline a command works with: one that a file declares, or one made of options, or both."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+import streamfilter as sf
+from streamfilter import detectors
+
+
+def _named(ctx: click.Context, param: click.Parameter, value: str | None) -> list[sf.Rule]:
+    """The catalogue rules of some names, separated by commas."""
+    try:
+        if value is None:
+            return []
+        return list(dict.fromkeys(rule for name in value.split(",") for rule in detectors.named(name.strip())))
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+def _patterned(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[sf.Rule]:
+    """The rules of some patterns."""
+    try:
+        rules = [sf.Rule("redacted", value) for value in values]
+    except ValueError as error:
+        raise click.BadParameter(str(error).removeprefix("Rule: "), ctx, param) from None
+    for rule in rules:
+        if rule.compiled.fullmatch(""):
+            raise click.BadParameter(f"{rule.pattern!r} matches the empty text, and so everywhere", ctx, param)
+    return rules
+
+
+_OPTIONS = (
+    click.option("-p", "--pipeline", "declared", type=click.Path(), metavar="FILE", help="A file that declares the pipeline."),
+    click.option("--name", metavar="NAME", help="Which pipeline of that file; it may be left out if there is one."),
+    click.option(
+        "--allow-imports",
+        "imports",
+        metavar="MODULE",
+        multiple=True,
+        help="A module from which that file may import, which runs its code. May be repeated.",
+    ),
+    click.option(
+        "--redact",
+        "rules",
+        metavar="NAMES",
+        callback=_named,
+        help=f"Rules to redact, separated by commas: PII, SECRETS (for all of a kind), {', '.join(detectors.NAMES)}.",
+    ),
+    click.option(
+        "--pattern",
+        "patterns",
+        metavar="REGEX",
+        callback=_patterned,
+        multiple=True,
+        help="A regular expression to redact as well. May be repeated.",
+    ),
+    click.option("--to", default="[{rule}]", show_default=True, help="What stands in for a match; {rule} is the name of its rule."),
+    click.option(
+        "--stop-at", "stops", multiple=True, metavar="TEXT", help="End the stream at this text; \\n is a newline. May be repeated."
+    ),
+)
+
+
+def with_pipeline(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that name a pipeline, and that pipeline as `stage`: the file's, and then what options ask for."""
+
+    @functools.wraps(command)
+    def chosen(
+        *args: Any,
+        declared: str | None,
+        name: str | None,
+        imports: tuple[str, ...],
+        rules: list[sf.Rule],
+        patterns: list[sf.Rule],
+        to: str,
+        stops: tuple[str, ...],
+        **options: Any,
+    ) -> Any:
+        guards = rules + patterns
+        if declared is None and name is not None:
+            raise click.UsageError("--name is of a pipeline in a file: give that with --pipeline")
+        if declared is None and not guards and not stops:
+            raise click.UsageError("nothing to do: give --pipeline, --redact, --pattern or --stop-at")
+        try:
+            stages: list[Any] = [] if declared is None else [sf.load(declared, name, allow_imports=imports)]
+            stages += [sf.Redact(*guards, to=to)] if guards else []
+            stages += [sf.StopAt(*(text.replace("\\n", "\n") for text in stops))] if stops else []
+        except sf.SpecError:
+            raise
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        return command(*args, stage=sf.Pipeline(*stages), **options)
+
+    for option in reversed(_OPTIONS):
+        chosen = option(chosen)
+    return chosen

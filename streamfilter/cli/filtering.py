@@ -1,0 +1,176 @@
+"""The command `run`: one stream, live, or many, in bulk."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+import streamfilter as sf
+from streamfilter.cli.bulk import Outcome, filter_files, filter_lines, inputs_in
+from streamfilter.cli.choosing import with_pipeline
+from streamfilter.cli.running import Format, filter_file
+
+EXAMPLES = """
+\b
+Examples:
+  curl -sN … | streamfilter run --redact email,api_key
+  streamfilter run -p pipelines.toml --name support answer.txt
+  streamfilter run --redact PII recorded/ -o filtered/ --jobs 4 --resume
+  streamfilter run --redact PII log.jsonl --field text -o clean.jsonl
+"""
+
+LONG_BYTES = 1_000_000
+"""Bytes of input from which on a terminal is shown how far it has come."""
+
+
+@click.command(epilog=EXAMPLES)
+@with_pipeline
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([each.value for each in Format]),
+    default=Format.AUTO.value,
+    show_default=True,
+    help="What the input is: plain text, or the events of any known provider, as an event stream (SSE), as lines of JSON (NDJSON) "
+    "or as messages of AWS. By default its first line tells.",
+)
+@click.option(
+    "-o", "--output", "out", type=click.Path(path_type=Path), metavar="PATH", help="A file; for several inputs, a directory."
+)
+@click.option("--field", metavar="NAME", help="The input is JSONL: filter this field of each record, a text or a list of chunks.")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes, with --output.")
+@click.option("--resume", is_flag=True, help="Go on where an interrupted run left off: what is there is not done again.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write there, as JSON, what was found: rules, actions and places, never text.",
+)
+@click.argument("files", type=click.Path(path_type=Path), nargs=-1)
+def run(
+    stage: sf.Stage[Any, Any],
+    form: str,
+    out: Path | None,
+    field: str | None,
+    jobs: int,
+    resume: bool,
+    report: Path | None,
+    files: tuple[Path, ...],
+) -> None:
+    """Filter FILES, or standard input, while they arrive.
+
+    One input goes to standard output: each piece is written as soon as it is released. An event stream comes out as an event
+    stream; its comments and its fields other than data pass as they are. Of a plain text that begins as a JSON object does, the
+    first line is waited for, unless --format says what it is.
+
+    With --output, several files and all files of directories go there; a file has its name when it is complete. A bad input stops
+    no other: it is told on standard error. Records that are bad go with their lines and reasons into a file that ends with .bad.
+
+    Exit codes: 0 all went well, 1 an input is bad, 2 the command or the declaration is, 130 interrupted.
+    """
+    live = len(files) <= 1 and out is None and field is None
+    if not live and (out is None or not files):
+        raise click.UsageError(f"{'with --field' if field else 'for several inputs'} give files, and with --output where they go")
+    if live and (jobs > 1 or resume):
+        raise click.UsageError("--jobs and --resume are for --output")
+    for file in files:
+        if str(file) != "-" and not file.exists():
+            raise click.UsageError(f"{file}: No such file or directory")
+        if live and file.is_dir():
+            raise click.UsageError(f"{file} is a directory: say with --output where its files go")
+    if live or out is None:
+        with _quiet_if_the_reader_leaves():
+            found = _live(stage, files[0] if files else Path("-"), Format(form))
+            _write_report(report, {"counts": found.counts, "findings": [_finding(each) for each in found.findings]})
+        return
+    outcome = _bulk(stage, files, out, Format(form), field, jobs, resume=resume)
+    _write_report(report, {**vars(outcome), "bad": [each._asdict() for each in outcome.bad]})
+    _say(outcome, "records" if field else "files")
+
+
+def _live(stage: sf.Stage[Any, Any], path: Path, form: Format) -> sf.Report:
+    if str(path) == "-":
+        return filter_file(stage, sys.stdin.buffer, sys.stdout.buffer, form)
+    with path.open("rb") as file, _progress(path.stat().st_size) as watch:
+        return filter_file(stage, file, sys.stdout.buffer, form, watch)
+
+
+def _bulk(
+    stage: sf.Stage[Any, Any], files: tuple[Path, ...], out: Path, form: Format, field: str | None, jobs: int, *, resume: bool
+) -> Outcome:
+    is_one = len(files) == 1 and not files[0].is_dir()
+    if is_one and out.is_dir():
+        raise click.UsageError(f"{out} is a directory: name the file that is to be written")
+    if not is_one and out.exists() and not out.is_dir():
+        raise click.UsageError(f"{out} is a file: for several inputs a directory is needed")
+    if not is_one and field:
+        raise click.UsageError("--field is for one file at a time")
+    if any(out.absolute() == file.absolute() for file in files):
+        raise click.UsageError(f"{out} is an input: it would be lost")
+    inputs = [(files[0], Path(out.name))] if is_one else list(inputs_in(files))
+    names = [name for _, name in inputs]
+    if twice := next((name for name in names if names.count(name) > 1), None) if len({*names}) < len(names) else None:
+        raise click.UsageError(f"two inputs are named {twice}: give the directory that both are in")
+    (out.absolute().parent if is_one else out).mkdir(parents=True, exist_ok=True)
+    with _progress(sum(source.stat().st_size for source, _ in inputs), is_long=True) as watch:
+        if field:
+            return filter_lines(stage, files[0], out, field, jobs, watch, resume=resume)
+        return filter_files(stage, inputs, out.parent if is_one else out, form, jobs, watch, resume=resume)
+
+
+@contextlib.contextmanager
+def _progress(size: int, *, is_long: bool = False) -> Iterator[Callable[[int], object]]:
+    """A bar on standard error, if that is a terminal and the input is long."""
+    console = Console(stderr=True)
+    if not console.is_terminal or (size < LONG_BYTES and not is_long) or (sys.stdout.isatty() and not is_long):
+        yield lambda _: None
+        return
+    columns = TextColumn("{task.percentage:>3.0f} %"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=size)
+        yield lambda read: progress.advance(task, read)
+
+
+def _finding(found: sf.Finding) -> dict[str, Any]:
+    place = {"channel": found.channel.kind, "start": found.start, "end": found.end}
+    return {"rule": found.rule, "action": found.action, **place, **({} if found.score is None else {"score": found.score})}
+
+
+def _write_report(path: Path | None, report: dict[str, Any]) -> None:
+    if path is not None:
+        path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+
+
+def _say(outcome: Outcome, what: str) -> None:
+    """What became of them, on standard error; exit code 1 if some were bad."""
+    for bad in outcome.bad[:MAX_TOLD]:
+        click.echo(f"streamfilter: {bad.place}: {bad.reason}", err=True)
+    if len(outcome.bad) > MAX_TOLD:
+        click.echo(f"streamfilter: … and {len(outcome.bad) - MAX_TOLD} more", err=True)
+    skipped = f", {outcome.skipped} were there" if outcome.skipped else ""
+    found = "".join(f", {number} {rule}" for rule, number in outcome.counts.most_common())
+    click.echo(f"{outcome.done} {what} filtered, {len(outcome.bad)} bad{skipped}{found}", err=True)
+    if outcome.bad:
+        raise click.exceptions.Exit(1)
+
+
+MAX_TOLD = 20
+"""Bad inputs that are told one by one; `--report` has them all."""
+
+
+@contextlib.contextmanager
+def _quiet_if_the_reader_leaves() -> Iterator[None]:
+    """A reader that closes the pipe is no fault. Nothing may be flushed into it on the way out."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,119 @@
+"""Records: logged texts and streams through a pipeline again, offline, each by itself.
+
+A record is a dictionary, as a line of JSONL or a row of a table is; one of its fields holds what goes through. Where records come
+from and go to, and in how many processes, is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from streamfilter.context import Context
+from streamfilter.errors import StreamFilterError
+from streamfilter.pipeline import Stage, as_stage
+from streamfilter.providers.detecting import wrap
+
+FIELD = "text"
+"""The field that is filtered, if none is named."""
+
+Run: TypeAlias = Callable[[Sequence[Any], bool], "tuple[list[Any], dict[str, int]]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """What became of a record.
+
+    Attributes:
+        record: the record with what came out in its field; None if it is bad.
+        counts: what was found, per rule.
+        reason: why it is bad; never its text.
+    """
+
+    record: dict[str, Any] | None
+    counts: dict[str, int] = field(default_factory=dict)
+    reason: str = ""
+
+
+def filter_records(
+    pipeline: Stage[Any, Any], records: Iterable[object], *, field: str = FIELD, context: Context | None = None
+) -> Iterator[Filtered]:
+    r"""Send a field of each record through a pipeline. A bad record is told, and stops nothing.
+
+    The field holds a text; or a list of texts, the chunks of a stream, which come out as the chunks that left; or a list of a
+    provider's chunks as dictionaries, which come out as such. Every record is a stream of its own.
+
+    Args:
+        pipeline: stages over text. Those that wait are run in an event loop that lives as long as this does.
+        records: dictionaries. They are not changed.
+        field: which field.
+        context: what each stream is started with.
+
+    Raises:
+        TypeError: the pipeline is none.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> rows = [{"id": 1, "text": "pin 1234"}, {"id": 2}, {"id": 3, "text": ["pin 12", "34"]}]
+        >>> for row in filter_records(sf.Redact(r"\d{4}", to="####"), rows):
+        ...     print(row.record, row.counts, row.reason)
+        {'id': 1, 'text': 'pin ####'} {'redacted': 1}
+        None {} the field 'text' is missing
+        {'id': 3, 'text': ['pin ', '####']} {'redacted': 1}
+    """
+    stage = as_stage(pipeline)
+    return _each(stage, records, field, context)
+
+
+def _each(stage: Stage[Any, Any], records: Iterable[object], field: str, context: Context | None) -> Iterator[Filtered]:
+    if not any(part.must_wait for part in stage.stages):
+        for record in records:
+            yield _filtered(record, field, lambda items, of_chunks: _run(stage, items, context, of_chunks=of_chunks))
+        return
+    with asyncio.Runner() as runner:
+        for record in records:
+            yield _filtered(
+                record, field, lambda items, of_chunks: runner.run(_run_live(stage, items, context, of_chunks=of_chunks))
+            )
+
+
+def _filtered(record: object, field: str, run: Run) -> Filtered:
+    if not isinstance(record, Mapping):
+        return Filtered(None, reason=f"it is {type(record).__name__}, not an object with fields")
+    if field not in record:
+        return Filtered(None, reason=f"the field {field!r} is missing")
+    value = record[field]
+    items = [value] if isinstance(value, str) else value
+    of_chunks = isinstance(items, list) and bool(items) and all(isinstance(item, Mapping) for item in items)
+    if not isinstance(items, list) or not (of_chunks or all(isinstance(item, str) for item in items)):
+        return Filtered(None, reason=f"the field {field!r} holds {type(value).__name__}: a text, or a list of chunks is needed")
+    try:
+        out, counts = run(items, of_chunks)
+    except StreamFilterError as error:
+        return Filtered(None, reason=f"{type(error).__name__}: {error}")
+    except Exception as error:  # of a check, or a callback: its message may quote the text
+        return Filtered(None, reason=type(error).__qualname__)
+    return Filtered({**record, field: "".join(out) if isinstance(value, str) else out}, counts)
+
+
+def _run(
+    stage: Stage[Any, Any], items: Sequence[Any], context: Context | None, *, of_chunks: bool
+) -> tuple[list[Any], dict[str, int]]:
+    with (wrap(stage) if of_chunks else stage).iter(items, context=context) as stream:
+        out = [item for item in stream if of_chunks or isinstance(item, str)]
+        return out, stream.report.counts
+
+
+async def _run_live(
+    stage: Stage[Any, Any], items: Sequence[Any], context: Context | None, *, of_chunks: bool
+) -> tuple[list[Any], dict[str, int]]:
+    async with (wrap(stage) if of_chunks else stage)(_given(items), context=context) as stream:
+        out = [item async for item in stream if of_chunks or isinstance(item, str)]
+        return out, stream.report.counts
+
+
+async def _given(items: Sequence[Any]) -> AsyncIterator[Any]:
+    for item in items:
+        yield item

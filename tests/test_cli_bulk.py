@@ -1,0 +1,323 @@
+"""`run` over many inputs, `bench`, and the demonstration of structured output."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recordings import SHARED, chunks
+from rich.console import Console
+
+import streamfilter as sf
+from streamfilter.cli import structured
+from streamfilter.cli.app import run_app
+from streamfilter.cli.bulk import filter_lines
+from streamfilter.detectors import EMAIL
+from streamfilter.records import filter_records
+
+COMMAND = [sys.executable, "-m", "streamfilter"]
+MAIL = "mail joe@example.com now"
+CLEAN = "mail [email] now"
+
+
+def run(*args: object, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Exit code, standard error."""
+    code = run_app(["run", "--redact", "email", *map(str, args)])
+    return code, capsys.readouterr().err
+
+
+def written(path: Path, records: list[Any]) -> Path:
+    path.write_text("".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in records), "utf-8")
+    return path
+
+
+def test_all_files_of_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Text, event streams and lines of JSON, with their names; hidden ones stay. A bad one stops no other, and leaves nothing."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    (source / "deep" / "er").mkdir(parents=True)
+    chunk = json.dumps({"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": MAIL}}]})
+    line = json.dumps({"model": "m", "message": {"role": "assistant", "content": MAIL}, "done": False})
+    (source / "a.txt").write_text(MAIL)
+    (source / "deep" / "b.sse").write_text(f"data: {chunk}\n\ndata: [DONE]\n\n")
+    (source / "deep" / "er" / "c.ndjson").write_text(f"{line}\n")
+    (source / "bad.sse").write_text('data: {"choices": \n\n')
+    (source / ".hidden").write_text(MAIL)
+    for jobs in (1, 2):
+        code, err = run(source, "-o", out, "--jobs", jobs, capsys=capsys)
+        assert code == 1
+        assert f"streamfilter: {source / 'bad.sse'}: MalformedInput: the data of an event is not JSON, at offset 0\n" in err
+        assert "3 files filtered, 1 bad, 3 email\n" in err
+        assert sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()) == [
+            "a.txt",
+            "deep/b.sse",
+            "deep/er/c.ndjson",
+        ]
+        assert (out / "a.txt").read_text() == CLEAN
+        got = chunks((out / "deep" / "b.sse").read_bytes())
+        assert "".join(each["choices"][0]["delta"]["content"] for each in got) == CLEAN
+        lines = (out / "deep" / "er" / "c.ndjson").read_text().splitlines()
+        assert "".join(json.loads(each)["message"]["content"] for each in lines) == CLEAN
+
+
+def test_what_is_there_is_not_done_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --resume; without, it is written anew."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for name in "abc":
+        (source / name).write_text(MAIL)
+    out.mkdir()
+    (out / "b").write_text("it stays")
+    assert run(source, "-o", out, "--resume", capsys=capsys) == (0, "2 files filtered, 0 bad, 1 were there, 2 email\n")
+    assert (out / "b").read_text() == "it stays"
+    assert run(source, "-o", out, capsys=capsys) == (0, "3 files filtered, 0 bad, 3 email\n")
+    assert (out / "b").read_text() == CLEAN
+
+
+def records() -> list[Any]:
+    """Good and bad ones, texts and lists of chunks."""
+    rng = random.Random(1)
+    good = [{"id": n, "text": rng.choice([MAIL, "nothing", "", "é \ud83d", ["mail joe@exa", "mple.org"]])} for n in range(400)]
+    bad = ['{"text": \n', "[1]\n", {"id": 9}, {"text": 3}, "\n", {"text": [1, "a"]}]
+    mixed: list[Any] = [*good]
+    for at, one in enumerate(bad):
+        mixed.insert(at * 60 + 7, one)
+    return mixed
+
+
+def test_records_of_a_jsonl_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As many processes as one likes: the same rows as one by one; the bad ones are set aside with line and reason."""
+    given = records()
+    source = written(tmp_path / "log.jsonl", given)
+    clean = sf.Redact(EMAIL, to="[{rule}]")
+    want = []
+    for record in given:
+        if isinstance(record, dict) and isinstance(record.get("text"), str):
+            want.append({**record, "text": clean.apply(record["text"])})
+        elif isinstance(record, dict) and record.get("text") == ["mail joe@exa", "mple.org"]:
+            want.append({**record, "text": ["mail ", "[email]"]})
+    for jobs in (1, 3):
+        out = tmp_path / f"out{jobs}.jsonl"
+        code, err = run(source, "--field", "text", "-o", out, "--jobs", jobs, "--report", tmp_path / "r.json", capsys=capsys)
+        assert code == 1
+        assert [json.loads(line) for line in out.read_text("utf-8").splitlines()] == want
+        bad = [json.loads(line) for line in (tmp_path / f"out{jobs}.jsonl.bad").read_text().splitlines()]
+        assert [each["line"] for each in bad] == [8, 68, 128, 188, 308]
+        assert [each["reason"] for each in bad] == [
+            "it is no JSON at column 1",
+            "it is list, not an object with fields",
+            "the field 'text' is missing",
+            "the field 'text' holds int: a text, or a list of chunks is needed",
+            "the field 'text' holds list: a text, or a list of chunks is needed",
+        ]
+        assert f"{source}:68: it is list" in err
+        report = json.loads((tmp_path / "r.json").read_text())
+        assert (report["done"], len(report["bad"]), report["counts"]["email"]) == (
+            400,
+            5,
+            sum("[email]" in str(row) for row in want),
+        )
+        assert sorted(path.name for path in tmp_path.glob(".*")) == []
+
+
+def test_an_interrupted_file_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever it was interrupted: the same output, byte for byte, and nothing done twice. Another input or pipeline is refused."""
+    source = written(tmp_path / "log.jsonl", records())
+    whole, out = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
+    assert run(source, "--field", "text", "-o", whole, capsys=capsys)[0] == 1
+    stage = sf.Pipeline(sf.Redact(EMAIL, to="[{rule}]"))
+
+    class Interrupted(Exception):
+        pass
+
+    done: list[int] = []
+
+    def interrupt(read: int) -> None:
+        done.append(read)
+        if len(done) % 2 == 0:
+            raise Interrupted
+
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            outcome = filter_lines(stage, source, out, "text", 1, interrupt, resume=True)
+            break
+        except Interrupted:
+            assert not out.exists()
+            with (tmp_path / ".out.jsonl.part").open("ab") as part:  # what was written and not said
+                part.write(b"half a li")
+    assert tries == 6
+    assert outcome.skipped == 406
+    assert out.read_bytes() == whole.read_bytes()
+    assert (tmp_path / "out.jsonl.bad").read_bytes() == (tmp_path / "whole.jsonl.bad").read_bytes()
+    done.clear()
+    with pytest.raises(Interrupted):
+        filter_lines(stage, source, out, "text", 1, interrupt, resume=False)
+    with pytest.raises(sf.StreamFilterError, match="another pipeline or field: begin anew, without --resume"):
+        filter_lines(sf.Pipeline(sf.Redact("x")), source, out, "text", 1, interrupt, resume=True)
+    with source.open("a") as more:
+        more.write("\n")
+    assert run(source, "--field", "text", "-o", out, "--resume", capsys=capsys)[0] == 1
+    (tmp_path / ".out.jsonl.progress").write_text("?")
+    code, err = run(source, "--field", "text", "-o", out, "--resume", capsys=capsys)
+    assert (code, "does not say how far a run has come" in err) == (1, True)
+
+
+def test_an_interrupt_leaves_valid_output(tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a bulk run: exit code 130, nothing on standard error, no half file under a final name."""
+    if os.name != "posix":
+        pytest.skip("signals as POSIX has them")
+    source = tmp_path / "in"
+    source.mkdir()
+    os.mkfifo(source / "never")
+    (source / "first").write_text(MAIL)
+    args = [*COMMAND, "run", "--redact", "email", str(source / "first"), str(source / "never"), "-o", str(tmp_path / "out")]
+    with subprocess.Popen(args, stderr=subprocess.PIPE) as process, (source / "never").open("wb") as pipe:  # so the first is done
+        pipe.write(b"mail jo")
+        pipe.flush()
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert (process.wait(30), process.stderr.read().strip()) == (130, b"")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("{dir}",), "is a directory: say with --output where its files go"),
+        (("{file}", "{file}"), "for several inputs give files, and with --output where they go"),
+        (("{file}", "--field", "text"), "with --field give files, and with --output where they go"),
+        (("{file}", "--jobs", "2"), "--jobs and --resume are for --output"),
+        (("{file}", "-o", "{dir}"), "is a directory: name the file that is to be written"),
+        (("{file}", "-o", "{file}"), "is an input: it would be lost"),
+        (("{dir}", "-o", "{file}"), "is a file: for several inputs a directory is needed"),
+        (("{dir}", "--field", "text", "-o", "{dir}2"), "--field is for one file at a time"),
+        (("{file}", "{file}", "-o", "{dir}2"), "two inputs are named a.txt"),
+        (("/no/such", "-o", "{dir}2"), "/no/such: No such file or directory"),
+        (("{file}", "--name", "x"), "--name is of a pipeline in a file"),
+        (("{file}", "-p", "{file}"), "its name"),
+    ],
+)
+def test_a_bad_command_does_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], args: tuple[str, ...], message: str
+) -> None:
+    """One clear line, exit code 2, nothing half done."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a.txt").write_text(MAIL)
+    places = {"dir": str(tmp_path / "d"), "file": str(tmp_path / "d" / "a.txt")}
+    code, err = run(*(arg.format(**places) for arg in args), capsys=capsys)
+    assert (code, err.count("\n")) == (2, 1)
+    assert message in err
+    assert [path.name for path in tmp_path.rglob("*")] == ["d", "a.txt"]
+
+
+def test_a_declared_pipeline_and_its_report(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """What a file declares, and behind it what options ask for; what was found, without text."""
+    declared = tmp_path / "p.toml"
+    declared.write_text('version = 1\n[[pipeline.main]]\nstage = "redact"\nrules = ["email"]\nto = "<{rule}>"\n')
+    text = tmp_path / "a.txt"
+    text.write_text(f"{MAIL} 12")
+    assert run_app(["run", "-p", str(declared), "--pattern", r"\d+", "--report", str(tmp_path / "r.json"), str(text)]) == 0
+    assert capfdbinary.readouterr().out == b"mail <email> now [redacted]"
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["counts"] == {"email": 1, "redacted": 1}
+    assert report["findings"][0] == {"rule": "email", "action": "redact", "channel": "answer", "start": 5, "end": 20}
+    assert "joe" not in str(report)
+
+
+def test_stages_that_wait(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """They run in an event loop; one by one and in bulk."""
+    declared = tmp_path / "p.toml"
+    declared.write_text('version = 1\n[[pipeline.main]]\nstage = "coalesce"\nseconds = 0.01\n')
+    text = tmp_path / "a.txt"
+    text.write_text(MAIL)
+    assert run_app(["run", "-p", str(declared), str(text)]) == 0
+    assert capfdbinary.readouterr().out == MAIL.encode()
+    lines = written(tmp_path / "l.jsonl", [{"text": MAIL}])
+    assert run_app(["run", "-p", str(declared), str(lines), "--field", "text", "-o", str(tmp_path / "o.jsonl")]) == 0
+    assert json.loads((tmp_path / "o.jsonl").read_text()) == {"text": MAIL}
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared recordings are not beside this checkout")
+def test_all_recordings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a stop that never comes, every recording comes out with its text, nearly all byte for byte; what is no JSON is told."""
+    code = run_app(
+        [
+            "run",
+            "--stop-at",
+            "\ue000",
+            str(SHARED),
+            "-o",
+            str(tmp_path / "out"),
+            "--jobs",
+            "2",
+            "--report",
+            str(tmp_path / "r.json"),
+        ]
+    )
+    bad = {each["place"] for each in json.loads((tmp_path / "r.json").read_text())["bad"]}
+    assert code == bool(bad)
+    assert len(bad) <= 3
+    changed = 0
+    for path in SHARED.rglob("*"):
+        if path.is_file() and str(path) not in bad:
+            came, left = path.read_bytes(), (tmp_path / "out" / path.relative_to(SHARED)).read_bytes()
+            if left != came:  # a chunk with an empty text lost it
+                changed += 1
+                assert "".join(sf.text_of([left])) == "".join(sf.text_of([came])), path
+    assert changed <= 5
+
+
+def test_records_of_a_providers_chunks() -> None:
+    """A list of chunks is wrapped; what a check raises is told by its name only."""
+    parts = [{"choices": [{"index": 0, "delta": {"content": part}}]} for part in ("mail joe@exam", "ple.com")]
+    (row,) = filter_records(sf.Redact(EMAIL, to="[{rule}]"), [{"chunks": parts}], field="chunks")
+    assert row.record is not None
+    assert "".join(chunk["choices"][0]["delta"]["content"] for chunk in row.record["chunks"]) == "mail [email]"
+    assert row.counts == {"email": 1}
+
+    def check(match: object) -> bool:
+        raise RuntimeError(MAIL)
+
+    (row,) = filter_records(sf.Redact(sf.Rule("x", "joe", check=check)), [{"text": MAIL}])
+    assert (row.record, row.reason) == (None, "RuntimeError")
+    (row,) = filter_records(sf.Block("joe", action="raise"), [{"text": MAIL}])
+    assert row.reason.startswith("Blocked: ")
+    assert "joe" not in row.reason
+
+
+def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The pipeline, each of its stages, and nothing at all, by turns; as a table and as JSON."""
+    text = tmp_path / "a.txt"
+    text.write_text(MAIL * 20)
+    assert run_app(["bench", "--redact", "email", "--stop-at", "END", "--rounds", "1", str(text)]) == 0
+    assert "1. Redact" in capsys.readouterr().out
+    assert run_app(["bench", "--redact", "email", "--rounds", "2", "--chunk", "4", "--json", str(text)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["chunks"], told["chars"], [row["name"] for row in told["runs"]]) == (120, 480, ["no stage", "pipeline"])
+    assert all(row["micros_a_chunk"] > 0 for row in told["runs"])
+
+
+def test_the_demonstration_of_structured_output() -> None:
+    """Values that grow up to the valid one; the mail is redacted in each, though it is cut."""
+    for terminal in (False, True):
+        out = io.StringIO()
+        structured.show(fast=True, console=Console(file=out, force_terminal=terminal, width=100, height=40))
+        shown = out.getvalue()
+        assert "[email]" in shown
+        assert "joe@example.com for maps" not in shown.split("arrived")[0]
+        if not terminal:
+            values = [json.loads(line.partition(": ")[2]) for line in shown.splitlines() if " characters: {" in line]
+            assert len(values) > 20
+            assert values[-1]["bullets"][1] == "Ask [email] for maps."
+            assert values[-1]["bullets"][0] == "They run to the sea — slowly."
+            assert values[0]["length_km"] is None
+            assert json.loads(shown.splitlines()[-1]) == values[-1]
