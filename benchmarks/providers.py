@@ -1,17 +1,19 @@
-"""What the formats of providers cost: event streams against httpx-sse, `wrap` against a bare loop, memory over a long stream."""
+"""What the formats of providers cost: event streams against httpx-sse, `wrap` against the loops of the real client and of dicts,
+time and memory over a long stream."""
 
 from __future__ import annotations
 
+import codecs
 import gc
 import json
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import streamfilter as sf
 from benchmarks.figures import Figure, compare, ratio
-from streamfilter.providers import anthropic, openai, sse
+from streamfilter.providers import anthropic, gemini, openai, sse
 
 WORDS = ("the river ", "runs along ", "a valley ", "until it ", "meets the sea. ")
 
@@ -39,7 +41,7 @@ class _Given:
             yield item
 
     async def decoded(self) -> AsyncIterator[Any]:
-        """The decoder alone."""
+        """What stands below it."""
         for item in self._items:
             yield item
 
@@ -51,31 +53,52 @@ async def _drain(source: Any) -> None:
 
 async def figures() -> list[Figure]:
     """All of them."""
-    return [*await _sse(), *await _wrap(), _memory()]
+    return [*await _sse(), *await _wrap(), *await _sdk(), *await _linear(), *map(_memory, ("openai.chat", "gemini"))]
+
+
+class _Response:
+    """As much of an HTTP response as httpx-sse looks at: its text, decoded as httpx does."""
+
+    headers: ClassVar = {"content-type": "text/event-stream"}
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._pieces = pieces
+
+    def iter_text(self) -> Iterator[str]:
+        """The text, piece by piece."""
+        decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+        return map(decode, self._pieces)
 
 
 async def _sse() -> list[Figure]:
     try:
-        theirs: Any = import_module("httpx_sse._decoders")
+        theirs: Any = import_module("httpx_sse")
     except ImportError:
         return []
-    pieces = frames(chat_chunks(5000))
+    found = []
+    bodies = {
+        "data": b"".join(sse.encode(json.dumps(event)) for event in chat_chunks(3000)),
+        "event and data": b"".join(sse.encode(json.dumps(event), event="delta") for event in chat_chunks(3000)),
+        "CRLF": b"".join(sse.encode(json.dumps(event)) for event in chat_chunks(3000)).replace(b"\n", b"\r\n"),
+    }
+    for name, raw in bodies.items():
+        for size in (16, 1024, 65536):
+            pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
 
-    async def ours() -> None:
-        decoder = sse.Decoder()
-        for piece in pieces:
-            for _ in decoder.feed(piece):
-                pass
+            async def ours(pieces: Sequence[bytes] = pieces) -> None:
+                decoder = sse.Decoder()
+                for piece in pieces:
+                    for _ in decoder.feed(piece):
+                        pass
 
-    async def other() -> None:  # what its `iter_sse` does with the texts of a response
-        lines, decoder = theirs.SSELineDecoder(), theirs.SSEDecoder()
-        for piece in pieces:
-            for line in lines.decode(piece.decode()):
-                decoder.decode(line.rstrip("\n"))
+            async def other(pieces: Sequence[bytes] = pieces) -> None:
+                for _ in theirs.EventSource(_Response(pieces)).iter_sse():
+                    pass
 
-    taken = await compare({"ours": ours, "theirs": other})
-    note = f"{min(taken['ours']) / 5000 * 1e6:.3g} µs an event"
-    return [Figure("decoding event streams / httpx-sse", ratio(taken["ours"], taken["theirs"]), 1, note)]
+            taken = await compare({"ours": ours, "theirs": other}, rounds=5)
+            note = f"{name}, pieces of {size} bytes, {min(taken['ours']) / 3000 * 1e6:.3g} µs an event"
+            found.append(Figure("decoding event streams / httpx-sse", ratio(taken["ours"], taken["theirs"]), 1, note))
+    return found
 
 
 async def _wrap() -> list[Figure]:
@@ -86,27 +109,112 @@ async def _wrap() -> list[Figure]:
     redact = sf.Redact(r"\d{4}-\d{4}")
     runs: dict[str, Callable[[], Awaitable[object]]] = {
         "bare": lambda: _drain(_Given(chunks)),
-        "one": lambda: _drain(_Given(chunks).decoded()),
-        "empty one": lambda: _drain(openai.chat.wrap(sf.Pipeline())(_Given(chunks).decoded())),
         "empty": lambda: _drain(openai.chat.wrap(sf.Pipeline())(_Given(chunks))),
         "chat": lambda: _drain(openai.chat.wrap(redact)(_Given(chunks))),
         "messages": lambda: _drain(anthropic.messages.wrap(redact)(_Given(events))),
+        "gemini": lambda: _drain(gemini.wrap(redact)(_Given(_GEMINI))),
     }
     taken = await compare(runs, rounds=5)
     micros = {name: min(times) / 5000 * 1e6 for name, times in taken.items()}
     return [
-        Figure("wrap of an empty pipeline / a bare loop", ratio(taken["empty"], taken["bare"]), 3, f"{micros['empty']:.3g} µs"),
-        Figure("wrap of an empty pipeline / one generator", ratio(taken["empty one"], taken["one"]), None),
+        Figure(
+            "wrap of an empty pipeline / a bare loop over dicts",
+            ratio(taken["empty"], taken["bare"]),
+            3,
+            f"{micros['empty']:.3g} µs",
+        ),
         Figure("openai.chat.wrap(Redact), µs a chunk", micros["chat"], None),
         Figure("anthropic.messages.wrap(Redact), µs an event", micros["messages"], None),
+        Figure("gemini.wrap(Redact), µs a chunk", micros["gemini"], None),
     ]
 
 
-def _memory() -> Figure:
+async def _sdk() -> list[Figure]:
+    """The stream of the real client, over a body in memory; what it costs beyond parsing, bare and wrapped."""
+    try:
+        client_module: Any = import_module("openai")
+        http: Any = import_module("httpx2")
+        chunk_type: Any = import_module("openai.types.chat").ChatCompletionChunk
+    except ImportError:
+        return []
+    pieces = [*frames(chat_chunks(2000)), b"data: [DONE]\n\n"]
+    data = [json.dumps(event) for event in chat_chunks(2000)]
+    request = http.Request("POST", "https://example.invalid")
+
+    async with client_module.AsyncOpenAI(api_key="none") as client:
+
+        def opened() -> Any:
+            response = http.Response(200, content=_Given(pieces), request=request, headers={"content-type": "text/event-stream"})
+            return client_module.AsyncStream(cast_to=chunk_type, response=response, client=client)
+
+        async def parsing() -> None:
+            response = http.Response(200, request=request)
+            for each in data:
+                client._process_response_data(data=json.loads(each), cast_to=chunk_type, response=response)  # noqa: SLF001  # its step
+
+        empty = openai.chat.wrap(sf.Pipeline())
+        redact = openai.chat.wrap(sf.Redact(r"\d{4}-\d{4}"))
+        taken = await compare(
+            {
+                "parsing": parsing,
+                "bare": lambda: _drain(opened()),
+                "empty": lambda: _drain(empty(opened())),
+                "redact": lambda: _drain(redact(opened())),
+            },
+            rounds=5,
+        )
+    beyond = {
+        name: [all_of_it - parsed for all_of_it, parsed in zip(taken[name], taken["parsing"], strict=True)]
+        for name in ("bare", "empty", "redact")
+    }
+    micros = {name: min(times) / 2000 * 1e6 for name, times in {**taken, **{f"{n} beyond": t for n, t in beyond.items()}}.items()}
+    note = f"{micros['empty beyond']:.3g} and {micros['bare beyond']:.3g} µs a chunk; parsing: {micros['parsing']:.3g}"
+    return [
+        Figure(
+            "wrap of an empty pipeline / the openai SDK's loop, beyond parsing", ratio(beyond["empty"], beyond["bare"]), 3, note
+        ),
+        Figure("wrap(Redact) / the openai SDK's loop, all of it", ratio(taken["redact"], taken["bare"]), None),
+    ]
+
+
+_GEMINI: list[dict[str, Any]] = [
+    {
+        "candidates": [{"content": {"role": "model", "parts": [{"text": WORDS[n % 5]}]}, "index": 0}],
+        "usageMetadata": {"totalTokenCount": n},
+    }
+    for n in range(5000)
+]
+
+
+async def _linear() -> list[Figure]:
+    """Ten times the stream, ten times the time: the cost of a chunk must not grow with what has come."""
+    found = []
+    redact = sf.Redact(r"\d{4}-\d{4}")
+    for name, stage, chunks in (
+        ("openai.chat", openai.chat.wrap(redact), chat_chunks(1000)),
+        ("gemini", gemini.wrap(redact), _GEMINI[:1000]),
+    ):
+        taken = await compare(
+            {
+                "short": lambda stage=stage, chunks=chunks: _drain(stage(_Given(chunks))),  # type: ignore[misc]
+                "long": lambda stage=stage, chunks=chunks: _drain(stage(_Given(chunks * 10))),  # type: ignore[misc]
+            },
+            rounds=3,
+        )
+        found.append(
+            Figure(
+                f"{name}.wrap(Redact): ten times the chunks / ten times the time", ratio(taken["long"], taken["short"]) / 10, 1.5
+            )
+        )
+    return found
+
+
+def _memory(name: str) -> Figure:
     """What a stream of 100 MB leaves in the memory, beyond what its first 3 MB do."""
-    pieces = frames(chat_chunks(5000))
+    pieces = frames(chat_chunks(5000) if name == "openai.chat" else _GEMINI)
     chars = sum(map(len, pieces))
-    machine: Any = openai.chat.wrap(sf.Redact(r"\d{4}-\d{4}")).machine()
+    wrap = openai.chat.wrap if name == "openai.chat" else gemini.wrap
+    machine: Any = wrap(sf.Redact(r"\d{4}-\d{4}")).machine()
     tracemalloc.start()
     try:
         held = []
@@ -118,4 +226,4 @@ def _memory() -> Figure:
             held.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    return Figure("memory of a stream of 100 MB, beyond its first 3 MB, in KB", (held[1] - held[0]) / 1000, 64)
+    return Figure(f"{name}: memory of a stream of 100 MB, beyond its first 3 MB, in KB", (held[1] - held[0]) / 1000, 64)

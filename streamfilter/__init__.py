@@ -18,6 +18,7 @@ from streamfilter.errors import (
     ModerationError,
     ProviderError,
     SourceTimeout,
+    SpecError,
     StreamFilterError,
     TruncatedInput,
 )
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from streamfilter.providers.guarding import guard
     from streamfilter.providers.text import text_of
     from streamfilter.segment import Segmentation, by_chars, by_line, by_paragraph, by_sentence, by_words, cumulative, whole
+    from streamfilter.spec import Watched, dump, dump_text, json_schema, load, load_all, watch
     from streamfilter.text.ansi import StripANSI
     from streamfilter.text.citations import Citation, Citations
     from streamfilter.text.limit import Limit
@@ -156,6 +158,7 @@ __all__ = [
     "Segments",
     "Sentences",
     "SourceTimeout",
+    "SpecError",
     "Stage",
     "StopAt",
     "Stream",
@@ -179,6 +182,7 @@ __all__ = [
     "Vault",
     "Verdict",
     "VerdictCache",
+    "Watched",
     "Whole",
     "Window",
     "Words",
@@ -188,11 +192,17 @@ __all__ = [
     "by_sentence",
     "by_words",
     "cumulative",
+    "dump",
+    "dump_text",
     "guard",
+    "json_schema",
+    "load",
+    "load_all",
     "mapping",
     "stage",
     "text_of",
     "unfinished",
+    "watch",
     "whole",
     "wrap",
 ]
@@ -209,6 +219,7 @@ _LATE = {
     **dict.fromkeys(("Collect", "Collected"), "flow.collect"),
     **dict.fromkeys(("Resume", "ResumePoint"), "flow.resume"),
     "Tee": "flow.tee",
+    **dict.fromkeys(("Watched", "dump", "dump_text", "json_schema", "load", "load_all", "watch"), "spec"),
     "guard": "providers.guarding",
     "text_of": "providers.text",
     "wrap": "providers.detecting",

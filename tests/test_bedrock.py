@@ -440,3 +440,22 @@ def test_an_error_between_chunks_is_a_failure() -> None:
 def test_the_format_is_told_by_its_own_fields() -> None:
     """By any event of a block or of a message's ends."""
     assert {detect(event) for event in FULL[:-3]} == {"bedrock"}
+
+
+@pytest.mark.parametrize(
+    ("model", "event"),
+    [
+        ("Llama's", {"generation": "Hi", "prompt_token_count": 3, "generation_token_count": 1, "stop_reason": None}),
+        ("Mistral's", {"outputs": [{"text": "Hi", "stop_reason": None}]}),
+        ("Titan's", {"outputText": "Hi", "index": 0, "totalOutputTextTokenCount": None, "completionReason": None}),
+        ("Cohere's", {"is_finished": False, "event_type": "text-generation", "text": "Hi"}),
+        ("AI21's", {"id": "1", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}),
+        ("not known", {"surprise": "Hi"}),
+    ],
+)
+def test_models_whose_own_format_is_not_read_are_refused_by_name(model: str, event: dict[str, Any]) -> None:
+    """With what to use instead. Nothing of the text is in the error. (Shapes of AWS's user guide.)"""
+    chunk = {"chunk": {"bytes": json.dumps(event).encode()}}
+    with pytest.raises(TypeError, match=f"the format of the model is {model}.*use Converse") as caught:
+        list(bedrock.invoke.wrap(sf.Redact("x")).iter([chunk]))
+    assert "Hi" not in str(caught.value)

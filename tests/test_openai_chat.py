@@ -755,3 +755,16 @@ def test_whole_completions_and_requests_are_filtered_by_the_same_pipeline() -> N
     assert chat.filter_request(GUARD, request) == want
     assert asyncio.run(chat.afilter_request(GUARD, request["messages"])) == want["messages"]
     assert asyncio.run(chat.afilter_response(GUARD, completion)) == out
+
+
+def test_reasoning_that_is_told_from_a_whole_answer_has_its_field() -> None:
+    """As in the stream, where it leaves as `reasoning_content`: behind what stands there already, and of each choice by itself."""
+    message = {"role": "assistant", "content": "<think>pin 1234</think>Hello"}
+    more = {"role": "assistant", "content": "<think>b</think>two", "reasoning_content": "a"}
+    whole = {"choices": [{"index": 0, "message": message}, {"index": 1, "message": more}]}
+    pipeline = sf.Extract("think", to="reasoning") | sf.Redact(r"\d{4}", to="####").on("answer", "reasoning")
+    shown = chat.filter_response(pipeline, whole)
+    assert [choice["message"] for choice in shown["choices"]] == [
+        {"role": "assistant", "content": "Hello", "reasoning_content": "pin ####"},
+        {"role": "assistant", "content": "two", "reasoning_content": "ab"},
+    ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import streamfilter as sf
+from streamfilter.providers import gemini, openai
 from streamfilter.providers.sse import Decoder, Frame, encode
 
 LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
@@ -75,6 +77,58 @@ def test_frames_are_those_of_the_standard_at_every_cut(
         assert [(frame.event, frame.data) for frame in frames if frame.data is not None] == reference(text)
         assert b"".join(frame.raw for frame in frames) == raw
         assert [frame.offset for frame in frames] == [sum(len(each.raw) for each in frames[:n]) for n in range(len(frames))]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("text", ["1234.", "one. ", "a 12", "34 stop 1234"])
+def test_the_same_bytes_give_the_same_bytes_at_every_cut(end: str, text: str) -> None:
+    """Whether frames leave as they came or are made: a line end of two bytes that a cut splits is lost for none and doubled for none,
+    also where a stage ends the stream, where an error does, and in another format."""
+    chunk = '{{"choices":[{{"index":0,"delta":{{"content":"{}"}}}}]}}'
+    events = [chunk.format(each) for each in ("as it came", text, "5678", "end 1")]
+    for last in (
+        "data: [DONE]" + end * 2,
+        "data: [DONE]",
+        "data: {}" + end * 2 + "data: {not JSON" + end * 2,
+        "data: [DONE]" + end * 3,
+    ):
+        raw = (": hi" + end * 2 + "".join(f"data: {each}{end}{end}" for each in events) + last).encode()
+        for stage in (
+            openai.chat.wrap(sf.Redact(r"\d{4}", to="####")),
+            openai.chat.wrap(sf.StopAt("stop")),
+            openai.chat.wrap(sf.Limit(max_chars=10)),
+            openai.chat.wrap(sf.Block("5678")),
+            openai.chat.Decode() | sf.Redact(r"\d{4}", to="####") | openai.chat.Encode(as_bytes=True),
+            gemini.wrap(sf.Redact("x")),
+        ):
+            want = sent(stage, [raw])
+            assert sent(stage, [raw[at : at + 1] for at in range(len(raw))]) == want
+            for at in range(1, len(raw)):
+                if raw[at - 1 : at] in b"\r\n":  # elsewhere nothing ends
+                    assert sent(stage, [raw[:at], raw[at:]]) == want, at
+
+
+def sent(stage: Any, pieces: list[bytes]) -> tuple[bytes, str]:
+    """What leaves, and the error."""
+    out = bytearray()
+    try:
+        for each in stage.iter(pieces):
+            out += each
+    except (sf.MalformedInput, sf.Blocked) as error:
+        return bytes(out), str(error)
+    return bytes(out), ""
+
+
+def test_a_line_feed_that_comes_late_leaves_with_what_comes_next() -> None:
+    """The frame before it does not wait for it."""
+    first, second = (f'data: {{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}\r\n\r\n'.encode() for text in "ab")
+    machine: Any = openai.chat.wrap(sf.Redact("x")).machine()
+    assert [*machine.feed(first[:-1])] == [first[:-1]]
+    assert [*machine.feed(first[-1:])] == []
+    assert [*machine.feed(second)] == [b"\n" + second]
+    assert [*machine.feed(first[:-1])] == [first[:-1]]
+    assert [*machine.feed(b"\n")] == []
+    assert [*machine.finish()] == [b"\n"]
 
 
 def test_an_event_is_given_with_its_empty_line() -> None:

@@ -14,7 +14,7 @@ from streamfilter.context import Context
 from streamfilter.errors import MalformedInput
 from streamfilter.items import End
 from streamfilter.machine import Machine
-from streamfilter.pipeline import Stage, stage
+from streamfilter.pipeline import machine_of, stage
 from streamfilter.providers import sse
 from streamfilter.providers.events import parsed
 from streamfilter.providers.frames import AWS, NDJSON, Framing, framing_of
@@ -125,29 +125,14 @@ class Decode(DecodeStage):
 
 @stage
 class Wrap(WrapStage):
-    """A text pipeline around the chunks of any provider. See `wrap`.
-
-    Args:
-        pipeline: what the text goes through.
-    """
-
-    def started(self, context: Context) -> Machine:
-        inner = self.pipeline.machine(context)
-        detecting = Detecting("wrap", lambda form: self.wrapping(form, context, inner))
-        detecting.waits, detecting.watchers = inner.waits, inner.watchers
-        return detecting
-
-    def explanation(self) -> str:
-        return f"the text of any provider's chunks, through\n{self.pipeline.explain()}"
-
-
-def wrap(pipeline: Stage[str, str]) -> Wrap:
     """A stage over the chunks of any provider whose format is known: chunks in, filtered chunks of the same type out.
 
     The first event tells the format; what it does not tell waits.
 
     Args:
         pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+        max_aggregate: characters of one channel that are kept because an event may repeat them; what repeats more is filtered by
+            itself, as a quote.
 
     Raises:
         TypeError: the pipeline is no stage, or must wait.
@@ -159,7 +144,18 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         >>> [event["delta"]["text"] for event in sf.wrap(sf.Redact("[0-9]{4}", to="####")).iter([delta])]
         ['pin ####.']
     """
-    return Wrap(pipeline)
+
+    def started(self, context: Context) -> Machine:
+        inner = machine_of(self.pipeline, context)
+        detecting = Detecting("wrap", lambda form: self.wrapping(form, context, inner))
+        detecting.waits, detecting.watchers = inner.waits, inner.watchers
+        return detecting
+
+    def explanation(self) -> str:
+        return f"the text of any provider's chunks, through\n{self.pipeline.explain()}"
+
+
+wrap = Wrap
 
 
 class Detecting(Machine):
@@ -203,8 +199,9 @@ class Detecting(Machine):
         except MalformedInput as error:
             self.ended = True
             return (End("error", error),)
-        if name is None:
-            return ()
+        if name is None:  # comments, pings and marks of an end, which say nothing
+            waiting, self._waiting = self._waiting, []
+            return waiting
         out = self._begun(name)
         return out if self.ended else [*out, *self.finish()]  # now it is that of the format
 
@@ -253,6 +250,9 @@ class Detecting(Machine):
 
     def _name(self, item: Any) -> str | None:
         """What an item tells."""
+        if isinstance(item, str) and item.lstrip()[:1] == "{":  # a message of a WebSocket
+            self._has_events = True
+            return detect(parsed(item, 0))
         if not isinstance(item, bytes | bytearray | memoryview):
             name = detect(item)
             self._has_events = True

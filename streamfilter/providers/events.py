@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, End, Item, Key, Raw, Scope, TextDelta
-from streamfilter.providers.frames import SSE, Decoder, Framing, framing_of
+from streamfilter.providers.frames import BINARY_MESSAGES, NDJSON, SSE, TEXT_MESSAGES, Decoder, Framing, framing_of, message
 from streamfilter.providers.shapes import fields, get
 from streamfilter.providers.sse import Frame
 
@@ -168,6 +168,7 @@ class EventReader:
         self._framing: Framing | None = None
         self._decoder: Decoder | None = None
         self._first = b""  # bytes that do not tell the framing
+        self._count = 0  # of messages
         self._said: dict[Channel, int] = {}
         self.as_bytes = False
 
@@ -175,7 +176,19 @@ class EventReader:
         """The events in one item of the source. Malformed input gives an `End` with the error, behind all before it."""
         if isinstance(item, bytes | bytearray | memoryview):
             self.as_bytes = True
-            yield from self._pieces(bytes(item))
+            raw = bytes(item)
+            is_first = (
+                self._decoder is None and not self._first and NDJSON not in self._framings
+            )  # a cut may stand before a line end
+            if self._framing is BINARY_MESSAGES or (is_first and is_message(raw)):
+                self._framing = BINARY_MESSAGES
+                yield from self._frames(self._message(raw))
+            else:
+                yield from self._pieces(raw)
+        elif isinstance(item, str) and (self._count or item.lstrip()[:1] == "{"):  # else it is text, and its sender mistaken
+            self.as_bytes = True
+            self._framing = TEXT_MESSAGES
+            yield from self._frames(self._message(item))
         elif isinstance(item, Mapping) or (hasattr(item, "__dict__") and not isinstance(item, type)):
             try:
                 yield self._origin(item, None)
@@ -193,6 +206,10 @@ class EventReader:
             yield from self._frames(self._decoder.feed(self._first))
         if self._decoder is not None:
             yield from self._frames(self._decoder.finish())
+
+    def _message(self, item: str | bytes) -> Iterator[Frame]:
+        self._count += 1
+        yield message(item, self._count - 1)
 
     def _pieces(self, piece: bytes) -> Iterator[Origin | End]:
         if self._decoder is None:
@@ -226,6 +243,21 @@ class EventReader:
         return origin
 
 
+def is_message(raw: bytes) -> bool:
+    r"""Whether the first bytes of a stream are a whole message of a WebSocket: a JSON object, and no line end behind it.
+
+    Example:
+        >>> is_message(b'{"a": 1}'), is_message(b'{"a": 1}\n'), is_message(b"data: 1")
+        (True, False, False)
+    """
+    if raw[:1] != b"{" or raw[-1:] != b"}":
+        return False
+    try:
+        return isinstance(json.loads(raw), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def parsed(data: str, offset: int) -> dict[str, Any]:
     """The object in the data of an event.
 
@@ -244,7 +276,9 @@ def parsed(data: str, offset: int) -> dict[str, Any]:
 def at(node: Any, path: Path) -> Any:
     """What stands at a place in an event; None if there is nothing."""
     for step in path:
-        if isinstance(step, int):
+        if type(node) is dict:  # as nearly all are
+            node = node.get(step)
+        elif isinstance(step, int):
             node = node[step] if isinstance(node, list | tuple) and step < len(node) else None
         else:
             node = get(node, step)

@@ -17,7 +17,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from streamfilter.errors import MalformedInput
 from streamfilter.providers import sse
@@ -155,6 +155,55 @@ class _Messages:
             ":message-type": "exception" if is_error else "event",
         }
         return _message(b"".join(_written(name, value) for name, value in headers.items()), payload)
+
+
+class _TextMessages:
+    """Messages of a WebSocket: each one event, as a text of its own. What stands for their bytes is that text."""
+
+    gap = b""
+
+    def begins(self, first: bytes) -> bool:
+        return False  # nothing in bytes tells
+
+    def decoder(self) -> Decoder:
+        raise TypeError("messages are whole: there is nothing to decode")
+
+    def encode(self, event: Mapping[str, Any], name: str, frame: Frame | None) -> bytes:
+        return cast("bytes", json_text(event))
+
+
+class _BinaryMessages(_TextMessages):
+    def encode(self, event: Mapping[str, Any], name: str, frame: Frame | None) -> bytes:
+        return json_text(event).encode()
+
+
+TEXT_MESSAGES: Framing = _TextMessages()
+"""WebSocket messages as `str`."""
+
+BINARY_MESSAGES: Framing = _BinaryMessages()
+"""WebSocket messages as `bytes`."""
+
+
+def message(item: str | bytes, number: int) -> Frame:
+    """A WebSocket message as a frame.
+
+    Args:
+        item: the message.
+        number: how many came before it: it stands for the offset.
+
+    Raises:
+        MalformedInput: it is not UTF-8.
+
+    Example:
+        >>> message('{"a": 1}', 0).data
+        '{"a": 1}'
+    """
+    if isinstance(item, str):
+        return Frame(item, "", None, cast("bytes", item), number)
+    try:
+        return Frame(item.decode(), "", None, item, number)
+    except UnicodeDecodeError:
+        raise MalformedInput("a message is not UTF-8", number) from None
 
 
 SSE: Framing = _ServerSent()

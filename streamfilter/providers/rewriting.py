@@ -22,9 +22,8 @@ from streamfilter.parsing.tree import MISSING, Tree
 from streamfilter.providers.events import Origin, Path, Repeat, at, strings
 from streamfilter.providers.frames import SSE, Framing
 from streamfilter.providers.shapes import edited, get, plain
-
-MAX_AGGREGATE = 1_000_000
-"""Characters of one channel that are kept because an event may repeat them: four times the longest answers of today's models."""
+from streamfilter.providers.sse import Seam
+from streamfilter.providers.wrapping import MAX_AGGREGATE
 
 
 class Making:
@@ -75,9 +74,13 @@ class EventWriter:
         names: whether frames have the name of their event.
         framing: how events stand in bytes, if none has come so.
         signed: the kinds of channels whose text is signed: it leaves as it came, or ends where it would be changed.
+
+    Attributes:
         max_aggregate: characters of one channel that are kept because an event may repeat them. What repeats more is filtered by
             itself, as a quote.
     """
+
+    max_aggregate: int = MAX_AGGREGATE
 
     def __init__(
         self,
@@ -90,7 +93,6 @@ class EventWriter:
         names: bool = True,
         framing: Framing = SSE,
         signed: Collection[str] = (),
-        max_aggregate: int = MAX_AGGREGATE,
     ) -> None:
         self.as_bytes = as_bytes
         self._name = name
@@ -100,7 +102,6 @@ class EventWriter:
         self._names = names
         self._framing = framing
         self._kinds = frozenset(signed)
-        self._most = max_aggregate
         self._said: dict[Channel, str] = {}  # what has left
         making.said = self._said
         self._awaited: dict[Channel, str] = {}  # what has come and not left, of channels that have not been changed
@@ -108,16 +109,22 @@ class EventWriter:
         self._cut: set[Channel] = set()  # signed ones that had to be changed
         self._echoed: dict[Channel, int] = {}  # how much of a channel
         self._echoes: dict[Channel, Origin] = {}  # the last one of each
-        self._dangling = False  # the last frame was sent as it came, without an empty line at its end
+        self._seam = Seam(framing.gap)
         self._failed = False
 
     def note(self, origin: Origin) -> None:
         """An event has arrived."""
         origin.is_noted = True
-        self._framing = origin.framing or self._framing
+        self._framed_as(origin)
         for path, channel in origin.slots.items():
             if channel not in self._changed:
                 self._awaited[channel] = self._awaited.get(channel, "") + origin.said(path)
+
+    def _framed_as(self, origin: Origin) -> None:
+        """What is made is framed as what comes."""
+        if origin.framing is not None and origin.framing is not self._framing:
+            self._framing = origin.framing
+            self._seam = Seam(origin.framing.gap)
 
     def write(self, items: Iterable[Item]) -> list[Any]:
         """The events for what came out of one event of the source. An `End` stays the last."""
@@ -131,7 +138,7 @@ class EventWriter:
                 if isinstance(item, End):
                     self._failed = item.error is not None
                     ending = () if self._failed else self._making.end(item.reason)
-                    return [*out, *map(self._made, ending), item]
+                    return [*out, *self.rest(is_cut=True), *map(self._made, ending), item]
                 if isinstance(item, str):
                     self._inserted(PLAIN, item)
                 elif isinstance(item, TextDelta):
@@ -142,6 +149,10 @@ class EventWriter:
     def finish(self) -> list[Any]:
         """What ends the stream after all else, if it has not come from the source."""
         return [] if self._failed else [*map(self._made, self._making.finish())]
+
+    def rest(self, *, is_cut: bool = False) -> list[Any]:
+        """What is left of the end of what was sent last."""
+        return [*self._seam.rest(is_cut=is_cut)]
 
     # ------------------------------------------------------------------ from an event
 
@@ -172,7 +183,7 @@ class EventWriter:
                     *(self._sent(self._making.delta(text, channel), origin) for channel, text in texts.items() if text),
                 ]
         origin.has_left = not comes_alone
-        changes = self._changes(origin, texts)
+        changes = self._changes(origin, texts, is_as_it_came=untouched and not self._cut)
         if changes is None:
             return before
         if untouched and not changes:
@@ -199,8 +210,10 @@ class EventWriter:
         return self._noted(channel, text)
 
     def _noted(self, channel: Channel, text: str) -> str:
-        if text and len(said := self._said.get(channel, "")) <= self._most:
-            self._said[channel] = said + text
+        if text and len(self._said.get(channel, "")) <= self.max_aggregate:
+            said = self._said.pop(channel, "")  # with no other reference to it, CPython grows a string in place
+            said += text
+            self._said[channel] = said
         return text
 
     def _inserted(self, channel: Channel, text: str) -> str:
@@ -223,7 +236,7 @@ class EventWriter:
             event = put(event, path, value)
         return [self._sent(event)]
 
-    def _changes(self, origin: Origin, texts: dict[Channel, str]) -> dict[Path, Any] | None:
+    def _changes(self, origin: Origin, texts: dict[Channel, str], *, is_as_it_came: bool) -> dict[Path, Any] | None:
         """What an event has to say otherwise, by place; None if there is no use for it any more."""
         event = origin.event
         changes: dict[Path, Any] = {}
@@ -233,14 +246,15 @@ class EventWriter:
             for path, channel in places.items():
                 # Where text was taken out before it came here, as between `Decode` and `Encode`, it is too short.
                 said = len(self._said.get(channel, ""))
-                if channel in void or (said != origin.counts.get(channel, said) and said <= self._most):
+                if channel in void or (said != origin.counts.get(channel, said) and said <= self.max_aggregate):
                     if not path:
                         return None
                     value = at(event, path)
                     changes[path] = [] if isinstance(value, list | tuple) else "" if isinstance(value, str) else None
-        left = dict(texts)
-        for path, channel in origin.slots.items():
-            changes[path] = origin.value(path, left.pop(channel, ""))
+        if not (is_as_it_came and origin.is_plain):
+            left = dict(texts)
+            for path, channel in origin.slots.items():
+                changes[path] = origin.value(path, left.pop(channel, ""))
         for path, channel in origin.tokens.items():
             tokens = at(event, path) or ()
             if channel in self._changed or _spelled(tokens) not in ("", texts.get(channel)):
@@ -253,11 +267,11 @@ class EventWriter:
             for path, text in strings(event, self._opaque):
                 if not any(path[: len(place)] == place for place in changes):
                     changes[path] = self._quote(text)
-        return {path: value for path, value in changes.items() if value != at(event, path)}
+        return {path: value for path, value in changes.items() if value != at(event, path)} if changes else changes
 
     def _repeated(self, value: Any, repeat: Repeat) -> Any:
         said = self._said.get(repeat.channel, "")
-        if len(said) > self._most:
+        if len(said) > self.max_aggregate:
             return self._quote(value) if isinstance(value, str) else None
         if not repeat.is_parsed:
             return said if isinstance(value, str) else value
@@ -287,9 +301,7 @@ class EventWriter:
             return event
         if origin.frame is None or event is not origin.event:
             return self._framed(event, origin)
-        sent = self._separated(origin.frame.raw)
-        self._dangling = not origin.frame.complete
-        return sent
+        return self._seam.whole(origin.frame)
 
     def _sent(self, event: Any, origin: Origin | None = None) -> Any:
         self._making.note(event)
@@ -308,9 +320,8 @@ class EventWriter:
         return self._separated(self._framing.encode(event, name, frame))
 
     def _separated(self, raw: bytes) -> bytes:
-        """A frame, behind an end of what was sent before it, if that has none of its own."""
-        dangling, self._dangling = self._dangling, False
-        return self._framing.gap + raw if dangling else raw
+        """A frame that was made, behind what is left of the one before it."""
+        return self._seam.made(raw)
 
 
 def value_so_far(text: str) -> Any:

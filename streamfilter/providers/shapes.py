@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 
 def get(node: object, name: str) -> Any:
     """A field of a dict or an object; None if it is not there."""
-    if isinstance(node, Mapping):
+    if type(node) is dict:  # as nearly all are
         return node.get(name)
-    return getattr(node, name, None)
+    return _getter(type(node))(node, name)  # type: ignore[arg-type]  # classes are hashable
 
 
 def fields(node: object) -> dict[str, Any]:
@@ -21,14 +22,50 @@ def fields(node: object) -> dict[str, Any]:
         >>> fields({"a": 1, "b": None})
         {'a': 1}
     """
-    if node is None:
+    given: Mapping[str, Any]
+    if type(node) is dict:
+        given = node
+    elif node is None:
         return {}
-    if isinstance(node, Mapping):
-        given: Mapping[str, Any] = node
+    elif isinstance(node, Mapping):
+        given = node
     else:  # what begins with an underscore is none of its fields
-        known = {name: value for name, value in getattr(node, "__dict__", {}).items() if not name.startswith("_")}
+        known = {name: value for name, value in getattr(node, "__dict__", {}).items() if name[:1] != "_"}
         given = {**known, **(getattr(node, "model_extra", None) or {})}
     return {name: value for name, value in given.items() if value is not None}
+
+
+@lru_cache(maxsize=1024)
+def _getter(kind: type) -> Callable[[Any, str], Any]:
+    """How objects of a class are read. It is looked up once: asking an abstract class every time costs more than the reading."""
+    if issubclass(kind, Mapping):
+        return _item
+    return _modelled if hasattr(kind, "__pydantic_fields__") else _attribute
+
+
+def _item(node: Mapping[str, Any], name: str) -> Any:
+    return node.get(name)
+
+
+def _attribute(node: object, name: str) -> Any:
+    return getattr(node, name, None)
+
+
+def _modelled(node: Any, name: str) -> Any:
+    """A field of a Pydantic model. One asked for what it does not have would write an error message first."""
+    own = node.__dict__
+    if name in own:
+        return own[name]
+    more = node.__pydantic_extra__
+    if more is not None and name in more:
+        return more[name]
+    return getattr(node, name, None) if _is_declared(type(node), name) else None  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=4096)
+def _is_declared(kind: type, name: str) -> bool:
+    """Whether a class has it itself, such as a property."""
+    return any(name in vars(each) for each in kind.__mro__)
 
 
 def edited(node: Any, changes: Mapping[str, Any], drop: Iterable[str] = ()) -> Any:

@@ -17,26 +17,37 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 """The largest frame that is waited for. Providers' largest, with whole images in base64, stay well below; without a bound a source
 that never sends an empty line would fill the memory."""
 
-_LINE_END = re.compile(rb"\r\n|\n|\r")
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r)")
+_FRAMES = re.compile(
+    rb"""(
+        (?: event:[ ] ([^\r\n]++) \r?\n )? data:[ ] ([^\r\n]++) \r?\n \r?\n  # as nearly all are
+        | (?: [^\r\n]++ (?: \r\n? | \n ) )*+ (?: \r\n? | \n )  # any other: lines, and an empty one
+    )""",
+    re.VERBOSE,
+).findall
+"""All frames in bytes that end with an empty line: (bytes, event, data); of those that are as nearly all are, what they say."""
+
 _FIELD = re.compile(r"[A-Za-z0-9_.-]+\Z")
-_ONE_LINER = re.compile(rb"data: [^\r\n]*\n\n").match
+_NONE: Iterator[Frame] = iter(())
 _FIELDS = ("data", "event", "id", "retry")
 
 
 @dataclass(slots=True)
 class Frame:
-    """One event, or a stretch of comments, up to the empty line that ends it.
+    r"""One event, or a stretch of comments, up to the empty line that ends it.
 
     Attributes:
         data: the lines of `data`, joined by newlines; None if there were none.
         event: the type; "" if none was given.
         id: the last event id it sets; None if it sets none.
-        raw: its bytes, exactly.
+        raw: its bytes, exactly. Where a piece ended within the last line end, `\r\n`, the line feed is added when it comes.
         offset: where they began, in bytes from the beginning of the stream.
         complete: whether an empty line ended it.
         retry: the time to wait before the client connects again, in milliseconds; None if it sets none.
         stray: where a line began, in bytes from the beginning of the stream, that looks like no field; the standard ignores it, but
             what has many is no event stream. None if there is none.
+        is_cut: whether the bytes so far ended with a carriage return, and its line feed may come.
     """
 
     data: str | None
@@ -47,6 +58,7 @@ class Frame:
     complete: bool = True
     retry: int | None = None
     stray: int | None = None
+    is_cut: bool = False
 
     def checked(self) -> Frame:
         """The frame itself.
@@ -59,6 +71,59 @@ class Frame:
         return self
 
 
+class Seam:
+    r"""What stands between the bytes that are sent: the rest of the last frame's end, where that has come late or never.
+
+    A frame may have to leave between the two bytes of its last line end, or without an empty line because the source has ended.
+    What is sent next must not depend on where the source's bytes were cut.
+
+    Args:
+        gap: what must stand behind a frame without its end, if another follows.
+
+    Example:
+        >>> seam, frame = Seam(b"\n\n"), Frame("1", "", None, b"data: 1\r\n\r", 0, is_cut=True)
+        >>> first = seam.whole(frame)
+        >>> frame.raw += b"\n"  # its decoder has been fed more
+        >>> first, seam.made(b"data: 2\n\n")
+        (b'data: 1\r\n\r', b'\ndata: 2\n\n')
+    """
+
+    def __init__(self, gap: bytes) -> None:
+        self._gap = gap
+        self._last: Frame | None = None  # that was sent as it came, and may lack something
+        self._sent = 0  # of its bytes
+
+    def whole(self, frame: Frame) -> bytes:
+        """What to send for a frame that leaves as it came."""
+        raw = frame.raw
+        sent = raw if self._last is None else self.made(raw)
+        if frame.is_cut or not frame.complete:
+            self._last, self._sent = frame, len(raw)
+        return sent
+
+    def made(self, raw: bytes) -> bytes:
+        """What to send for bytes that have been made."""
+        last, self._last = self._last, None
+        if last is None:
+            return raw
+        return last.raw[self._sent :] + (b"" if last.complete else self._gap) + raw
+
+    def rest(self, *, is_cut: bool) -> list[bytes]:
+        """What is to be sent when nothing more comes.
+
+        Args:
+            is_cut: whether the source may have more: where the line before it ends in two bytes, the last one is taken to do so.
+        """
+        last = self._last
+        if last is None:
+            return []
+        rest = last.raw[self._sent :]
+        if not rest and is_cut and last.raw.endswith(b"\r\n\r"):
+            rest = b"\n"
+        self._sent += len(rest)
+        return [rest] if rest else []
+
+
 class Decoder:
     r"""Bytes in pieces to frames. The raw bytes of all frames add up to the input.
 
@@ -67,102 +132,134 @@ class Decoder:
 
     Example:
         >>> decoder = Decoder()
-        >>> list(decoder.feed(b": hi\n\nda")), [frame.data for frame in decoder.feed(b"ta: 1\r\n\r\n")]
-        ([Frame(data=None, event='', id=None, raw=b': hi\n\n', offset=0, complete=True, retry=None, stray=None)], ['1'])
+        >>> [frame.raw for frame in decoder.feed(b": hi\n\nda")], [frame.data for frame in decoder.feed(b"ta: 1\r\n\r\n")]
+        ([b': hi\n\n'], ['1'])
     """
 
     def __init__(self, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
         self.max_frame_bytes = max_frame_bytes
-        self._buf = bytearray()
-        self._offset = 0  # of the buffer in the stream
-        self._line = 0  # where the present line begins in the buffer
-        self._seen = 0  # up to where there is no line end
-        self._after_cr = False  # a line feed now would belong to the line end before it
-        self._lines: list[tuple[int, bytes]] = []
+        self._parts: list[bytes] = []  # of what has come of a frame that has not ended: joined once, however small they are
+        self._size = 0  # of these
+        self._last = b""  # the last byte of these, if it ends a line
+        self._offset = 0  # of these in the stream
+        self._cut: Frame | None = None  # it ended with a carriage return, and its line feed may come
 
     def feed(self, piece: bytes) -> Iterator[Frame]:
-        """The frames that are complete with these bytes; to be read to the end. Those before a malformed one come first."""
-        buf = self._buf
-        if self._after_cr and piece:
-            self._after_cr = False
-            if piece[:1] == b"\n":
-                buf += b"\n"
-                self._line = self._seen = len(buf)
-                piece = piece[1:]
-        buf += piece
-        if not self._seen:  # else a long line would be looked through again for every piece of it
-            yield from self._one_liners(buf)
-        while found := _LINE_END.search(buf, self._seen):
-            line = bytes(buf[self._line : found.start()])
-            end = found.end()
-            if end > self.max_frame_bytes:
-                break
-            self._after_cr = found.group() == b"\r" and end == len(buf)
-            if line:
-                self._lines.append((self._offset + self._line, line))
-                self._line = self._seen = end
-            else:
-                yield self._frame(end)
-                yield from self._one_liners(buf)
-        self._seen = len(buf)
-        if len(buf) > self.max_frame_bytes:
-            raise MalformedInput(f"an event is larger than {self.max_frame_bytes} bytes", self._offset)
+        """The frames that are complete with these bytes, to be read to the end. Those before a malformed one come first."""
+        if self._cut is not None and piece:
+            piece = self._joined(self._cut, piece)
+        end = 0
+        if b"\n" in piece:
+            end = piece.rfind(b"\n\n") + 2
+            if end < 2 or self._last or b"\r" in piece:
+                end = self._end(piece)
+        elif b"\r" in piece:
+            end = self._end(piece)
+        if end:
+            return self._ended(piece, end)
+        if piece:
+            self._parts.append(piece)
+            self._size += len(piece)
+            self._last = piece[-1:] if piece[-1] in b"\r\n" else b""
+        return _NONE if self._size <= self.max_frame_bytes else self._oversized(self._offset)
 
-    def _one_liners(self, buf: bytearray) -> Iterator[Frame]:
-        """Frames at the beginning of the buffer that have one line of data and nothing else, as nearly all have."""
-        taken = 0
+    def _end(self, piece: bytes) -> int:
+        """Where the last empty line ends in a piece; 0 if there is none."""
+        near = self._last + piece
+        at = max(near.rfind(b"\n\n"), near.rfind(b"\n\r"), near.rfind(b"\r\r"))
+        if at >= 0:
+            return (at + 3 if near[at + 1 : at + 3] == b"\r\n" else at + 2) - len(self._last)
+        if self._size or piece[0] not in b"\r\n":
+            return 0
+        return 2 if piece[:2] == b"\r\n" else 1  # one with nothing before it
+
+    def _ended(self, piece: bytes, end: int) -> Iterator[Frame]:
+        """The frames up to an empty line."""
         offset = self._offset
-        while found := _ONE_LINER(buf, taken):
-            end = found.end()
-            if end - taken > self.max_frame_bytes:
-                break
-            raw = found[0]
-            yield Frame(raw[6:-2].decode(errors="replace"), "", None, raw, offset + taken)
-            taken = end
-        if taken:
-            del buf[:taken]
-            self._offset += taken
-            self._seen = 0
+        region, rest = piece[:end], piece[end:]
+        if self._size:
+            self._parts.append(region)
+            region = b"".join(self._parts)
+        self._offset = offset + len(region)
+        self._parts = [rest]
+        self._size = len(rest)
+        self._last = rest[-1:] if rest and rest[-1] in b"\r\n" else b""
+        is_one = region.find(b"\n") == len(region) - 2 and region[:6] == b"data: " and b"\r" not in region
+        if is_one and self._size <= self.max_frame_bytes >= len(region):  # small pieces: the usual frame, without a generator
+            return iter((Frame(region[6:-2].decode("utf-8", "replace"), "", None, region, offset),))
+        return self._frames(region, offset)
 
     def finish(self) -> Iterator[Frame]:
         """What was left without an empty line at its end. The standard discards it; here it still counts, if it is whole."""
-        if not self._buf:
-            return
-        if last := bytes(self._buf[self._line :]):
-            self._lines.append((self._offset + self._line, last))
-        yield self._frame(len(self._buf), complete=False)
+        raw = b"".join(self._parts)
+        self._parts = []
+        return iter((_read(raw, self._offset, complete=False),) if raw else ())
 
-    def _frame(self, end: int, *, complete: bool = True) -> Frame:
-        raw = bytes(self._buf[:end])
-        offset = self._offset
-        lines, self._lines = self._lines, []
-        del self._buf[:end]
-        self._offset += end
-        self._line = self._seen = 0
-        data: list[str] = []
-        event = ""
-        last_id: str | None = None
-        retry: int | None = None
-        stray: int | None = None
-        for at, line in lines:
-            text = line.decode(errors="replace")  # as the standard says
-            if at == 0:
-                text = text.removeprefix("\ufeff")
-            name, colon, value = text.partition(":")
-            value = value.removeprefix(" ")
-            if not name:
-                continue  # a comment
-            if stray is None and name not in _FIELDS and not (colon and _FIELD.match(name)):
-                stray = at
-            if name == "data":
-                data.append(value)
-            elif name == "event":
-                event = value
-            elif name == "id" and "\0" not in value:
-                last_id = value
-            elif name == "retry" and value.isascii() and value.isdigit():
-                retry = int(value)
-        return Frame("\n".join(data) if data else None, event, last_id, raw, offset, complete, retry, stray)
+    def _joined(self, cut: Frame, piece: bytes) -> bytes:
+        """What is left of a piece when the line feed is taken off that belongs to the frame before it."""
+        self._cut = None
+        if piece[:1] != b"\n":
+            return piece
+        cut.raw += b"\n"
+        self._offset += 1
+        return piece[1:]
+
+    def _frames(self, region: bytes, offset: int) -> Iterator[Frame]:
+        """The frames in bytes that end with an empty line."""
+        is_large = len(region) > self.max_frame_bytes
+        for raw, name, data in _FRAMES(region):
+            if is_large and len(raw) > self.max_frame_bytes:
+                yield from self._oversized(offset)
+            if data:
+                event = name.decode("utf-8", "replace") if name else ""
+                frame = Frame(data.decode("utf-8", "replace"), event, None, raw, offset)  # as the standard says
+            elif raw[:1] == b":" and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
+                frame = Frame(None, "", None, raw, offset)  # a comment, to keep the connection
+            else:
+                frame = _read(raw, offset)
+                if raw[-1:] == b"\r" and offset + len(raw) == self._offset and not self._size:
+                    frame.is_cut = True
+                    self._cut = frame
+            offset += len(raw)
+            yield frame
+        if self._size > self.max_frame_bytes:
+            yield from self._oversized(self._offset)
+
+    def _oversized(self, offset: int) -> Iterator[Frame]:
+        raise MalformedInput(f"an event is larger than {self.max_frame_bytes} bytes", offset)
+        yield  # an iterator: what came before is read first
+
+
+def _read(raw: bytes, offset: int, *, complete: bool = True) -> Frame:
+    """Any frame, line by line."""
+    text = raw.decode(errors="replace")
+    lines = _LINE_END.split(text.removeprefix("\ufeff") if offset == 0 else text)
+    frame = Frame(None, "", None, raw, offset, complete)
+    data: list[str] = []
+    for n, line in enumerate(lines):
+        name, colon, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if not name:
+            continue  # a comment, or nothing
+        if frame.stray is None and name not in _FIELDS and not (colon and _FIELD.match(name)):
+            frame.stray = offset + _line_offset(raw, n)
+        if name == "data":
+            data.append(value)
+        elif name == "event":
+            frame.event = value
+        elif name == "id" and "\0" not in value:
+            frame.id = value
+        elif name == "retry" and value.isascii() and value.isdigit():
+            frame.retry = int(value)
+    if data:
+        frame.data = "\n".join(data)
+    return frame
+
+
+def _line_offset(raw: bytes, number: int) -> int:
+    """Where a line begins."""
+    ends = (found.end() for found in _LINE.finditer(raw))
+    return 0 if number == 0 else next(end for n, end in enumerate(ends, 1) if n == number)
 
 
 def encode(data: str, *, event: str = "", id: str | None = None) -> bytes:  # noqa: A002  # the field's name in the format

@@ -11,6 +11,7 @@ from streamfilter.items import End, Failure, Item, TextDelta
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Pipeline, Stage, stage
 from streamfilter.plain import SyncStream
+from streamfilter.providers.bodies import Response, opened
 from streamfilter.providers.detecting import Decode
 from streamfilter.stream import Stream
 
@@ -56,14 +57,15 @@ class _Answering(Machine):
 
 
 @overload
-def text_of(stream: AsyncIterable[Any], *, choice: int | None = ...) -> Stream[str]: ...
+def text_of(stream: AsyncIterable[Any] | Response, *, choice: int | None = ...) -> Stream[str]: ...
 @overload
 def text_of(stream: Iterable[Any], *, choice: int | None = ...) -> SyncStream[str]: ...
 def text_of(stream: Any, *, choice: int | None = None) -> Any:
     r"""Only the answer of a provider's stream, as plain text: a source for any text pipeline.
 
     Args:
-        stream: chunks of any provider whose format is known: SDK objects, dicts, or raw bytes. The first event tells the format.
+        stream: chunks of any provider whose format is known: SDK objects, dicts, raw bytes, or the response of an HTTP client
+            (httpx, httpx2, aiohttp; of a plain client its `iter_bytes()`). The first event tells the format.
         choice: of several choices (`n` > 1), which; None is every one, in the order in which their text arrives. To filter
             several choices, each by itself, use `wrap`.
 
@@ -79,4 +81,5 @@ def text_of(stream: Any, *, choice: int | None = None) -> Any:
         ['call ', '[phone]']
     """
     answer: Pipeline[Any, str] = Decode() | Answer(choice)
-    return answer.iter(stream) if hasattr(stream, "__iter__") and not hasattr(stream, "__aiter__") else answer(stream)
+    source = opened(stream)
+    return answer.iter(source) if hasattr(source, "__iter__") and not hasattr(source, "__aiter__") else answer(source)

@@ -83,31 +83,50 @@ class Whole:
     Attributes:
         read: reads one: where its text stands.
         opaque: its fields whose strings are no text.
+        place: where text of a channel goes that the response has not, as `Extract` makes it; None: nowhere, it is left out.
     """
 
     read: Callable[[Origin], None]
     opaque: frozenset[str]
+    place: Callable[[Any, Channel], Path | None] = lambda _event, _channel: None
 
-    def filter(self, pipeline: Stage[str, str], response: T, context: Context | None) -> T:
-        """A whole response, filtered."""
+    def filter(self, pipeline: Stage[str, str], response: T, context: Context | None = None) -> T:
+        """A response that did not stream, its text filtered by the same pipeline, and what quotes it by its guards.
+
+        Args:
+            pipeline: text stages that need not wait.
+            response: a dict or an object of an SDK. It is not changed.
+            context: as for streams.
+
+        Raises:
+            TypeError: a stage must wait: use `afilter_response`.
+            Exception: what a stage ends a stream with.
+
+        Example:
+            >>> import streamfilter as sf
+            >>> from streamfilter.providers.openai import chat
+            >>> message = {"role": "assistant", "content": "pin 1234"}
+            >>> chat.filter_response(sf.Redact("[0-9]+", to="#"), {"choices": [{"index": 0, "message": message}]})
+            {'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': 'pin #'}}]}
+        """
         origin = Origin(response, "")
         self.read(origin)
-        return filtered(pipeline, origin, self.opaque, context)  # type: ignore[no-any-return]
+        return filtered(pipeline, origin, self, context)  # type: ignore[no-any-return]
 
-    async def afilter(self, pipeline: Stage[str, str], response: T, context: Context | None) -> T:
-        """The same through stages that wait too."""
+    async def afilter(self, pipeline: Stage[str, str], response: T, context: Context | None = None) -> T:
+        """The same as `filter_response`, through stages that wait too."""
         origin = Origin(response, "")
         self.read(origin)
-        return await afiltered(pipeline, origin, self.opaque, context)  # type: ignore[no-any-return]
+        return await afiltered(pipeline, origin, self, context)  # type: ignore[no-any-return]
 
 
-def filtered(pipeline: Stage[str, str], origin: Origin, opaque: frozenset[str], context: Context | None) -> Any:
+def filtered(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Context | None) -> Any:
     """A whole response, filtered.
 
     Args:
         pipeline: text stages that need not wait.
         origin: the response, read.
-        opaque: its fields that are no text.
+        form: its format.
         context: as for streams.
 
     Raises:
@@ -117,16 +136,16 @@ def filtered(pipeline: Stage[str, str], origin: Origin, opaque: frozenset[str], 
     out: list[Item] = []
     with pipeline.iter(origin.items, context=given) as stream:
         out += stream
-    return _put(pipeline, origin, opaque, given, out)
+    return _put(pipeline, origin, form, given, out)
 
 
-async def afiltered(pipeline: Stage[str, str], origin: Origin, opaque: frozenset[str], context: Context | None) -> Any:
+async def afiltered(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Context | None) -> Any:
     """The same through stages that wait too."""
     given = context or Context()
     out: list[Item] = []
     async with pipeline(_each(origin.items), context=given) as stream:
         out += [item async for item in stream]
-    return _put(pipeline, origin, opaque, given, out)
+    return _put(pipeline, origin, form, given, out)
 
 
 async def _each(items: Sequence[Item]) -> AsyncIterator[Any]:
@@ -134,7 +153,7 @@ async def _each(items: Sequence[Item]) -> AsyncIterator[Any]:
         yield item
 
 
-def _put(pipeline: Stage[str, str], origin: Origin, opaque: frozenset[str], context: Context, out: Sequence[Item]) -> Any:
+def _put(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Context, out: Sequence[Item]) -> Any:
     texts: dict[Channel, str] = {}
     for item in out:
         if isinstance(item, TextDelta):
@@ -153,7 +172,12 @@ def _put(pipeline: Stage[str, str], origin: Origin, opaque: frozenset[str], cont
         if channel in changed:
             value = at(event, path)
             changes[path] = [] if isinstance(value, list | tuple) else "" if isinstance(value, str) else None
-    for path, text in strings(event, opaque):
+    for channel, text in texts.items():
+        place = form.place(event, channel)
+        if place is not None and text:
+            said = changes.get(place)
+            changes[place] = said + text if isinstance(said, str) else text
+    for path, text in strings(event, form.opaque):
         if not any(path[: len(place)] == place for place in changes):
             changes[path] = quote(text)
     for path, value in changes.items():

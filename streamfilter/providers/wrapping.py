@@ -6,16 +6,26 @@ A format gives a reader and a writer for one stream. Nothing is known here of wh
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from dataclasses import field
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, TypeAlias, TypeVar, overload
+
+from pydantic import Field
 
 from streamfilter.context import AfterStop, Context
 from streamfilter.items import End, Event, Item, Key, Usage
 from streamfilter.machine import Machine
-from streamfilter.pipeline import Pipeline, Stage, TextStage, as_stage, stage
+from streamfilter.pipeline import Pipeline, Stage, TextStage, as_stage, machine_of, stage
 from streamfilter.plain import SyncStream
+from streamfilter.providers.bodies import PlainResponse, Response, opened, opened_plain
 from streamfilter.stream import Stream
 
 Chunk = TypeVar("Chunk")
+
+MAX_AGGREGATE = 1_000_000
+"""Characters of one channel that are kept because an event may repeat them: four times the longest answers of today's models."""
+
+Aggregate: TypeAlias = Annotated[int, Field(strict=True, ge=0)]
+"""Such a number."""
 
 Quote = Callable[[str], str]
 """Filters a text that a chunk quotes, as a whole."""
@@ -55,9 +65,12 @@ class Writer(Protocol):
 
     Attributes:
         as_bytes: whether to give bytes.
+        max_aggregate: characters of one channel that are kept because an event may repeat them. What repeats more is filtered by
+            itself, as a quote.
     """
 
     as_bytes: bool
+    max_aggregate: int
 
     def note(self, origin: Any) -> None:
         """A chunk has arrived."""
@@ -68,6 +81,10 @@ class Writer(Protocol):
 
     def finish(self) -> list[Any]:
         """What ends the stream after all else."""
+        ...
+
+    def rest(self) -> list[Any]:
+        """What is left of the end of what was sent last."""
         ...
 
 
@@ -97,6 +114,16 @@ class DecodeStage(Stage[Any, Item]):
 
     format: ClassVar[Format]
     reads: ClassVar[str] = "chunks"
+
+    def __call__(
+        self, source: AsyncIterable[Any] | Response, *, context: Context | None = None, after_stop: AfterStop = "close"
+    ) -> Stream[Item]:
+        return super().__call__(opened(source), context=context, after_stop=after_stop)
+
+    def iter(
+        self, items: Iterable[Any] | PlainResponse, *, context: Context | None = None, after_stop: AfterStop = "close"
+    ) -> SyncStream[Item]:
+        return super().iter(opened_plain(items), context=context, after_stop=after_stop)
 
     def machine(self, context: Context | None = None) -> Machine:
         return Decoding(self.format.reader(f"{self.format.name}.Decode", set() if context is None else context.seen))
@@ -141,20 +168,27 @@ class EncodeStage(Stage[Any, Any]):
     Args:
         model: the model's name, for items that come from no chunk.
         as_bytes: whether to give the frames of an event stream; else dicts, or chunks of the class that came.
+        max_aggregate: characters of one channel that are kept because an event may repeat them.
+
+    Raises:
+        ValueError: `max_aggregate` is negative.
     """
 
     model: str = ""
     as_bytes: bool = False
+    max_aggregate: Aggregate = field(default=MAX_AGGREGATE, kw_only=True)
 
     if TYPE_CHECKING:
 
-        def __init__(self, model: str = ..., as_bytes: bool = ...) -> None: ...
+        def __init__(self, model: str = ..., as_bytes: bool = ..., *, max_aggregate: int = ...) -> None: ...
 
     format: ClassVar[Format]
     gives: ClassVar[str] = "chunks"
 
     def machine(self, context: Context | None = None) -> Machine:
-        return _Encoding(self.format.name, self.format.writer(str, as_bytes=self.as_bytes, model=self.model))
+        writer = self.format.writer(str, as_bytes=self.as_bytes, model=self.model)
+        writer.max_aggregate = self.max_aggregate
+        return _Encoding(self.format.name, writer)
 
     def explanation(self) -> str:
         return f"writes {self.format.unit}; holds nothing"
@@ -187,22 +221,41 @@ class WrapStage(Stage[Any, Any]):
 
     Args:
         pipeline: what the text goes through.
+        max_aggregate: characters of one channel that are kept because an event may repeat them. What repeats more is filtered by
+            itself, as a quote.
 
     Raises:
         TypeError: the pipeline is no stage, must wait, or is none of text stages.
+        ValueError: `max_aggregate` is negative.
     """
 
-    pipeline: Any
+    if TYPE_CHECKING:
+        pipeline: Stage[str, str]
+    else:  # `compile` says more of what is wrong with a pipeline than a validator would
+        pipeline: Any
+    max_aggregate: Aggregate = field(default=MAX_AGGREGATE, kw_only=True)
 
-    if TYPE_CHECKING:  # the type of the chunks is the source's: dicts, bytes or SDK objects
+    # The type of the chunks is the source's: dicts, bytes or SDK objects.
 
-        def __call__(
-            self, source: AsyncIterable[Chunk], *, context: Context | None = ..., after_stop: AfterStop = ...
-        ) -> Stream[Chunk]: ...
+    @overload
+    def __call__(
+        self, source: AsyncIterable[Chunk], *, context: Context | None = ..., after_stop: AfterStop = ...
+    ) -> Stream[Chunk]: ...
+    @overload
+    def __call__(self, source: Response, *, context: Context | None = ..., after_stop: AfterStop = ...) -> Stream[bytes]: ...
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]  # no text is its source
+        self, source: Any, *, context: Context | None = None, after_stop: AfterStop = "close"
+    ) -> Stream[Any]:
+        return super().__call__(opened(source), context=context, after_stop=after_stop)
 
-        def iter(
-            self, items: Iterable[Chunk], *, context: Context | None = ..., after_stop: AfterStop = ...
-        ) -> SyncStream[Chunk]: ...
+    @overload
+    def iter(self, items: Iterable[Chunk], *, context: Context | None = ..., after_stop: AfterStop = ...) -> SyncStream[Chunk]: ...
+    @overload
+    def iter(self, items: PlainResponse, *, context: Context | None = ..., after_stop: AfterStop = ...) -> SyncStream[bytes]: ...
+    def iter(  # pyright: ignore[reportIncompatibleMethodOverride]  # no text is its source
+        self, items: Any, *, context: Context | None = None, after_stop: AfterStop = "close"
+    ) -> SyncStream[Any]:
+        return super().iter(opened_plain(items), context=context, after_stop=after_stop)
 
     format: ClassVar[Format]
     reads: ClassVar[str] = "chunks"
@@ -226,12 +279,14 @@ class WrapStage(Stage[Any, Any]):
 
     def started(self, context: Context) -> Machine:
         """The machine, where there is something to do."""
-        return self.wrapping(self.format, context, self.pipeline.machine(context))
+        return self.wrapping(self.format, context, machine_of(self.pipeline, context))
 
     def wrapping(self, form: Format, context: Context, inner: Machine) -> Machine:
         """The machine for streams of a format, around that of the pipeline."""
         reader = form.reader(f"{form.name}.wrap", context.seen)
-        return _Wrapping(inner, reader, form.writer(quoting(self.pipeline, context)), drains=context.after_stop == "drain")
+        writer = form.writer(quoting(self.pipeline, context))
+        writer.max_aggregate = self.max_aggregate
+        return _Wrapping(inner, reader, writer, drains=context.after_stop == "drain")
 
     def explanation(self) -> str:
         return f"the text of {self.format.unit}, through\n{self.pipeline.explain()}"
@@ -351,4 +406,4 @@ class _Wrapping(Machine):
     def _finished(self, out: list[Any]) -> Sequence[Any]:
         """If a stage has ended the stream, what ends it for the client."""
         end = [out.pop()] if out and isinstance(out[-1], End) else []
-        return [*out, *(self._writer.finish() if self.ended else ()), *end]
+        return [*out, *(self._writer.finish() if self.ended else self._writer.rest()), *end]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
-from streamfilter.context import Context
 from streamfilter.items import Key
-from streamfilter.pipeline import Stage, stage
+from streamfilter.pipeline import stage
 from streamfilter.providers.bedrock.making import Making
 from streamfilter.providers.bedrock.reading import NAME, OPAQUE, Reading, read_whole
 from streamfilter.providers.events import EventReader
@@ -41,9 +40,6 @@ class _Converse:
 
 
 FORMAT: Format = _Converse()
-
-
-T = TypeVar("T")
 _WHOLE = Whole(read_whole, OPAQUE)
 
 
@@ -85,16 +81,6 @@ class Encode(EncodeStage):
 
 @stage
 class Wrap(WrapStage):
-    """A text pipeline around a stream of events. See `wrap`.
-
-    Args:
-        pipeline: what the text goes through.
-    """
-
-    format: ClassVar[Format] = FORMAT
-
-
-def wrap(pipeline: Stage[str, str]) -> Wrap:
     """A stage over events of the Converse stream: events in, filtered events of the same type out.
 
     All that is not text passes untouched, in the order of its content block; held text leaves before its block ends. Text that is
@@ -102,6 +88,8 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
 
     Args:
         pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+        max_aggregate: characters of one channel that are kept because an event may repeat them; what repeats more is filtered by
+            itself, as a quote.
 
     Raises:
         TypeError: the pipeline is no stage, or must wait.
@@ -112,29 +100,9 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         >>> [event["contentBlockDelta"]["delta"] for event in wrap(sf.Redact("[0-9]{4}", to="####")).iter([delta])]
         [{'text': 'pin ####.'}]
     """
-    return Wrap(pipeline)
+
+    format: ClassVar[Format] = FORMAT
 
 
-def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """A response of Converse that did not stream, its text filtered by the same pipeline, and what quotes it by its guards.
-
-    Args:
-        pipeline: text stages that need not wait.
-        response: a dict.
-        context: as for streams.
-
-    Raises:
-        TypeError: a stage must wait: use `afilter_response`.
-
-    Example:
-        >>> import streamfilter as sf
-        >>> response = {"output": {"message": {"role": "assistant", "content": [{"text": "pin 1234"}]}}}
-        >>> filter_response(sf.Redact("[0-9]+", to="#"), response)
-        {'output': {'message': {'role': 'assistant', 'content': [{'text': 'pin #'}]}}}
-    """
-    return _WHOLE.filter(pipeline, response, context)
-
-
-async def afilter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """The same as `filter_response`, through stages that wait too."""
-    return await _WHOLE.afilter(pipeline, response, context)
+wrap = Wrap
+filter_response, afilter_response = _WHOLE.filter, _WHOLE.afilter

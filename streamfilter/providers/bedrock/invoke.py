@@ -1,8 +1,9 @@
 """Bedrock's InvokeModelWithResponseStream: events of a model's own format, each in the bytes of a chunk.
 
 What is in the chunks is read and written as its own format has it; here it is taken out and put back. Known are Anthropic's
-Messages and Amazon's Nova, whose events are those of the Converse stream. What else comes is refused: of a format that is not
-known nobody could say where its text goes on. Items of other formats are encoded for Converse, which is the same for all models.
+Messages and Amazon's Nova, whose events are those of the Converse stream. What else comes is refused (`REFUSED` names what it
+is): of a format that is not known nobody could say where its text goes on. Items of other formats are encoded for Converse, which
+is the same for all models.
 Source: Amazon Bedrock's API reference, ResponseStream and PayloadPart.
 """
 
@@ -15,7 +16,7 @@ from typing import Any, ClassVar, cast
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import End, Failure, Item, Key
-from streamfilter.pipeline import Stage, stage
+from streamfilter.pipeline import stage
 from streamfilter.providers.anthropic.messages import FORMAT as MESSAGES
 from streamfilter.providers.anthropic.messages.reading import Reading as Messages
 from streamfilter.providers.bedrock.converse import FORMAT as CONVERSE
@@ -27,7 +28,7 @@ from streamfilter.providers.frames import AWS, Decoder, Framing, json_text
 from streamfilter.providers.rewriting import EventWriter
 from streamfilter.providers.shapes import fields
 from streamfilter.providers.sse import Frame
-from streamfilter.providers.wrapping import DecodeStage, Format, Quote, WrapStage
+from streamfilter.providers.wrapping import MAX_AGGREGATE, DecodeStage, Format, Quote, WrapStage
 
 __all__ = ["FORMAT", "Decode", "Wrap", "wrap"]
 
@@ -38,6 +39,16 @@ _INNER: dict[str, tuple[Format, Callable[[set[Key]], Reading]]] = {
     "bedrock": (CONVERSE, Converse),
 }
 """The formats of models that are known."""
+
+REFUSED = {
+    "Llama's": ("generation", "prompt_token_count"),
+    "Mistral's": ("outputs",),
+    "Titan's": ("outputText",),
+    "Cohere's": ("is_finished", "event_type", "generations"),
+    "AI21's or of OpenAI's kind": ("choices",),
+}
+"""Models with formats of their own that are not read, and what tells them. All of them speak Converse too.
+Source: Amazon Bedrock's user guide, "Inference request parameters and response fields for foundation models"."""
 
 
 class _Chunks:
@@ -124,8 +135,9 @@ class _Reader:
     def _known(self, event: Any, offset: int) -> tuple[str, Reading]:
         name = detect(event)
         if name not in _INNER:
+            refused = next((model for model, signs in REFUSED.items() if any(sign in event for sign in signs)), name or "not known")
             raise MalformedInput(
-                f"the format of the model is {name or 'not known'}: {NAME} reads {' and '.join(_INNER)}; use Converse for others",
+                f"the format of the model is {refused}: {NAME} reads Anthropic's and Nova's; use Converse, which has every model",
                 offset,
             )
         return name, _INNER[name][1](self._seen)
@@ -150,11 +162,13 @@ class _Writer:
     def __init__(self, quote: Quote) -> None:
         self._quote = quote
         self._inner: EventWriter | None = None
+        self.max_aggregate = MAX_AGGREGATE
         self.as_bytes = False  # an event in a chunk stands in bytes in any case: its framing tells what the chunk is
 
     def note(self, origin: Origin) -> None:
         if self._inner is None:
             self._inner = cast("EventWriter", _INNER[origin.format][0].writer(self._quote, as_bytes=True))
+            self._inner.max_aggregate = self.max_aggregate
         self._inner.note(origin)
 
     def write(self, items: Iterable[Item]) -> list[Any]:
@@ -162,6 +176,9 @@ class _Writer:
 
     def finish(self) -> list[Any]:
         return self._inner.finish() if self._inner else []
+
+    def rest(self) -> list[Any]:
+        return []  # a message is whole
 
 
 class _Invoke:
@@ -197,22 +214,14 @@ class Decode(DecodeStage):
 
 @stage
 class Wrap(WrapStage):
-    """A text pipeline around a stream of chunks. See `wrap`.
-
-    Args:
-        pipeline: what the text goes through.
-    """
-
-    format: ClassVar[Format] = FORMAT
-
-
-def wrap(pipeline: Stage[str, str]) -> Wrap:
     """A stage over the chunks of InvokeModelWithResponseStream: chunks in, filtered chunks of the same type out.
 
     What is in them is filtered as the model's own format is: Anthropic's Messages, or Nova's.
 
     Args:
         pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+        max_aggregate: characters of one channel that are kept because an event may repeat them; what repeats more is filtered by
+            itself, as a quote.
 
     Raises:
         TypeError: the pipeline is no stage, or must wait.
@@ -223,4 +232,8 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         >>> list(wrap(sf.Redact("[0-9]{4}", to="####")).iter([{"chunk": {"bytes": inner}}]))
         [{'chunk': {'bytes': b'{"contentBlockDelta":{"contentBlockIndex":0,"delta":{"text":"pin ####."}}}'}}]
     """
-    return Wrap(pipeline)
+
+    format: ClassVar[Format] = FORMAT
+
+
+wrap = Wrap

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
-from streamfilter.context import Context
 from streamfilter.items import Key
-from streamfilter.pipeline import Stage, stage
+from streamfilter.pipeline import stage
 from streamfilter.providers.events import EventReader
 from streamfilter.providers.gemini import whole
 from streamfilter.providers.gemini.reading import NAME, OPAQUE, Reading
@@ -40,9 +39,6 @@ class _Gemini:
 
 
 FORMAT: Format = _Gemini()
-
-
-T = TypeVar("T")
 
 
 @stage
@@ -84,16 +80,6 @@ class Encode(EncodeStage):
 
 @stage
 class Wrap(WrapStage):
-    """A text pipeline around a stream of chunks. See `wrap`.
-
-    Args:
-        pipeline: what the text goes through.
-    """
-
-    format: ClassVar[Format] = FORMAT
-
-
-def wrap(pipeline: Stage[str, str]) -> Wrap:
     """A stage over chunks of Gemini: chunks in, filtered chunks of the same type out.
 
     All that is not text passes untouched, in its order; text that is held leaves on a copy of its chunk that says nothing else.
@@ -102,6 +88,7 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
 
     Args:
         pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+        max_aggregate: characters of one channel that are kept because an event may repeat them. None does here: nothing is kept.
 
     Raises:
         TypeError: the pipeline is no stage, or must wait.
@@ -112,29 +99,9 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         >>> [chunk["candidates"][0]["content"]["parts"] for chunk in wrap(sf.Redact("[0-9]{4}", to="####")).iter([chunk])]
         [[{'text': 'pin ####.'}]]
     """
-    return Wrap(pipeline)
+
+    format: ClassVar[Format] = FORMAT
 
 
-def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """A response that did not stream, its text filtered by the same pipeline, and what quotes it by its guards.
-
-    Args:
-        pipeline: text stages that need not wait.
-        response: a dict or an object of the SDK.
-        context: as for streams.
-
-    Raises:
-        TypeError: a stage must wait: use `afilter_response`.
-
-    Example:
-        >>> import streamfilter as sf
-        >>> response = {"candidates": [{"content": {"parts": [{"text": "pin 1234."}]}, "finishReason": "STOP"}]}
-        >>> filter_response(sf.Redact("[0-9]{4}", to="####"), response)["candidates"][0]["content"]
-        {'parts': [{'text': 'pin ####.'}]}
-    """
-    return whole.filtered(pipeline, response, context)  # type: ignore[no-any-return]
-
-
-async def afilter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """The same as `filter_response`, through stages that wait too."""
-    return await whole.afiltered(pipeline, response, context)  # type: ignore[no-any-return]
+wrap = Wrap
+filter_response, afilter_response = whole.filtered, whole.afiltered

@@ -148,7 +148,8 @@ class Reading:
         if identity is None or identity == self._identity:
             return
         if self._identity is not None:
-            origin.items.append(Raw(None, scope=(self._response,), origin=origin))
+            choices = sorted(choice for choice in self._seen if choice[0] == self._response)
+            origin.items += [Raw(None, scope=choice, origin=origin) for choice in choices]
             self._response += 1
             self._last, self._calls, self._open = {}, {}, {}
         self._identity = identity

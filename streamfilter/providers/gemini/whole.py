@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from streamfilter.context import Context
 from streamfilter.items import End, Event, Finish, Item, TextDelta
@@ -15,9 +15,11 @@ from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import edited, get
 from streamfilter.providers.wrapping import quoting
 
+T = TypeVar("T")
 
-def filtered(pipeline: Stage[Any, Any], response: Any, context: Context | None) -> Any:
-    """A whole response, filtered.
+
+def filtered(pipeline: Stage[str, str], response: T, context: Context | None = None) -> T:
+    """A response that did not stream, its text filtered by the same pipeline, and what quotes it by its guards.
 
     Args:
         pipeline: text stages that need not wait.
@@ -26,22 +28,30 @@ def filtered(pipeline: Stage[Any, Any], response: Any, context: Context | None) 
 
     Raises:
         MalformedInput: it has a shape that could hide text.
+        TypeError: a stage must wait: use `afilter_response`.
         Exception: what a stage ends a stream with.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> response = {"candidates": [{"content": {"parts": [{"text": "pin 1234."}]}, "finishReason": "STOP"}]}
+        >>> filtered(sf.Redact("[0-9]{4}", to="####"), response)["candidates"][0]["content"]
+        {'parts': [{'text': 'pin ####.'}]}
     """
     given = context or Context()
     origin = _read(response)
-    with pipeline.iter(origin.items, context=given) as stream:
+    items: Any = origin.items
+    with pipeline.iter(items, context=given) as stream:
         out = list(stream)
-    return _written(pipeline, origin, out, given)
+    return _written(pipeline, origin, out, given)  # type: ignore[no-any-return]
 
 
-async def afiltered(pipeline: Stage[Any, Any], response: Any, context: Context | None) -> Any:
+async def afiltered(pipeline: Stage[str, str], response: T, context: Context | None = None) -> T:
     """The same through stages that wait too."""
     given = context or Context()
     origin = _read(response)
     async with pipeline(_each(origin.items), context=given) as stream:
         out = [item async for item in stream]
-    return _written(pipeline, origin, out, given)
+    return _written(pipeline, origin, out, given)  # type: ignore[no-any-return]
 
 
 async def _each(items: Sequence[Item]) -> AsyncIterator[Any]:

@@ -38,6 +38,7 @@ class Writer(EventWriter):
 
     def note(self, origin: Origin) -> None:
         """A chunk has arrived."""
+        self._framed_as(origin)
         for item in origin.items:
             if isinstance(item, TextDelta):
                 channel = item.channel

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
-from streamfilter.context import Context
 from streamfilter.items import Key
-from streamfilter.pipeline import Stage, stage
+from streamfilter.pipeline import stage
 from streamfilter.providers.events import EventReader
 from streamfilter.providers.frames import NDJSON
 from streamfilter.providers.ollama.making import Making
@@ -41,9 +40,6 @@ class _Responses:
 
 
 FORMAT: Format = _Responses()
-
-
-T = TypeVar("T")
 _WHOLE = Whole(read_whole, OPAQUE)
 
 
@@ -84,16 +80,6 @@ class Encode(EncodeStage):
 
 @stage
 class Wrap(WrapStage):
-    """A text pipeline around a stream of responses. See `wrap`.
-
-    Args:
-        pipeline: what the text goes through.
-    """
-
-    format: ClassVar[Format] = FORMAT
-
-
-def wrap(pipeline: Stage[str, str]) -> Wrap:
     r"""A stage over responses of Ollama: responses in, filtered responses of the same type out.
 
     All that is not text passes untouched; held text leaves before the response that is `done`. The arguments of a call are filtered
@@ -101,6 +87,7 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
 
     Args:
         pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+        max_aggregate: characters of one channel that are kept because an event may repeat them. None does here: nothing is kept.
 
     Raises:
         TypeError: the pipeline is no stage, or must wait.
@@ -110,28 +97,9 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         >>> list(wrap(sf.Redact("[0-9]{4}", to="####")).iter([b'{"response":"pin 1234.","done":false}', b"\n"]))
         [b'{"response":"pin ####.","done":false}\n']
     """
-    return Wrap(pipeline)
+
+    format: ClassVar[Format] = FORMAT
 
 
-def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """A response that did not stream, its text filtered by the same pipeline, and what quotes it by its guards.
-
-    Args:
-        pipeline: text stages that need not wait.
-        response: a dict or an object of the package.
-        context: as for streams.
-
-    Raises:
-        TypeError: a stage must wait: use `afilter_response`.
-
-    Example:
-        >>> import streamfilter as sf
-        >>> filter_response(sf.Redact("[0-9]+", to="#"), {"response": "pin 1234", "done": True})
-        {'response': 'pin #', 'done': True}
-    """
-    return _WHOLE.filter(pipeline, response, context)
-
-
-async def afilter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """The same as `filter_response`, through stages that wait too."""
-    return await _WHOLE.afilter(pipeline, response, context)
+wrap = Wrap
+filter_response, afilter_response = _WHOLE.filter, _WHOLE.afilter

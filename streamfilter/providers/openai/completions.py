@@ -8,14 +8,14 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-from streamfilter.context import Context
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Item, Key, TextDelta, Usage
-from streamfilter.pipeline import Stage, stage
+from streamfilter.pipeline import stage
 from streamfilter.providers import rewriting
 from streamfilter.providers.events import EventReader, Origin
+from streamfilter.providers.frames import SSE
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.rewriting import EventWriter
 from streamfilter.providers.shapes import fields, get, plain
@@ -170,7 +170,8 @@ class Writer(EventWriter):
     def finish(self) -> list[Any]:
         """What ends the stream after all else."""
         out = super().finish()
-        return [*out, DONE] if self.as_bytes and not self._is_done and not self._failed else out
+        is_sse = self.as_bytes and self._framing is SSE
+        return [*out, self._separated(DONE)] if is_sse and not self._is_done and not self._failed else out
 
     def _whole(self, origin: Origin) -> Any:
         self._is_done = self._is_done or (origin.frame is not None and (origin.frame.data or "").startswith("[DONE]"))
@@ -196,7 +197,6 @@ def read_whole(origin: Origin) -> None:
     Reading(set()).read(origin)
 
 
-T = TypeVar("T")
 _WHOLE = Whole(read_whole, OPAQUE)
 
 
@@ -236,16 +236,6 @@ class Encode(EncodeStage):
 
 @stage
 class Wrap(WrapStage):
-    """A text pipeline around a stream of completion chunks. See `wrap`.
-
-    Args:
-        pipeline: what the text goes through.
-    """
-
-    format: ClassVar[Format] = FORMAT
-
-
-def wrap(pipeline: Stage[str, str]) -> Wrap:
     """A stage over completion chunks: chunks in, filtered chunks of the same type out.
 
     All that is not text passes untouched; held text leaves before the chunk with the reason to stop. Log probabilities are left out
@@ -253,6 +243,7 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
 
     Args:
         pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+        max_aggregate: characters of one channel that are kept because an event may repeat them. None does here: nothing is kept.
 
     Raises:
         TypeError: the pipeline is no stage, or must wait.
@@ -263,23 +254,9 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         >>> list(wrap(sf.Redact("[0-9]{4}", to="####")).iter([chunk]))
         [{'choices': [{'index': 0, 'text': 'pin ####', 'finish_reason': 'stop'}]}]
     """
-    return Wrap(pipeline)
+
+    format: ClassVar[Format] = FORMAT
 
 
-def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """A `Completion` that did not stream, its text filtered by the same pipeline.
-
-    Args:
-        pipeline: text stages that need not wait.
-        response: a dict or an object of the SDK.
-        context: as for streams.
-
-    Raises:
-        TypeError: a stage must wait: use `afilter_response`.
-    """
-    return _WHOLE.filter(pipeline, response, context)
-
-
-async def afilter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """The same as `filter_response`, through stages that wait too."""
-    return await _WHOLE.afilter(pipeline, response, context)
+wrap = Wrap
+filter_response, afilter_response = _WHOLE.filter, _WHOLE.afilter

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from streamfilter.context import AfterStop, Context
 from streamfilter.items import Key
-from streamfilter.pipeline import Stage, stage
+from streamfilter.pipeline import stage
 from streamfilter.providers.anthropic.messages.helper import MessageEvents, SyncMessageEvents
 from streamfilter.providers.anthropic.messages.making import Making
 from streamfilter.providers.anthropic.messages.reading import NAME, OPAQUE, Reading, read_whole
@@ -42,9 +42,6 @@ class _Messages:
 
 
 FORMAT: Format = _Messages()
-
-
-T = TypeVar("T")
 _WHOLE = Whole(read_whole, OPAQUE)
 
 
@@ -86,10 +83,24 @@ class Encode(EncodeStage):
 
 @stage
 class Wrap(WrapStage):
-    """A text pipeline around a stream of events. See `wrap`.
+    """A stage over events of the Messages API: events in, filtered events of the same type out.
+
+    All that is not text passes untouched, in the order of its content block; held text leaves before its block ends. Text that is
+    quoted, such as a citation's, is filtered whole. A signed thought is never edited: where it would be, it ends, unsigned.
 
     Args:
-        pipeline: what the text goes through.
+        pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+        max_aggregate: characters of one channel that are kept because an event may repeat them; what repeats more is filtered by
+            itself, as a quote.
+
+    Raises:
+        TypeError: the pipeline is no stage, or must wait.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "pin 1234."}}
+        >>> [event["delta"] for event in wrap(sf.Redact("[0-9]{4}", to="####")).iter([delta])]
+        [{'type': 'text_delta', 'text': 'pin ####.'}]
     """
 
     format: ClassVar[Format] = FORMAT
@@ -105,41 +116,5 @@ class Wrap(WrapStage):
         return SyncMessageEvents(super().iter(items, context=context, after_stop=after_stop))
 
 
-def wrap(pipeline: Stage[str, str]) -> Wrap:
-    """A stage over events of the Messages API: events in, filtered events of the same type out.
-
-    All that is not text passes untouched, in the order of its content block; held text leaves before its block ends. Text that is
-    quoted, such as a citation's, is filtered whole. A signed thought is never edited: where it would be, it ends, unsigned.
-
-    Args:
-        pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
-
-    Raises:
-        TypeError: the pipeline is no stage, or must wait.
-
-    Example:
-        >>> import streamfilter as sf
-        >>> delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "pin 1234."}}
-        >>> [event["delta"] for event in wrap(sf.Redact("[0-9]{4}", to="####")).iter([delta])]
-        [{'type': 'text_delta', 'text': 'pin ####.'}]
-    """
-    return Wrap(pipeline)
-
-
-def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """A `Message` that did not stream, its text filtered by the same pipeline, and what quotes it by its guards.
-
-    Args:
-        pipeline: text stages that need not wait.
-        response: a dict or an object of the SDK.
-        context: as for streams.
-
-    Raises:
-        TypeError: a stage must wait: use `afilter_response`.
-    """
-    return _WHOLE.filter(pipeline, response, context)
-
-
-async def afilter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """The same as `filter_response`, through stages that wait too."""
-    return await _WHOLE.afilter(pipeline, response, context)
+wrap = Wrap
+filter_response, afilter_response = _WHOLE.filter, _WHOLE.afilter

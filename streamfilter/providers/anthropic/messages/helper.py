@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from streamfilter.context import Report
 from streamfilter.plain import SyncStream
+from streamfilter.providers.accessors import Events, SyncEvents
 from streamfilter.providers.rewriting import value_so_far
 from streamfilter.providers.shapes import edited, fields, get
 from streamfilter.stream import Stream
@@ -91,48 +90,20 @@ def _parsed(text: str) -> Any:
         return value_so_far(text) or {}
 
 
-class MessageEvents(Generic[Chunk]):
+class MessageEvents(Events[Chunk]):
     """What `wrap(pipeline)(client.messages.stream(...))` gives: filtered events, and the helper's accessors over them.
 
     Args:
         stream: the filtered events.
-
-    Attributes:
-        report: what the stages have found so far.
     """
 
     def __init__(self, stream: Stream[Chunk]) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._snapshot = Snapshot()
-        self.report: Report = stream.report
 
-    def __aiter__(self) -> AsyncIterator[Chunk]:
-        return self
-
-    async def __anext__(self) -> Chunk:
-        event = await self._stream.__anext__()
+    def note(self, event: Chunk) -> None:
+        """An event leaves."""
         self._snapshot.note(event)
-        return event
-
-    async def __aenter__(self) -> MessageEvents[Chunk]:
-        await self._stream.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._stream.__aexit__(kind, error, traceback)
-
-    async def aclose(self) -> None:
-        """Leave: held text dies and the source is closed."""
-        await self._stream.aclose()
-
-    close = aclose
-
-    @property
-    def held(self) -> int:
-        """How many characters are held now."""
-        return self._stream.held
 
     @property
     def current_message_snapshot(self) -> Any:
@@ -151,11 +122,6 @@ class MessageEvents(Generic[Chunk]):
 
         return texts()
 
-    async def until_done(self) -> None:
-        """Read to the end."""
-        async for _ in self:
-            pass
-
     async def get_final_message(self) -> Any:
         """The whole message, when all has come."""
         await self.until_done()
@@ -167,44 +133,20 @@ class MessageEvents(Generic[Chunk]):
         return self._snapshot.text
 
 
-class SyncMessageEvents(Generic[Chunk]):
+class SyncMessageEvents(SyncEvents[Chunk]):
     """The same for plain code.
 
     Args:
         stream: the filtered events.
-
-    Attributes:
-        report: what the stages have found so far.
     """
 
     def __init__(self, stream: SyncStream[Chunk]) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._snapshot = Snapshot()
-        self.report: Report = stream.report
 
-    def __iter__(self) -> Iterator[Chunk]:
-        return self
-
-    def __next__(self) -> Chunk:
-        event = next(self._stream)
+    def note(self, event: Chunk) -> None:
+        """An event leaves."""
         self._snapshot.note(event)
-        return event
-
-    def __enter__(self) -> SyncMessageEvents[Chunk]:
-        self._stream.__enter__()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._stream.__exit__(kind, error, traceback)
-
-    def close(self) -> None:
-        """Leave: held text dies and the source is closed."""
-        self._stream.close()
-
-    @property
-    def held(self) -> int:
-        """How many characters are held now."""
-        return self._stream.held
 
     @property
     def current_message_snapshot(self) -> Any:
@@ -215,11 +157,6 @@ class SyncMessageEvents(Generic[Chunk]):
     def text_stream(self) -> Iterator[str]:
         """Only the text of the answer."""
         return (text for event in self if (text := _text(event)) is not None)
-
-    def until_done(self) -> None:
-        """Read to the end."""
-        for _ in self:
-            pass
 
     def get_final_message(self) -> Any:
         """The whole message, when all has come."""

@@ -6,12 +6,13 @@ SDK objects, dicts and the raw bytes of an event stream are read alike; no SDK i
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from streamfilter.context import Context
+from streamfilter.context import AfterStop, Context
 from streamfilter.items import Key
-from streamfilter.pipeline import Stage, stage
-from streamfilter.providers.openai.chat.completions import OPAQUE, read_whole
+from streamfilter.pipeline import stage
+from streamfilter.providers.openai.chat.completions import OPAQUE, place, read_whole
+from streamfilter.providers.openai.chat.helper import Chunks, CompletionEvents, SyncChunks, SyncCompletionEvents, is_helper
 from streamfilter.providers.openai.chat.reading import Reader
 from streamfilter.providers.openai.chat.writing import Writer, new_head
 from streamfilter.providers.whole import Whole, afilter_request, filter_request
@@ -43,10 +44,7 @@ class _Chat:
 
 
 FORMAT: Format = _Chat()
-
-
-T = TypeVar("T")
-_WHOLE = Whole(read_whole, OPAQUE)
+_WHOLE = Whole(read_whole, OPAQUE, place)
 
 
 @stage
@@ -91,16 +89,6 @@ class Encode(EncodeStage):
 
 @stage
 class Wrap(WrapStage):
-    """A text pipeline around a stream of chunks. See `wrap`.
-
-    Args:
-        pipeline: what the text goes through.
-    """
-
-    format: ClassVar[Format] = FORMAT
-
-
-def wrap(pipeline: Stage[str, str]) -> Wrap:
     r"""A stage over chat completion chunks: chunks in, filtered chunks of the same type out.
 
     All that is not text passes in the order of its channel; strings in it, such as a citation's, are filtered whole by the guards,
@@ -110,6 +98,7 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
 
     Args:
         pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+        max_aggregate: characters of one channel that are kept because an event may repeat them. None does here: nothing is kept.
 
     Raises:
         TypeError: the pipeline is no stage, or must wait.
@@ -120,29 +109,21 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         >>> list(wrap(sf.Redact(r"\d{4}", to="####")).iter([chunk]))
         [{'id': '1', 'choices': [{'index': 0, 'delta': {'content': 'pin ####'}, 'finish_reason': 'stop'}]}]
     """
-    return Wrap(pipeline)
+
+    format: ClassVar[Format] = FORMAT
+
+    if not TYPE_CHECKING:  # for a stream of chunks it is what every `wrap` is
+
+        def __call__(self, source: Any, *, context: Context | None = None, after_stop: AfterStop = "close") -> Any:
+            given = Chunks(source) if is_helper(source) else source
+            stream = super().__call__(given, context=context, after_stop=after_stop)
+            return CompletionEvents(stream, source) if is_helper(source) else stream
+
+        def iter(self, items: Any, *, context: Context | None = None, after_stop: AfterStop = "close") -> Any:
+            given = SyncChunks(items) if is_helper(items) else items
+            stream = super().iter(given, context=context, after_stop=after_stop)
+            return SyncCompletionEvents(stream, items) if is_helper(items) else stream
 
 
-def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """A `ChatCompletion` that did not stream, its text filtered by the same pipeline, and what quotes it by its guards.
-
-    Args:
-        pipeline: text stages that need not wait.
-        response: a dict or an object of the SDK.
-        context: as for streams.
-
-    Raises:
-        TypeError: a stage must wait: use `afilter_response`.
-
-    Example:
-        >>> import streamfilter as sf
-        >>> message = {"role": "assistant", "content": "pin 1234"}
-        >>> filter_response(sf.Redact("[0-9]+", to="#"), {"choices": [{"index": 0, "message": message}]})
-        {'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': 'pin #'}}]}
-    """
-    return _WHOLE.filter(pipeline, response, context)
-
-
-async def afilter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """The same as `filter_response`, through stages that wait too."""
-    return await _WHOLE.afilter(pipeline, response, context)
+wrap = Wrap
+filter_response, afilter_response = _WHOLE.filter, _WHOLE.afilter

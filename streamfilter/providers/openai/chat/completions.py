@@ -7,7 +7,7 @@ from typing import Any
 from streamfilter.items import Channel, Finish
 from streamfilter.providers.events import Origin, Path
 from streamfilter.providers.openai.chat.texts import texts
-from streamfilter.providers.shapes import get
+from streamfilter.providers.shapes import fields, get
 
 OPAQUE = frozenset(
     {
@@ -26,7 +26,7 @@ def read_whole(origin: Origin) -> None:
         index = get(choice, "index")
         number = index if isinstance(index, int) else position
         at: Path = ("choices", position, "message")
-        for kind, name, path, _ in texts(message):
+        for kind, name, path, _ in texts(fields(message)):
             channel = Channel(kind, (0, number, name, *path[1:]))
             origin.text((*at, *path), channel)
             for beside in ("annotations", "reasoning_details"):
@@ -39,6 +39,15 @@ def read_whole(origin: Origin) -> None:
         reason = get(choice, "finish_reason")
         if reason is not None:
             origin.items.append(Finish(str(reason), scope=(0, number), origin=origin))
+
+
+def place(response: Any, channel: Channel) -> Path | None:
+    """Where text of a channel goes that a completion has not: reasoning that a stage has told from the answer has a field."""
+    for position, choice in enumerate(get(response, "choices") or ()):
+        index = get(choice, "index")
+        if channel.kind == "reasoning" and channel.key[1:2] == (index if isinstance(index, int) else position,):
+            return ("choices", position, "message", "reasoning_content")
+    return None
 
 
 def _calls(message: Any) -> list[Path]:

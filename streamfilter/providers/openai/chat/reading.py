@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, End, Failure, Finish, Item, Key, Raw, Scope, TextDelta, ToolCall, Usage
 from streamfilter.providers import sse
+from streamfilter.providers.events import is_message
+from streamfilter.providers.frames import BINARY_MESSAGES, TEXT_MESSAGES, Framing, message
 from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, misquotes, texts
 from streamfilter.providers.shapes import fields, get
 
@@ -87,20 +89,24 @@ class Origin:
     Attributes:
         chunk: the dict or SDK object; None for a frame that is none, such as `[DONE]`.
         frame: the frame it came in, if it came as bytes.
+        framing: how it stood in them, if that was not as a server-sent event.
         items: all that was read from it, in order.
         parts: by the position of the choice.
         extras: what stands for the chunk's own fields beyond the usual, if there are any.
         is_plain: whether there is nothing but text and names in it.
         quoted: the chunk with what it says beside its text filtered; None before that is done.
+        is_noted: whether a writer has seen it arrive.
     """
 
     chunk: Any
     frame: sse.Frame | None = None
+    framing: Framing | None = None
     items: list[Item] = field(default_factory=list)
     parts: list[Parts] = field(default_factory=list)
     extras: Raw | None = None
     is_plain: bool = False
     quoted: Any = None
+    is_noted: bool = False
 
 
 class _Calls:
@@ -133,14 +139,25 @@ class Reader:
         self._sse: sse.Decoder | None = None
         self._last: Channel | None = None  # the channel of the last text: chunks without a choice stand behind it
         self._calls: dict[int, _Calls] = {}
+        self._messages: Framing | None = None  # if it comes as messages of a WebSocket: how
+        self._count = 0  # of them
         self.as_bytes = False
 
     def read(self, item: object) -> Iterator[Origin | End]:
         """The chunks in one item of the source. Malformed input gives an `End` with the error, behind all before it."""
         if isinstance(item, bytes | bytearray | memoryview):
             self.as_bytes = True
-            self._sse = self._sse or sse.Decoder()
-            yield from self._frames(self._sse.feed(bytes(item)))
+            raw = bytes(item)
+            if self._messages is BINARY_MESSAGES or (self._sse is None and is_message(raw)):
+                self._messages = BINARY_MESSAGES
+                yield from self._frames(self._message(raw))
+            else:
+                self._sse = self._sse or sse.Decoder()
+                yield from self._frames(self._sse.feed(raw))
+        elif isinstance(item, str) and (self._count or item.lstrip()[:1] == "{"):  # else it is text, and its sender mistaken
+            self.as_bytes = True
+            self._messages = TEXT_MESSAGES
+            yield from self._frames(self._message(item))
         elif isinstance(item, Mapping) or hasattr(item, "choices"):
             try:
                 yield self._origin(item, None)
@@ -151,6 +168,10 @@ class Reader:
             raise TypeError(
                 f"{self._stage} was fed {kind}: it reads chat completion chunks, as SDK objects, dicts or the raw response bytes"
             )
+
+    def _message(self, item: str | bytes) -> Iterator[sse.Frame]:
+        self._count += 1
+        yield message(item, self._count - 1)
 
     def finish(self) -> Iterator[Origin | End]:
         """The chunks that were left in bytes when the source ended."""
@@ -172,17 +193,18 @@ class Reader:
     # ------------------------------------------------------------------ one chunk
 
     def _origin(self, chunk: Any, frame: sse.Frame | None) -> Origin:
-        origin = Origin(chunk, frame)
+        origin = Origin(chunk, frame, self._messages)
         offset = frame.offset if frame is not None else 0
-        choices, usage, error = get(chunk, "choices"), get(chunk, "usage"), get(chunk, "error")
-        if not error and get(chunk, "object") == "error":  # older vLLM
+        given = fields(chunk)
+        choices, usage, error = given.get("choices"), given.get("usage"), given.get("error")
+        if not error and given.get("object") == "error":  # older vLLM
             error = chunk
-        if choices is None and not error and usage is None and fields(chunk).keys() - {"type"}:
+        if choices is None and not error and usage is None and given.keys() - {"type"}:
             raise MalformedInput("an event is no chunk of a chat completion: it has no choices", offset)
         finishes: list[Item] = []
         for position, choice in enumerate(_listed(choices, "choices", offset)):
             self._choice(origin, position, choice, finishes, offset)
-        if error is not chunk and fields(chunk).keys() - HEAD:
+        if error is not chunk and given.keys() - HEAD:
             origin.extras = Raw(chunk, scope=self._last, origin=origin)
             origin.items.append(origin.extras)
         origin.is_plain = origin.extras is None and not error and all(parts.is_plain for parts in origin.parts)
@@ -196,47 +218,58 @@ class Reader:
         return origin
 
     def _choice(self, origin: Origin, position: int, choice: Any, finishes: list[Item], offset: int) -> None:
-        delta = get(choice, "delta")
-        if not _is_node(choice) or not (delta is None or _is_node(delta)):
+        outer = fields(choice)
+        delta = outer.get("delta")
+        if not (delta is None or _is_node(delta)):
             raise MalformedInput("a choice or its delta is no object", offset)
-        if delta is None and (get(choice, "message") is not None or get(choice, "text") is not None):
+        if delta is None and ("message" in outer or "text" in outer):
             raise MalformedInput("this is a whole completion, not a chunk of a stream", offset)
-        index = get(choice, "index")
+        given = fields(delta)
+        index = outer.get("index")
         parts = Parts(index if isinstance(index, int) else position)
         origin.parts.append(parts)
         self._seen.add((RESPONSE, parts.index))
         before = len(origin.items)
-        scope = Channel("answer", (RESPONSE, parts.index, "content"))
-        for kind, name, path, text in texts(delta):
-            scope = Channel(kind, (RESPONSE, parts.index, name))
+        scope = self._channel("answer", parts.index, "content")
+        for kind, name, path, text in texts(given):
+            scope = self._channel(kind, parts.index, name)
             piece = TextDelta(text, scope, origin)
             parts.slots.append(Slot(path, piece))
             origin.items.append(piece)
             self._last = scope
-        self._tools(origin, parts, delta, offset)
-        parts.misquotes = misquotes(choice, delta, [(slot.path, slot.item.text) for slot in parts.slots])
-        finish = get(choice, "finish_reason")
+        if "tool_calls" in given or "function_call" in given:
+            self._tools(origin, parts, given, offset)
+        is_usual = STRUCTURE.issuperset(outer) and STRUCTURE.issuperset(given)
+        if not is_usual:
+            parts.misquotes = misquotes(outer, given, [(slot.path, slot.item.text) for slot in parts.slots])
+        finish = outer.get("finish_reason")
         finish = None if finish in ("", "null") else finish
-        given = fields(delta)
-        beside = (fields(choice).keys() | given.keys()) - STRUCTURE
-        is_plain = all(isinstance(value, str) for name, value in given.items() if name in TEXT_FIELDS)
+        beside = set() if is_usual else (outer.keys() | given.keys()) - STRUCTURE
+        is_plain = all(isinstance(given[name], str) for name in TEXT_FIELDS.keys() & given.keys())
         parts.is_plain = is_plain and not beside and not parts.calls
-        has_others = not is_plain and any(has_other_parts(get(delta, name)) for name in TEXT_FIELDS)
+        has_others = not is_plain and any(has_other_parts(given.get(name)) for name in TEXT_FIELDS)
         if beside - REPEATS or has_others or (len(origin.items) == before and finish is None):
-            if not parts.slots and get(delta, "reasoning_details"):
-                scope = Channel("reasoning", (RESPONSE, parts.index, "reasoning_details"))  # a signature goes where its text went
+            if not parts.slots and given.get("reasoning_details"):
+                scope = self._channel("reasoning", parts.index, "reasoning_details")  # a signature goes where its text went
             parts.extras = Raw(choice, scope=scope, origin=origin)
             origin.items.append(parts.extras)
         if finish is not None:
             finishes.append(Finish(str(finish), scope=(RESPONSE, parts.index), origin=origin))
 
-    def _tools(self, origin: Origin, parts: Parts, delta: Any, offset: int) -> None:
+    def _channel(self, kind: str, choice: int, name: str) -> Channel:
+        """A channel of a choice: every chunk has one, and nearly always that of the one before."""
+        last = self._last
+        if last is not None and last.kind == kind and last.key == (RESPONSE, choice, name):
+            return last
+        return Channel(kind, (RESPONSE, choice, name))
+
+    def _tools(self, origin: Origin, parts: Parts, delta: Mapping[str, Any], offset: int) -> None:
         found: list[tuple[Path, Any, Any, Path]] = []
-        for n, fragment in enumerate(_listed(get(delta, "tool_calls"), "tool_calls", offset)):
+        for n, fragment in enumerate(_listed(delta.get("tool_calls"), "tool_calls", offset)):
             custom = get(fragment, "custom") if get(fragment, "function") is None else None
             place: Path = ("function", "arguments") if custom is None else ("custom", "input")
             found.append((("tool_calls", n), fragment, get(fragment, str(place[0])), place))
-        if (legacy := get(delta, "function_call")) is not None:
+        if (legacy := delta.get("function_call")) is not None:
             found.append((("function_call",), None, legacy, ("function", "arguments")))
         for path, fragment, function, place in found:
             name, arguments, call_id = get(function, "name"), get(function, str(place[1])), get(fragment, "id") or None
@@ -260,7 +293,7 @@ def _unread(frame: sse.Frame, scope: Scope) -> Origin:
 
 
 def _is_node(value: object) -> bool:
-    return isinstance(value, Mapping) or hasattr(value, "__dict__")
+    return type(value) is dict or isinstance(value, Mapping) or hasattr(value, "__dict__")
 
 
 def _listed(value: Any, what: str, offset: int) -> Sequence[Any]:

@@ -36,20 +36,22 @@ REPEATS = frozenset(
 """Fields beside the text that say it once more. They are dropped where it changed, is not all there, or is not what they say."""
 
 
-def texts(delta: Any) -> Iterator[tuple[str, str, Path, str]]:
-    """The pieces of text in a delta: (kind of channel, name, path, text)."""
+def texts(delta: Mapping[str, Any]) -> Iterator[tuple[str, str, Path, str]]:
+    """The pieces of text in the fields of a delta: (kind of channel, name, path, text)."""
     reasons = False
     for name, kind in TEXT_FIELDS.items():
-        value = get(delta, name)
+        if name not in delta:
+            continue
+        value = delta[name]
         if isinstance(value, str) and value:
             reasons = reasons or kind == "reasoning"
             yield kind, name, (name,), value
         elif isinstance(value, list | tuple):
             yield from _parts(name, kind, value)
-    if isinstance(text := get(get(delta, "audio"), "transcript"), str) and text:
+    if "audio" in delta and isinstance(text := get(delta["audio"], "transcript"), str) and text:
         yield "answer", "audio", ("audio", "transcript"), text
-    if not reasons:
-        for n, detail in enumerate(get(delta, "reasoning_details") or ()):
+    if "reasoning_details" in delta and not reasons:
+        for n, detail in enumerate(delta["reasoning_details"]):
             for name in ("text", "summary"):
                 if isinstance(text := get(detail, name), str) and text:
                     yield "reasoning", "reasoning_details", ("reasoning_details", n, name), text
@@ -80,27 +82,28 @@ def has_other_parts(value: object) -> bool:
     )
 
 
-def misquotes(choice: Any, delta: Any, pieces: Sequence[tuple[Path, str]]) -> frozenset[str]:
-    """The fields that repeat text, and say something else than the pieces of this chunk: engines that hold text back let their
-    tokens run ahead, and some services repeat all of the message so far."""
+def misquotes(choice: Mapping[str, Any], delta: Mapping[str, Any], pieces: Sequence[tuple[Path, str]]) -> frozenset[str]:
+    """Of the fields of a choice and its delta, those that repeat text, and say something else than the pieces of this chunk.
+
+    Engines that hold text back let their tokens run ahead, and some services repeat all of the message so far.
+    """
     said: dict[str | int, str] = {}
     for path, text in pieces:
         said[path[0]] = said.get(path[0], "") + text
     found: set[str] = set()
-    if (logprobs := get(choice, "logprobs")) is not None and not _quotes_tokens(logprobs, said):
+    if "logprobs" in choice and not _quotes_tokens(choice["logprobs"], said):
         found.add("logprobs")
-    message = get(choice, "message")
-    if message is not None and not _quotes_message(message, delta, said):
+    if "message" in choice and not _quotes_message(choice["message"], delta, said):
         found.add("message")
-    if get(choice, "text") not in (None, "", said.get("content")):
+    if choice.get("text", "") not in ("", said.get("content")):
         found.add("text")
-    details = get(delta, "reasoning_details") or ()
+    details = delta.get("reasoning_details") or ()
     if details and "reasoning_details" not in said:
         joined = "".join(get(detail, name) or "" for detail in details for name in ("text", "summary"))
         if joined not in {"", *(said.get(name, "") for name, kind in TEXT_FIELDS.items() if kind == "reasoning")}:
             found.add("reasoning_details")
     if not said:
-        found |= {name for name in ("token_id", "token_ids") if get(choice, name) or get(delta, name)}
+        found |= {name for name in ("token_id", "token_ids") if choice.get(name) or delta.get(name)}
     return frozenset(found)
 
 
@@ -112,9 +115,9 @@ def _quotes_tokens(logprobs: Any, said: Mapping[str | int, str]) -> bool:
     return True
 
 
-def _quotes_message(message: Any, delta: Any, said: Mapping[str | int, str]) -> bool:
+def _quotes_message(message: Any, delta: Mapping[str, Any], said: Mapping[str | int, str]) -> bool:
     texts_agree = all(get(message, name) in (None, "", said.get(name)) for name in TEXT_FIELDS)
-    return texts_agree and get(message, "tool_calls") in (None, [], get(delta, "tool_calls"))
+    return texts_agree and get(message, "tool_calls") in (None, [], delta.get("tool_calls"))
 
 
 def is_signed(delta: Any) -> bool:

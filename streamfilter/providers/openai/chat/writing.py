@@ -17,6 +17,7 @@ from typing import Any
 
 from streamfilter.items import Channel, End, Event, Failure, Finish, Item, Key, Raw, TextDelta, ToolCall, Usage
 from streamfilter.providers import sse
+from streamfilter.providers.frames import Framing
 from streamfilter.providers.openai.chat.beside import quoted
 from streamfilter.providers.openai.chat.reading import HEAD, STRUCTURE, Origin, Parts
 from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, is_signed
@@ -45,6 +46,8 @@ class Writer:
         head: the fields of chunks that have no source.
     """
 
+    max_aggregate: int = 0  # no chunk repeats what others have said: nothing is kept
+
     def __init__(self, quote: Callable[[str], str], *, as_bytes: bool = False, head: dict[str, Any] | None = None) -> None:
         self.as_bytes = as_bytes
         self._quote = quote
@@ -58,11 +61,14 @@ class Writer:
         self._edited: set[int] = set()  # the choices whose reasoning was changed: signatures over it are void
         self._called: dict[Key, dict[Channel, int]] = {}  # calls from other formats, by choice
         self._done = False
-        self._dangling = False  # the last frame was sent as it came, without an empty line at its end
+        self._framing: Framing | None = None
+        self._seam = sse.Seam(b"\n\n")
         self._failed = False
 
     def note(self, origin: Origin) -> None:
         """A chunk has arrived: remember what later ones may need of it."""
+        origin.is_noted = True
+        self._framing = origin.framing
         for parts, choice in zip(origin.parts, get(origin.chunk, "choices") or (), strict=True):
             delta = get(choice, "delta")
             if delta is not None:
@@ -79,21 +85,26 @@ class Writer:
             for item in grouped:
                 self._mark(item)
             if origin is not None:
-                self.note(origin)
+                if not origin.is_noted:  # `Encode` sees chunks only when something of them comes out
+                    self.note(origin)
                 out += self._rewrite(origin, grouped)
                 continue
             for item in grouped:
                 if isinstance(item, End):
-                    return [*out, *self._end(item), item]
+                    return [*out, *self.rest(is_cut=True), *self._end(item), item]
                 out += self._make(item)
         return out
 
     def finish(self) -> list[Any]:
         """What ends the stream after all else, if it has not come from the source."""
-        if self.as_bytes and not self._done and not self._failed:
+        if self.as_bytes and self._framing is None and not self._done and not self._failed:
             self._done = True
-            return [self._separated(DONE)]
+            return [self._seam.made(DONE)]
         return []
+
+    def rest(self, *, is_cut: bool = False) -> list[Any]:
+        """What is left of the end of what was sent last."""
+        return [*self._seam.rest(is_cut=is_cut)]
 
     def _mark(self, item: Item) -> None:
         if isinstance(item, Finish) and isinstance(item.scope, tuple):
@@ -121,9 +132,7 @@ class Writer:
                 return [chunk]
             if origin.frame is None or chunk is not origin.chunk:
                 return [self._framed(chunk, origin)] if chunk is not None else []
-            sent = self._separated(origin.frame.raw)
-            self._dangling = not origin.frame.complete
-            return [sent]
+            return [self._seam.whole(origin.frame)]
         if origin.chunk is None:
             return []
         present = {id(item) for item in group}
@@ -289,15 +298,12 @@ class Writer:
         if not self.as_bytes:
             return chunk
         frame = origin.frame if origin is not None else None
+        if self._framing is not None:
+            return self._framing.encode(plain(chunk), "", frame)
         data = json.dumps(plain(chunk), ensure_ascii=False, separators=(",", ":"))
         if _LONE_SURROGATE.search(data):  # half of a character that a service has cut in two: only escaped can it be sent on
             data = json.dumps(plain(chunk), separators=(",", ":"))
-        return self._separated(sse.encode(data, event=frame.event if frame else "", id=frame.id if frame else None))
-
-    def _separated(self, raw: bytes) -> bytes:
-        """A frame, behind an empty line if what was sent before it has none of its own."""
-        dangling, self._dangling = self._dangling, False
-        return b"\n\n" + raw if dangling else raw
+        return self._seam.made(sse.encode(data, event=frame.event if frame else "", id=frame.id if frame else None))
 
 
 def new_head(model: str) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from collections.abc import AsyncIterable, Iterable
+from typing import Any, ClassVar, cast
 
-from streamfilter.context import Context
+from streamfilter.context import AfterStop, Context
 from streamfilter.items import Key
-from streamfilter.pipeline import Stage, stage
+from streamfilter.pipeline import stage
+from streamfilter.providers.bodies import PlainResponse, Response
 from streamfilter.providers.events import EventReader
+from streamfilter.providers.openai.responses.helper import ResponseEvents, SyncResponseEvents
 from streamfilter.providers.openai.responses.making import Making
 from streamfilter.providers.openai.responses.reading import NAME, OPAQUE, Reading, read_whole
 from streamfilter.providers.rewriting import EventWriter
@@ -40,9 +43,6 @@ class _Responses:
 
 
 FORMAT: Format = _Responses()
-
-
-T = TypeVar("T")
 _WHOLE = Whole(read_whole, OPAQUE)
 
 
@@ -85,16 +85,6 @@ class Encode(EncodeStage):
 
 @stage
 class Wrap(WrapStage):
-    """A text pipeline around a stream of events. See `wrap`.
-
-    Args:
-        pipeline: what the text goes through.
-    """
-
-    format: ClassVar[Format] = FORMAT
-
-
-def wrap(pipeline: Stage[str, str]) -> Wrap:
     """A stage over events of the Responses API: events in, filtered events of the same type out.
 
     All that is not text passes untouched, in the order of its part; held text leaves before its part is done. Events that repeat
@@ -103,6 +93,8 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
 
     Args:
         pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+        max_aggregate: characters of one channel that are kept because an event may repeat them; what repeats more is filtered by
+            itself, as a quote.
 
     Raises:
         TypeError: the pipeline is no stage, or must wait.
@@ -116,23 +108,19 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         >>> [event.get("delta", event.get("text")) for event in wrap(sf.Redact("[0-9]{4}", to="####")).iter(events)]
         ['pin ', '####', '.', 'pin ####.']
     """
-    return Wrap(pipeline)
+
+    format: ClassVar[Format] = FORMAT
+
+    def __call__(  # type: ignore[override]  # it is all that a stream is, and has the helper's accessors
+        self, source: AsyncIterable[Any] | Response, *, context: Context | None = None, after_stop: AfterStop = "close"
+    ) -> ResponseEvents[Any]:
+        return ResponseEvents(super().__call__(cast("Any", source), context=context, after_stop=after_stop))
+
+    def iter(  # type: ignore[override]
+        self, items: Iterable[Any] | PlainResponse, *, context: Context | None = None, after_stop: AfterStop = "close"
+    ) -> SyncResponseEvents[Any]:
+        return SyncResponseEvents(super().iter(cast("Any", items), context=context, after_stop=after_stop))
 
 
-def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """A `Response` that did not stream, its text filtered by the same pipeline, and what quotes it by its guards.
-
-    Args:
-        pipeline: text stages that need not wait.
-        response: a dict or an object of the SDK.
-        context: as for streams.
-
-    Raises:
-        TypeError: a stage must wait: use `afilter_response`.
-    """
-    return _WHOLE.filter(pipeline, response, context)
-
-
-async def afilter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
-    """The same as `filter_response`, through stages that wait too."""
-    return await _WHOLE.afilter(pipeline, response, context)
+wrap = Wrap
+filter_response, afilter_response = _WHOLE.filter, _WHOLE.afilter

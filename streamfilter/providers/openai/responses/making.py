@@ -18,7 +18,9 @@ from streamfilter.providers.openai.responses.reading import CALLS, ENDS, TEXTS
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import edited, fields, get, plain
 
-_EVENTS = {(kind, where): (base, index, field) for base, (kind, where, index, field) in TEXTS.items()}
+_EVENTS = {(kind, where): (base, index, field) for base, (kind, where, index, field) in reversed(TEXTS.items())}
+"""The events for text in a place. Where several kinds of calls have the same one, it is the first: what the item is tells."""
+
 _PARTS = {"answer": ("output_text", "text"), "refusal": ("refusal", "refusal"), "reasoning": ("reasoning_text", "text")}
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
@@ -40,6 +42,8 @@ class Making(rewriting.Making):
         self._done: set[int] = set()
         self._open: dict[int, list[Channel]] = {}  # by item, its parts that have begun
         self._own: dict[Channel, int] = {}  # channels from elsewhere, and the item of each
+        self._before: dict[Channel, int] = {}  # how much these had said in the responses before this one
+        self._turn = -1  # the number of the response: agents send several, one behind the other
         self._usage: Any = None
         self._reason: str | None = None
         self._is_over = False
@@ -52,6 +56,9 @@ class Making(rewriting.Making):
         if kind == "response.created":
             self._response = dict(fields(plain(get(event, "response"))))
             self._items, self._done, self._open, self._is_over = {}, set(), {}, False
+            self._turn += 1
+            self._before = {channel: len(self.said.get(channel, "")) for channel in self._own}
+            self._own = {}
         elif kind in ENDS:
             self._is_over = True
         elif kind == "response.output_item.added":
@@ -158,12 +165,14 @@ class Making(rewriting.Making):
         yield {"type": "response.output_item.added", "sequence_number": 0, "output_index": output, "item": dict(item)}
 
     def _is_known(self, channel: Channel) -> bool:
-        return len(channel.key) == 5 and channel.key[2] in self._items
+        return len(channel.key) == 5 and channel.key[0] == max(self._turn, 0) and channel.key[2] in self._items
 
     def _text_event(self, channel: Channel, step: str, text: str) -> dict[str, Any]:
         """A delta, or what says that a text is done."""
         output, where, number = self._place(channel)
         base, index, field = _EVENTS[channel.kind if (channel.kind, where) in _EVENTS else "answer", where]
+        if self._items.get(output, {}).get("type") == "mcp_call":
+            base = "response.mcp_call_arguments"
         event: dict[str, Any] = {"type": f"{base}.{step}", "sequence_number": 0}
         event |= {"item_id": self._items.get(output, {}).get("id", ""), "output_index": output}
         if index:
@@ -205,7 +214,7 @@ class Making(rewriting.Making):
     def _finished(self, output: int, item: dict[str, Any], channels: Sequence[Channel]) -> Iterator[dict[str, Any]]:
         item = copy.deepcopy(item)
         for channel in channels:
-            text = self.said[channel]
+            text = self.said[channel][self._before.get(channel, 0) if channel in self._own else 0 :]
             _, where, number = self._place(channel)
             yield self._text_event(channel, "done", text)
             place = {"item_id": item.get("id", ""), "output_index": output}
