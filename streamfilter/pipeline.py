@@ -153,7 +153,8 @@ class Stage(Declared, Generic[In, Out]):
             TypeError: the source is no async iterable; the message says what would be right.
             ValueError: `after_stop` is not a policy.
         """
-        return open_stream(self._segments(), source, context, after_stop, is_live=True, stage=self)
+        opened = self._opened(source, is_live=True)
+        return open_stream(self._segments(), opened, context, after_stop, is_live=True, stage=self)
 
     @overload
     def iter(
@@ -174,7 +175,8 @@ class Stage(Declared, Generic[In, Out]):
         """
         check_items(items)
         self._check_plain("iter")
-        return SyncStream(open_stream(self._segments(), PlainSource(items), context, after_stop, is_live=False, stage=self))
+        source = PlainSource(self._opened(items, is_live=False))
+        return SyncStream(open_stream(self._segments(), source, context, after_stop, is_live=False, stage=self))
 
     def apply(self, text: str, *, context: Context | None = None) -> str:
         r"""The whole of a text at once.
@@ -235,6 +237,10 @@ class Stage(Declared, Generic[In, Out]):
             if part is not None:
                 segments.append(Segment(repr(part), function=part.function))
         return segments
+
+    def _opened(self, source: Any, *, is_live: bool) -> Any:
+        """What to read of a source: itself, if the stage knows no better."""
+        return source
 
     def _check_plain(self, method: str, instead: str = "async for") -> None:
         for part in self.stages:
@@ -342,7 +348,7 @@ class Pipeline(Stage[In, Out]):
     """Stages in a row, itself a stage. An empty one changes nothing.
 
     Args:
-        stages: what the items go through, in order. Pipelines among them are taken apart.
+        parts: what the items go through, in order. Pipelines among them are taken apart.
 
     Example:
         >>> import streamfilter as sf
@@ -382,6 +388,9 @@ class Pipeline(Stage[In, Out]):
         if len(machines) < 2:
             return machines[0] if machines else Machine()
         return Chain(machines, drains=given.after_stop == "drain")
+
+    def _opened(self, source: Any, *, is_live: bool) -> Any:
+        return self.parts[0]._opened(source, is_live=is_live) if self.parts else source  # noqa: SLF001  # a stage's own
 
     def on(self: Self, *kinds: str) -> Self:
         pipeline = cast("Pipeline[Any, Any]", self)

@@ -153,7 +153,7 @@ class StageStats:
 
     def as_dict(self) -> dict[str, object]:
         """What one would write into a log."""
-        given = {name: getattr(self, name) for name in self.__slots__}  # type: ignore[attr-defined]  # a dataclass with slots
+        given = {name: getattr(self, name) for name in self.__slots__}
         return {name: value.as_dict() if isinstance(value, Spread) else value for name, value in given.items()}
 
 

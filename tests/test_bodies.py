@@ -85,6 +85,9 @@ def test_a_response_is_a_source(client: Callable[[str], AbstractAsyncContextMana
             assert "".join([text async for text in texts]) == "pin 1234."
         async with served() as (url, _), client(url) as response, openai.chat.Decode()(response) as items:
             assert "".join([item.text async for item in items if isinstance(item, sf.TextDelta)]) == "pin 1234."
+        served_anew = openai.chat.Decode() | SAFE | anthropic.messages.Encode(as_bytes=True)
+        async with served() as (url, _), client(url) as response, served_anew(response) as frames:
+            assert b"".join([frame async for frame in frames]).count(b"####") == 1
 
     asyncio.run(main())
 
@@ -192,7 +195,11 @@ def test_what_repeats_more_than_is_kept_is_filtered_by_itself(wrap: Any) -> None
 @pytest.mark.parametrize("form", [form for form, _ in MESSAGES], ids=[form.FORMAT.name for form, _ in MESSAGES])
 def test_what_is_kept_is_a_number_of_characters(form: Any) -> None:
     """Of `wrap` and of `Encode` of every format."""
-    for make in (lambda most: form.wrap(SAFE, max_aggregate=most), lambda most: form.Encode(max_aggregate=most)):
+    makers: list[Callable[[Any], Any]] = [
+        lambda most: form.wrap(SAFE, max_aggregate=most),
+        lambda most: form.Encode(max_aggregate=most),
+    ]
+    for make in makers:
         make(0)
         for bad in (-1, "many", 1.5):
             with pytest.raises(ValueError, match="max_aggregate"):

@@ -115,15 +115,17 @@ class DecodeStage(Stage[Any, Item]):
     format: ClassVar[Format]
     reads: ClassVar[str] = "chunks"
 
-    def __call__(
-        self, source: AsyncIterable[Any] | Response, *, context: Context | None = None, after_stop: AfterStop = "close"
-    ) -> Stream[Item]:
-        return super().__call__(opened(source), context=context, after_stop=after_stop)
+    if TYPE_CHECKING:  # responses are read too
 
-    def iter(
-        self, items: Iterable[Any] | PlainResponse, *, context: Context | None = None, after_stop: AfterStop = "close"
-    ) -> SyncStream[Item]:
-        return super().iter(opened_plain(items), context=context, after_stop=after_stop)
+        def __call__(
+            self, source: AsyncIterable[Any] | Response, *, context: Context | None = ..., after_stop: AfterStop = ...
+        ) -> Stream[Item]: ...
+        def iter(
+            self, items: Iterable[Any] | PlainResponse, *, context: Context | None = ..., after_stop: AfterStop = ...
+        ) -> SyncStream[Item]: ...
+
+    def _opened(self, source: Any, *, is_live: bool) -> Any:
+        return opened(source) if is_live else opened_plain(source)
 
     def machine(self, context: Context | None = None) -> Machine:
         return Decoding(self.format.reader(f"{self.format.name}.Decode", set() if context is None else context.seen))
@@ -235,27 +237,27 @@ class WrapStage(Stage[Any, Any]):
         pipeline: Any
     max_aggregate: Aggregate = field(default=MAX_AGGREGATE, kw_only=True)
 
-    # The type of the chunks is the source's: dicts, bytes or SDK objects.
+    if TYPE_CHECKING:  # the type of the chunks is the source's: dicts, bytes or SDK objects
 
-    @overload
-    def __call__(
-        self, source: AsyncIterable[Chunk], *, context: Context | None = ..., after_stop: AfterStop = ...
-    ) -> Stream[Chunk]: ...
-    @overload
-    def __call__(self, source: Response, *, context: Context | None = ..., after_stop: AfterStop = ...) -> Stream[bytes]: ...
-    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]  # no text is its source
-        self, source: Any, *, context: Context | None = None, after_stop: AfterStop = "close"
-    ) -> Stream[Any]:
-        return super().__call__(opened(source), context=context, after_stop=after_stop)
+        @overload
+        def __call__(
+            self, source: AsyncIterable[Chunk], *, context: Context | None = ..., after_stop: AfterStop = ...
+        ) -> Stream[Chunk]: ...
+        @overload
+        def __call__(self, source: Response, *, context: Context | None = ..., after_stop: AfterStop = ...) -> Stream[bytes]: ...
+        def __call__(self, source: Any, **options: Any) -> Stream[Any]: ...  # pyright: ignore[reportIncompatibleMethodOverride]
+        @overload
+        def iter(
+            self, items: Iterable[Chunk], *, context: Context | None = ..., after_stop: AfterStop = ...
+        ) -> SyncStream[Chunk]: ...
+        @overload
+        def iter(
+            self, items: PlainResponse, *, context: Context | None = ..., after_stop: AfterStop = ...
+        ) -> SyncStream[bytes]: ...
+        def iter(self, items: Any, **options: Any) -> SyncStream[Any]: ...  # pyright: ignore[reportIncompatibleMethodOverride]
 
-    @overload
-    def iter(self, items: Iterable[Chunk], *, context: Context | None = ..., after_stop: AfterStop = ...) -> SyncStream[Chunk]: ...
-    @overload
-    def iter(self, items: PlainResponse, *, context: Context | None = ..., after_stop: AfterStop = ...) -> SyncStream[bytes]: ...
-    def iter(  # pyright: ignore[reportIncompatibleMethodOverride]  # no text is its source
-        self, items: Any, *, context: Context | None = None, after_stop: AfterStop = "close"
-    ) -> SyncStream[Any]:
-        return super().iter(opened_plain(items), context=context, after_stop=after_stop)
+    def _opened(self, source: Any, *, is_live: bool) -> Any:
+        return opened(source) if is_live else opened_plain(source)
 
     format: ClassVar[Format]
     reads: ClassVar[str] = "chunks"
