@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from benchmarks import kernel, matching, moderation, peers, providers, scale, stages, startup, structured, timed
+from benchmarks import kernel, matching, moderation, observing, peers, providers, scale, stages, startup, structured, timed, web
 from benchmarks.figures import Figure
 
 GROUPS = {
     "kernel": kernel,
     "matching": matching,
     "moderation": moderation,
+    "observing": observing,
     "providers": providers,
     "scale": scale,
     "stages": stages,
     "startup": startup,
     "json": structured,
     "timed": timed,
+    "web": web,
 }
 
 

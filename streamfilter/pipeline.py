@@ -173,10 +173,10 @@ class Stage(Declared, Generic[In, Out]):
             >>> list(sf.Redact(r"\+[\d ]+\d", to="[phone]").iter(["call +1 55", "5 010 2030 now"]))
             ['call ', '[phone]', ' now']
         """
-        check_items(items)
+        given = self._opened(items, is_live=False)
+        check_items(given)
         self._check_plain("iter")
-        source = PlainSource(self._opened(items, is_live=False))
-        return SyncStream(open_stream(self._segments(), source, context, after_stop, is_live=False, stage=self))
+        return SyncStream(open_stream(self._segments(), PlainSource(given), context, after_stop, is_live=False, stage=self))
 
     def apply(self, text: str, *, context: Context | None = None) -> str:
         r"""The whole of a text at once.

@@ -695,7 +695,7 @@ def test_a_fast_source_waits_for_a_slow_store() -> None:
     class Slow(MemoryStore):
         sizes: list[int] = []
 
-        async def append(self, id: str, owner: str, first: int, name: str, payloads: Sequence[str]) -> Any:
+        async def append(self, id: str, owner: str, first: int, name: str, payloads: Sequence[str]) -> Any:  # noqa: A002
             await asyncio.sleep(0.2)
             self.sizes.append(len(payloads))
             return await super().append(id, owner, first, name, payloads)
@@ -707,7 +707,7 @@ def test_a_fast_source_waits_for_a_slow_store() -> None:
         async for item in ResumableStream(store, "a").read():
             assert source.given <= int(item) + 2 * 100
         await producer.wait()
-        assert len([size for size in store.sizes if size]) < 20 and max(store.sizes) == 100
+        assert len([size for size in store.sizes if size]) < 25 and 99 <= max(store.sizes) <= 100
 
     run_virtually(main())
 
@@ -749,7 +749,7 @@ def test_it_goes_on_when_all_readers_have_left(run: Run[Any]) -> None:
 
     async def main(store: Open) -> None:
         gate = asyncio.Semaphore(1)
-        answer = ResumableStream(store(), "a", lease_seconds=1.0)
+        answer = ResumableStream(store(), "a")
         producer = await answer.start(Source("abc", gate=gate))
         async with answer.read() as reader:
             assert await anext(reader) == "a"
@@ -768,14 +768,14 @@ def test_it_stops_with_its_last_reader_if_so_declared(run: Run[Any], unread: flo
 
     async def main(store: Open) -> None:
         source = Source(["a"], ends=False)
-        answer = ResumableStream(store(), "a", unread_seconds=unread, lease_seconds=0.6)
+        answer = ResumableStream(store(), "a", unread_seconds=unread, lease_seconds=1.2)
         producer = await answer.start(source)
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
         assert producer.ended is None
         idle, brief = ResumableStream(store(), "a").read(), answer.read()
         assert await anext(idle) == await anext(brief) == "a"
         await brief.aclose()
-        await asyncio.sleep(1.5)  # more than the reader's lease, in which it does nothing
+        await asyncio.sleep(2)  # more than the reader's lease, in which it does nothing
         assert producer.ended is None and source.closed == 0
         await idle.aclose()
         assert (await producer.wait()).how == "unread" and source.closed == 1
@@ -790,13 +790,13 @@ def test_a_reader_that_comes_back_in_time_keeps_it_going(run: Run[Any]) -> None:
 
     async def main(store: Open) -> None:
         source = Source(["a"], ends=False)
-        answer = ResumableStream(store(), "a", unread_seconds=2.0, lease_seconds=0.6)
+        answer = ResumableStream(store(), "a", unread_seconds=3.0)
         producer = await answer.start(source)
         for _ in range(3):
             reader = answer.read()
             assert await anext(reader) == "a"
             await reader.aclose()
-            await asyncio.sleep(0.8)
+            await asyncio.sleep(1.2)
             assert producer.ended is None
         await producer.aclose()
 
@@ -807,7 +807,7 @@ def test_a_reader_that_vanishes_counts_until_its_lease_is_over(run: Run[Any]) ->
     """Nobody says good-bye for one whose server was killed."""
 
     async def main(store: Open) -> None:
-        answer = ResumableStream(store(), "a", unread_seconds=0, lease_seconds=0.6)
+        answer = ResumableStream(store(), "a", unread_seconds=0, lease_seconds=1.2)
         producer = await answer.start(Source(["a"], ends=False))
         view = store()
         await view.page("a", 0, 1, "somebody")
@@ -839,12 +839,12 @@ def test_a_dead_writer_is_told_from_a_slow_one(run: Run[Any]) -> None:
         with pytest.raises(ProducerLost):
             await read(dead, reader.last_id)
         gate = asyncio.Semaphore(1)
-        slow = ResumableStream(store(), "b", lease_seconds=0.5)
+        slow = ResumableStream(store(), "b", lease_seconds=1.2)
         producer = await slow.start(Source(["x", "y"], gate=gate))
         reader = slow.read()
         assert await anext(reader) == "x"
         waiting = asyncio.ensure_future(anext(reader))
-        await asyncio.sleep(1.6)
+        await asyncio.sleep(2)
         assert not waiting.done()
         gate.release()
         gate.release()
@@ -860,9 +860,9 @@ def test_what_is_said_twice_is_there_once(run: Run[Any]) -> None:
 
     async def main(store: Open) -> None:
         view = store()
-        terms = Terms(0.4, 100.0, 1000, counts_readers=False)
+        terms = Terms(30.0, 100.0, 1000, counts_readers=False)
         created = await view.create("a", "me", terms)
-        assert created == await view.create("a", "me", terms) or isinstance(view, MemoryStore)
+        assert created == await view.create("a", "me", terms)
         for first, payloads in ((1, ["1", "2"]), (1, ["1", "2"]), (2, ["2", "3"]), (3, ["3"]), (1, [])):
             await view.append("a", "me", first, ITEM, payloads)
         assert [entry.payload for entry in (await view.page("a", 0, 10, "")).entries] == ["1", "2", "3"]
@@ -873,18 +873,12 @@ def test_what_is_said_twice_is_there_once(run: Run[Any]) -> None:
         with pytest.raises(StoreFailed, match="no longer there"):
             await view.append("a", "me", 4, ITEM, ["4"])
         assert await read(ResumableStream(view, "a")) == [1, 2, 3]
-        await view.create("b", "me", terms)
-        await asyncio.sleep(0.6)
+        await view.create("b", "me", Terms(0.2, 100.0, 1000, counts_readers=False))
+        await asyncio.sleep(0.4)
         with pytest.raises(StoreFailed, match="longer than its lease"):
             await view.append("b", "me", 1, ITEM, ["1"])
 
-    async def checked(store: Open) -> None:
-        try:
-            await main(store)
-        except StreamExists:
-            assert isinstance(store(), MemoryStore)  # whose answers are never lost
-
-    run(checked)
+    run(main)
 
 
 def test_a_stream_is_started_once(run: Run[Any]) -> None:
@@ -924,7 +918,7 @@ def test_a_stream_that_is_not_there_is_unknown(run: Run[Any]) -> None:
     """Never started, deleted while it is read, or expired."""
 
     async def main(store: Open) -> None:
-        answer = ResumableStream(store(), "a", lease_seconds=0.6, keep_seconds=0.2)
+        answer = ResumableStream(store(), "a", lease_seconds=1.2, keep_seconds=0.2)
         with pytest.raises(StreamUnknown, match="no stream with this id"):
             await read(answer)
         assert await answer.status() is None and not await answer.stop()
@@ -957,9 +951,9 @@ def test_a_stream_that_goes_on_does_not_expire(run: Run[Any]) -> None:
 
     async def main(store: Open) -> None:
         gate = asyncio.Semaphore(1)
-        answer = ResumableStream(store(), "a", lease_seconds=0.6, keep_seconds=0.1)
+        answer = ResumableStream(store(), "a", lease_seconds=1.2, keep_seconds=0.1)
         producer = await answer.start(Source(["x", "y"], gate=gate))
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2)
         gate.release()
         gate.release()
         await producer.wait()

@@ -125,7 +125,7 @@ class AutomatonSearch:
 
     def _restart(self, buf: str, base: int, at: int, advance: bool) -> None:
         finding = self._engine.finder
-        left = self._engine.left(finding.program, buf, at - base)
+        left = self._engine.left(finding.program, buf, at - base, self._engine.context)
         self._state = finding.begin(left, begin=at == base, nonempty=advance)
         self._starts = []
         self._expected = self._read = self._origin = at
@@ -234,11 +234,15 @@ class Automaton:
             decider = self._deciders.setdefault(index, Decider(expression, self._numbers, self._alphabet, self._cache))
         return decider
 
-    def left(self, program: Program, buf: str, pos: int) -> Left:
-        """What the lookbehinds of a program have seen before a place."""
+    def left(self, program: Program, buf: str, pos: int, context: int) -> Left:
+        """What the lookbehinds of a program have seen before a place.
+
+        Args:
+            context: how far they look.
+        """
         left = program.left
         if program.looks_behind:
-            for character in buf[max(0, pos - self.context) : pos]:
+            for character in buf[max(0, pos - context) : pos]:
                 left = program.step_left(left, self._alphabet[character])
         return left
 

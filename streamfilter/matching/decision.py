@@ -145,7 +145,7 @@ class Decision:
             return
         decider = self._decider = self._engine.decider(self.rule)
         at = self.start - base
-        left = self._engine.left(decider.program, buf, at)
+        left = self._engine.left(decider.program, buf, at, self._engine.rules[self.rule].context)
         self._state, effect = decider.begin(left, begin=at == 0, nonempty=self._advance)
         assert effect is not None
         self._trace = Trace(self.start)

@@ -104,14 +104,17 @@ class Parser:
         Raises:
             MalformedInput: it is no JSON.
             LimitExceeded: it is more than the limits allow.
+            ValueError: an error has ended it before.
         """
-        if not text:
+        if not text or self.is_complete:
             return 0
         begin = self._offset = self.end
         try:
             self._send(text)
             self.end = begin + len(text)
         except StopIteration as over:
+            if over.value is None:  # a generator that has raised says no more
+                raise ValueError("fed behind an error") from None
             self.is_complete = True
             self.end = self._offset + over.value
         except Wrong as wrong:
@@ -138,6 +141,7 @@ class Parser:
         if written and not self.path and _NUMBER(written):
             self.feed(" ")  # which belongs to nothing
         elif not _BEGUN(written):
+            self.end -= len(written)  # where it begins, as where something follows it
             raise MalformedInput("a number that is none", **self._place())
         if not self.is_complete:
             raise TruncatedInput("the text ends inside the document", **self._place())
@@ -244,7 +248,8 @@ class Parser:
         sink.begin_string()
         while True:
             if self._offset + end > last:
-                sink.text(text[at : last - self._offset])
+                if at < last - self._offset:
+                    sink.text(text[at : last - self._offset])
                 raise self._too_long(last)
             if end > at:
                 sink.text(text[at:end])

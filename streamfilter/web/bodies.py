@@ -81,7 +81,7 @@ class Filter:
         text_at: of events of an application's own, the field in which their text stands (`"token"`, `"delta.text"`).
         unknown: what becomes of a body that cannot be read: its encoding or charset is unknown, no event tells its format, it is no
             JSON though it says so. `"block"` blocks it, `"pass"` lets it pass unfiltered.
-        media: media types to add to `MEDIA`, or to replace there.
+        media: media types to add to `MEDIA`, or to replace there; None says that they cannot be read, `"*/*"` is all others.
         max_body_bytes: of a body that has to be there as a whole, once decompressed. A larger one is blocked.
         after_stop: what happens to the source once a stage has ended a stream.
 
@@ -95,7 +95,7 @@ class Filter:
     format: str | None = field(default=None, kw_only=True)
     text_at: str | None = field(default=None, kw_only=True)
     unknown: Unknown = field(default="block", kw_only=True)
-    media: Mapping[str, Kind] = field(default_factory=dict, kw_only=True)
+    media: Mapping[str, Kind | None] = field(default_factory=dict, kw_only=True)
     max_body_bytes: int = field(default=MAX_BODY_BYTES, kw_only=True)
     after_stop: AfterStop = field(default="close", kw_only=True)
 
@@ -116,8 +116,9 @@ class Filter:
             if self.format is not None:
                 raise ValueError("text_at: it is for events of no provider's format: give one of the two")
         for name, kind in self.media.items():
-            if kind not in get_args(Kind) or name != name.lower():
-                raise ValueError(f"media: {name!r}: {kind!r}: a media type in lower case, and one of {', '.join(get_args(Kind))}")
+            if kind not in (*get_args(Kind), None) or name != name.lower():
+                kinds = ", ".join(get_args(Kind))
+                raise ValueError(f"media: {name!r}: {kind!r}: a media type in lower case, and None or one of {kinds}")
         if self.context.vault is None:
             object.__setattr__(self, "context", replace(self.context, vault=Vault()))
 
@@ -129,11 +130,13 @@ class Filter:
             >>> Filter(sf.Redact("a")).kind("application/problem+json")
             'json'
         """
-        if (found := self.media.get(media_type) or MEDIA.get(media_type)) is not None:
+        if media_type in self.media:
+            return self.media[media_type]
+        if (found := MEDIA.get(media_type)) is not None:
             return found
         if media_type.endswith("+json"):
             return "json"
-        return None if not media_type or media_type == "multipart/byteranges" else "pass"
+        return None if not media_type or media_type == "multipart/byteranges" else self.media.get("*/*", "pass")
 
 
 class ResponseBody:

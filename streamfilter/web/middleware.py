@@ -93,7 +93,7 @@ class StreamFilterMiddleware:
         format: str | Callable[[Scope], str | None] | None = None,  # noqa: A002  # what one calls it
         text_at: str | None = None,
         unknown: Unknown = "block",
-        media: Mapping[str, Kind] | None = None,
+        media: Mapping[str, Kind | None] | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
         after_stop: AfterStop = "close",
         on_report: Callable[[Scope, Report], object] | None = None,
