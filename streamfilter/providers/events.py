@@ -287,23 +287,24 @@ def at(node: Any, path: Path) -> Any:
     return node
 
 
-def strings(node: Any, opaque: frozenset[str], path: Path = ()) -> Iterator[tuple[Path, str]]:
-    """The strings in an event that may be text: all but those in `opaque` fields.
+def strings(node: Any, opaque: frozenset[str], path: Path = (), *, is_opaque: bool = False) -> Iterator[tuple[Path, str]]:
+    """The strings in an event that may be text: all but those that `opaque` fields hold, themselves or in a list.
 
     Example:
         >>> list(strings({"type": "x", "part": {"title": "T", "n": 1, "list": ["a"]}}, frozenset({"type"})))
         [(('part', 'title'), 'T'), (('part', 'list', 0), 'a')]
+        >>> list(strings({"type": {"type": "x", "title": "T"}}, frozenset({"type"})))
+        [(('type', 'title'), 'T')]
     """
     if isinstance(node, str):
-        if node:
+        if node and not is_opaque:
             yield path, node
     elif isinstance(node, list | tuple):
         for n, each in enumerate(node):
-            yield from strings(each, opaque, (*path, n))
+            yield from strings(each, opaque, (*path, n), is_opaque=is_opaque)
     elif isinstance(node, Mapping) or hasattr(node, "__dict__"):
         for name, each in fields(node).items():
-            if name not in opaque:
-                yield from strings(each, opaque, (*path, name))
+            yield from strings(each, opaque, (*path, name), is_opaque=name in opaque)
 
 
 def first_seen(seen: set[Key], key: Key) -> Key:

@@ -40,7 +40,7 @@ def plantings(
     Args:
         events: as plain data.
         secret: what is planted, at the end of the string.
-        spared: names of fields whose strings are no text, such as `"id"`; nothing is planted in or below them.
+        spared: names of fields whose strings are no text, such as `"id"`; what objects below them have is.
         goes_on: of an event and a path in it, which text goes on there: whatever tells it from others; None if none does.
 
     Example:
@@ -108,16 +108,16 @@ def _texts(node: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-def _strings(node: Any, spared: frozenset[str], path: Path = ()) -> Iterator[Path]:
+def _strings(node: Any, spared: frozenset[str], path: Path = (), *, is_spared: bool = False) -> Iterator[Path]:
     if isinstance(node, str):
-        yield path
+        if not is_spared:
+            yield path
     elif isinstance(node, list):
         for n, each in enumerate(node):
-            yield from _strings(each, spared, (*path, n))
+            yield from _strings(each, spared, (*path, n), is_spared=is_spared)
     elif isinstance(node, dict):
         for name, each in node.items():
-            if name not in spared:
-                yield from _strings(each, spared, (*path, name))
+            yield from _strings(each, spared, (*path, name), is_spared=name in spared)
 
 
 def _kind(event: Any, path: Path) -> tuple[Any, ...]:

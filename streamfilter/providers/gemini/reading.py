@@ -29,6 +29,7 @@ _OPAQUE = (
     *("thoughtSignature", "id", "name", "mimeType", "data", "fileUri", "language", "outcome", "blockReason", "videoMetadata"),
     *("urlRetrievalStatus", "mediaResolution", "continuationToken", "status", "nullValue", "sdkBlob", "sdkHttpResponse"),
     *("googleMapsWidgetContextToken", "license", "placeId", "mediaId", "scheduling", "mediaProcessing"),
+    *("trafficType", "serviceTier", "modality", "category", "probability", "severity", "modelStage"),  # in those above
 )
 
 

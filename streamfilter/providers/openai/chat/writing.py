@@ -327,12 +327,21 @@ def _index(scope: object) -> int:
 
 
 def _usage(usage: object) -> Any:
-    """Token counts in OpenAI's words: those of Anthropic are translated."""
+    """Token counts in this API's words: those of Anthropic, of OpenAI's Responses and of LangChain are translated."""
     given = fields(plain(usage))
-    if "output_tokens" not in given or "total_tokens" in given:
+    if "output_tokens" not in given:
         return usage
     read, written = given.get("input_tokens", 0), given["output_tokens"]
-    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+    total = given.get("total_tokens", read + written)
+    details = {
+        name: given[theirs]
+        for name, theirs in (
+            ("prompt_tokens_details", "input_tokens_details"),
+            ("completion_tokens_details", "output_tokens_details"),
+        )
+        if theirs in given
+    }
+    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": total, **details}
 
 
 def _field(channel: Channel) -> str:
