@@ -1,15 +1,17 @@
 """Records: logged texts and streams through a pipeline again, offline, each by itself.
 
-A record is a dictionary, as a line of JSONL or a row of a table is; one of its fields holds what goes through. Where records come
-from and go to, and in how many processes, is not known here.
+A record is a dictionary, as a line of JSONL or a row of a table is; one of its fields holds what goes through. A line is a record
+as JSON says it. Where records come from and go to, and in how many processes, is not known here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from streamfilter.context import Context
 from streamfilter.errors import StreamFilterError
@@ -18,6 +20,9 @@ from streamfilter.providers.detecting import wrap
 
 FIELD = "text"
 """The field that is filtered, if none is named."""
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Run: TypeAlias = Callable[[Sequence[Any], bool], "tuple[list[Any], dict[str, int]]"]
 
@@ -33,6 +38,22 @@ class Filtered:
     """
 
     record: dict[str, Any] | None
+    counts: dict[str, int] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FilteredLine:
+    """What became of a line.
+
+    Attributes:
+        line: the record with what came out in its field, as JSON in UTF-8, without a line feed; empty if the line was; None if the
+            record is bad.
+        counts: what was found, per rule.
+        reason: why it is bad; never its text.
+    """
+
+    line: bytes | None
     counts: dict[str, int] = field(default_factory=dict)
     reason: str = ""
 
@@ -64,19 +85,64 @@ def filter_records(
         {'id': 3, 'text': ['pin ', '####']} {'redacted': 1}
     """
     stage = as_stage(pipeline)
-    return _each(stage, records, field, context)
+    return _each(stage, context, records, lambda record, run: _filtered(record, field, run))
 
 
-def _each(stage: Stage[Any, Any], records: Iterable[object], field: str, context: Context | None) -> Iterator[Filtered]:
-    if not any(part.must_wait for part in stage.stages):
-        for record in records:
-            yield _filtered(record, field, lambda items, of_chunks: _run(stage, items, context, of_chunks=of_chunks))
-        return
-    with asyncio.Runner() as runner:
-        for record in records:
-            yield _filtered(
-                record, field, lambda items, of_chunks: runner.run(_run_live(stage, items, context, of_chunks=of_chunks))
-            )
+def filter_json(
+    pipeline: Stage[Any, Any], lines: Iterable[str | bytes], *, field: str = FIELD, context: Context | None = None
+) -> Iterator[FilteredLine]:
+    r"""The same for records that are lines of JSON: what is no JSON is a bad record too. Empty lines stay empty.
+
+    Of what JSON leaves open, Python's `json` decides: of equal keys the last wins, numbers are as precise as a float.
+
+    Args:
+        pipeline: as of `filter_records`.
+        lines: each a record, in UTF-8 or as text.
+        field: which field.
+        context: what each stage is started with.
+
+    Raises:
+        TypeError: the pipeline is none.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> for line in filter_json(sf.Redact(r"\d{4}", to="####"), [b'{"id": 1, "text": "pin 1234"}\n', b'{"text": "pi']):
+        ...     print(line.line, line.counts, line.reason)
+        b'{"id":1,"text":"pin ####"}' {'redacted': 1}
+        None {} it is no JSON at column 10
+    """
+    stage = as_stage(pipeline)
+    return _each(stage, context, lines, lambda line, run: _filtered_line(line, field, run))
+
+
+def _each(stage: Stage[Any, Any], context: Context | None, inputs: Iterable[T], filtered: Callable[[T, Run], R]) -> Iterator[R]:
+    with contextlib.ExitStack() as stack:
+        if any(part.must_wait for part in stage.stages):
+            runner = stack.enter_context(asyncio.Runner())
+            run: Run = lambda items, of_chunks: runner.run(_run_live(stage, items, context, of_chunks=of_chunks))  # noqa: E731
+        else:
+            run = lambda items, of_chunks: _run(stage, items, context, of_chunks=of_chunks)  # noqa: E731
+        for each in inputs:
+            yield filtered(each, run)
+
+
+def _filtered_line(line: str | bytes, field: str, run: Run) -> FilteredLine:
+    if not line.strip():
+        return FilteredLine(b"")
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        column = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        return FilteredLine(None, reason=f"it is no JSON{column}")
+    done = _filtered(record, field, run)
+    if done.record is None:
+        return FilteredLine(None, reason=done.reason)
+    has_words = any(word in line for word in (("NaN", "Infinity") if isinstance(line, str) else (b"NaN", b"Infinity")))
+    try:  # a number like 1e999 would become infinite, which is no JSON; what said so itself may go on to do so
+        written = json.dumps(done.record, ensure_ascii=False, separators=(",", ":"), allow_nan=has_words)
+    except (ValueError, RecursionError):
+        return FilteredLine(None, reason="it has a number, or a depth, that cannot be written again")
+    return FilteredLine(written.encode("utf-8", "backslashreplace"), done.counts)
 
 
 def _filtered(record: object, field: str, run: Run) -> Filtered:

@@ -249,7 +249,6 @@ def test_a_store_that_forgets_the_last_items_fails_closed(lost: int) -> None:
 def test_a_connection_that_is_silent_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that takes everything and answers nothing, as behind a firewall that forgot it: another one is tried."""
     monkeypatch.setattr("streamfilter.resumable.redis_streams.ANSWER_SECONDS", 0.2)
-    monkeypatch.setattr(RedisStore._called, "__defaults__", (0.2,))
 
     async def main(server: Server) -> None:
         async with Proxy(server.port) as proxy, clients() as opened:
@@ -418,6 +417,34 @@ def test_readers_of_a_server_that_shuts_down_leave_nothing_behind() -> None:
             assert asyncio.all_tasks() - before <= set(waiting)
             assert (await producer.wait()).how == "unread" and source.closings == 1
             assert not store._client.connection_pool._in_use_connections
+
+    with served(persists=False) as server:
+        run(lambda: main(server))
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_more_readers_than_connections_are_served(most: int) -> None:
+    """Writers and readers of many streams share few connections: all get everything, none keeps another from going on."""
+
+    async def main(server: Server) -> None:
+        async with clients() as opened:
+            store = opened(server.port, max_connections=most)
+            sources = [Steps(ITEMS[:10]) for _ in range(5)]
+            answers = [ResumableStream(store, str(n), unread_seconds=5) for n in range(5)]
+            producers = [await answer.start(source) for answer, source in zip(answers, sources, strict=True)]
+
+            async def follow(answer: ResumableStream, source: Steps) -> list[Any]:
+                got = []
+                async with answer.read() as reader:
+                    source.gate.release()
+                    async for item in reader:
+                        got.append(item)
+                        source.gate.release()
+                return got
+
+            readers = [follow(answer, source) for answer, source in zip(answers, sources, strict=True) for _ in range(4)]
+            assert await asyncio.gather(*readers) == [ITEMS[:10]] * 20
+            assert [(await producer.wait()).how for producer in producers] == ["finished"] * 5
 
     with served(persists=False) as server:
         run(lambda: main(server))

@@ -13,6 +13,7 @@ from streamfilter.cli import catalogue, moderation, structured
 from streamfilter.cli import demo as redaction
 from streamfilter.cli.checking import Checked
 from streamfilter.cli.filtering import run
+from streamfilter.cli.serving import serve
 from streamfilter.cli.timing import bench
 from streamfilter.cli.tracing import trace
 
@@ -58,7 +59,7 @@ def app() -> None:
     """
 
 
-for command in (run, trace, bench):
+for command in (run, trace, bench, serve):
     app.add_command(command)
 
 

@@ -9,29 +9,40 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import pickle
-import signal
-from collections import Counter, deque
+import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from streamfilter.cli.journal import Journal
 from streamfilter.cli.running import Format, filter_file
+from streamfilter.cli.workers import Task, workers
 from streamfilter.errors import StreamFilterError
 from streamfilter.observer import fingerprint
 from streamfilter.pipeline import Stage
-from streamfilter.records import filter_records
+from streamfilter.records import filter_json
 
 BATCH = 100
 """Records that one process takes at a time: few, so that all have something to do; many, so that handing them over costs little."""
 
-AHEAD = 3
-"""Batches, or files, for each process that are handed out before the first of them is back."""
+BATCH_BYTES = 1024 * 1024
+"""The same in bytes: a batch that has so many is full. A few batches for each process are in memory, whatever the input is."""
+
+MAX_LINE_BYTES = 128 * 1024 * 1024
+"""Bytes of the longest line that is looked at: while it is filtered it is in memory some ten times, and in several processes."""
+
+MAX_BAD = 10_000
+"""Bad inputs that are kept one by one; beyond it they are only counted, so that memory stays bounded. All bad records are in the
+file that ends with `.bad`."""
+
+
+class Batch(NamedTuple):
+    """Some lines, None in place of one that is too long, and the bytes that they have in the file."""
+
+    lines: list[bytes | None]
+    size: int
 
 
 class Bad(NamedTuple):
@@ -47,15 +58,27 @@ class Outcome:
 
     Attributes:
         done: inputs, or records, that were filtered.
-        skipped: those that an earlier run had filtered.
+        skipped: those that an earlier run had worked off.
+        failed: those that are bad; of a file of records, those of the earlier run as well.
         counts: what was found in those of this run, per rule.
-        bad: the others.
+        bad: the first `MAX_BAD` that were bad in this run.
     """
 
     done: int = 0
     skipped: int = 0
+    failed: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     bad: list[Bad] = field(default_factory=list)
+
+    def add(self, place: str, counts: dict[str, int], reason: str) -> None:
+        """One more is worked off; it is bad if there is a reason."""
+        if not reason:
+            self.done += 1
+            self.counts.update(counts)
+            return
+        self.failed += 1
+        if len(self.bad) < MAX_BAD:
+            self.bad.append(Bad(place, reason))
 
 
 Watch = Callable[[int], object]
@@ -63,15 +86,24 @@ Watch = Callable[[int], object]
 
 
 def inputs_in(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
-    """The files of some paths, each with the name that its output gets; those of a directory in order, but for hidden ones."""
+    """The files of some paths, each with the name that its output gets; those of a directory in order, but for hidden ones. Links
+    to directories are not followed. A directory that cannot be read is given itself: it will be told as what cannot be opened."""
     for path in paths:
         if not path.is_dir():
             yield path, Path(path.name)
             continue
-        for file in sorted(each for each in path.rglob("*") if each.is_file()):
-            name = file.relative_to(path)
-            if not any(part.startswith(".") for part in name.parts):
-                yield file, name
+        found: list[Path] = []
+        for place, directories, names in os.walk(path, onerror=lambda error, found=found: found.append(Path(error.filename))):
+            directories[:] = [name for name in directories if not name.startswith(".")]
+            found += [file for name in names if not name.startswith(".") and (file := Path(place, name)).is_file()]
+        yield from ((file, file.relative_to(path)) for file in sorted(found))
+
+
+def size_of(path: Path) -> int:
+    """Its bytes; none if it is gone."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0
 
 
 # ---------------------------------------------------------------------- files
@@ -88,25 +120,38 @@ def filter_files(
     outcome = Outcome()
     waiting = []
     for source, name in files:
-        if resume and (out / name).exists():
+        if resume and (out / name).is_file():
             outcome.skipped += 1
-            watch(source.stat().st_size)
+            watch(size_of(source))
         else:
-            waiting.append((source, out / name, form))
-    with _workers(stage, jobs) as run:
-        for (source, _, _), (counts, reason) in run(_file, iter(waiting)):
-            if reason:
-                outcome.bad.append(Bad(str(source), reason))
-            else:
-                outcome.done += 1
-                outcome.counts.update(counts)
+            waiting.append((source, out / name))
+    begun: set[Path] = set()
+
+    def tasks() -> Iterator[Task]:
+        for source, target in waiting:
+            begun.add(target)
+            yield Task(str(source), _file, (source, target, form))
+
+    try:
+        with workers(stage, jobs) as run:
+            for task, (counts, reason) in run(tasks()):
+                source, target, _ = task.args
+                begun.discard(target)
+                outcome.add(task.place, counts, reason)
+                watch(size_of(source))
+    finally:
+        for target in begun:  # what processes that were ended have left
             with contextlib.suppress(OSError):
-                watch(source.stat().st_size)
+                _part(target).unlink(missing_ok=True)
     return outcome
 
 
+def _part(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
+
+
 def _file(stage: Stage[Any, Any], source: Path, target: Path, form: Format) -> tuple[dict[str, int], str]:
-    part = target.with_name(f".{target.name}.part")
+    part = _part(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with source.open("rb") as file, part.open("wb") as sink:
@@ -120,7 +165,8 @@ def _file(stage: Stage[Any, Any], source: Path, target: Path, form: Format) -> t
     except Exception as error:  # of a check, or a callback: its message may quote the text
         return {}, type(error).__qualname__
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 # ---------------------------------------------------------------------- records
@@ -134,93 +180,52 @@ def filter_lines(stage: Stage[Any, Any], source: Path, out: Path, name: str, job
         resume: whether to go on where an earlier run was interrupted; then the input and the pipeline must be the same.
 
     Raises:
-        JournalError: they are not.
+        JournalError: they are not; or the input changed while it was read.
+        WorkerError: a process ended. What was done before is kept.
     """
     outcome = Outcome()
-    with Journal(source, out, f"{fingerprint(stage)} {name}", resume=resume) as journal:
-        outcome.skipped = journal.lines
+    with source.open("rb") as file, Journal(file, out, f"{fingerprint(stage)} {name}", resume=resume) as journal:
+        outcome.skipped, outcome.failed = journal.lines, journal.bad
         watch(journal.read)
-        with source.open("rb") as file, _workers(stage, jobs) as run:
+        if journal.read:
             file.seek(journal.read)
-            batches = ((name, batch) for batch in iter(lambda: list(islice(file, BATCH)), []))
-            for (_, batch), rows in run(_lines, batches):
+        with workers(stage, jobs) as run:
+            for task, rows in run(_batches(file, source, name, journal.lines)):
+                batch: Batch = task.args[1]
                 good, bad = io.BytesIO(), io.BytesIO()
                 for at, (line, counts, reason) in enumerate(rows, journal.lines + 1):
                     if reason:
-                        outcome.bad.append(Bad(f"{source}:{at}", reason))
                         bad.write(json.dumps({"line": at, "reason": reason}).encode() + b"\n")
                     elif line:
-                        outcome.done += 1
-                        outcome.counts.update(counts)
-                        good.write(line)
-                size = sum(map(len, batch))
-                journal.add(len(batch), size, good.getvalue(), bad.getvalue())
-                watch(size)
+                        good.write(line + b"\n")
+                    if reason or line:
+                        outcome.add(f"{source}:{at}", counts, reason)
+                journal.add(len(batch.lines), batch.size, good.getvalue(), bad.getvalue())
+                watch(batch.size)
     return outcome
 
 
-def _lines(stage: Stage[Any, Any], name: str, batch: list[bytes]) -> list[tuple[bytes, dict[str, int], str]]:
-    """Each line with what was found in it, or why it is bad. Empty lines stay empty."""
-    records: list[Any] = []
-    wrong: dict[int, str] = {}
-    for at, line in enumerate(batch):
-        try:
-            records.append(json.loads(line) if line.strip() else None)
-        except (ValueError, RecursionError) as error:
-            records.append(None)
-            column = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-            wrong[at] = f"it is no JSON{column}"
-    asked = [at for at, line in enumerate(batch) if at not in wrong and line.strip()]
-    filtered = dict(zip(asked, filter_records(stage, [records[at] for at in asked], field=name), strict=True))
-    out: list[tuple[bytes, dict[str, int], str]] = []
-    for at in range(len(batch)):
-        if at in filtered and filtered[at].record is not None:
-            written = json.dumps(filtered[at].record, ensure_ascii=False, separators=(",", ":"))
-            out.append((written.encode("utf-8", "backslashreplace") + b"\n", filtered[at].counts, ""))
-        else:
-            out.append((b"", {}, wrong.get(at) or (filtered[at].reason if at in filtered else "")))
-    return out
+def _batches(file: IO[bytes], source: Path, name: str, done: int) -> Iterator[Task]:
+    batch: list[bytes | None] = []
+    size = 0
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        size += len(line)
+        is_whole = len(line) <= MAX_LINE_BYTES
+        batch.append(line if is_whole else None)
+        while not is_whole and not line.endswith(b"\n") and (line := file.readline(BATCH_BYTES)):
+            size += len(line)
+        if len(batch) == BATCH or size >= BATCH_BYTES:
+            yield Task(f"{source}:{done + 1}-{done + len(batch)}", _lines, (name, Batch(batch, size)))
+            done += len(batch)
+            batch, size = [], 0
+    if batch:
+        yield Task(f"{source}:{done + 1}-{done + len(batch)}", _lines, (name, Batch(batch, size)))
 
 
-# ---------------------------------------------------------------------- processes
-
-_stage: Stage[Any, Any] | None = None  # of this process
-
-
-def _begin(pickled: bytes) -> None:
-    """In each process, once. An interrupt is the parent's to deal with."""
-    global _stage  # noqa: PLW0603  # what an initializer leaves for the tasks of its process has no other place
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _stage = pickle.loads(pickled)  # noqa: S301  # from the parent
-
-
-def _task(function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-    return function(_stage, *args)
-
-
-Run = Callable[[Callable[..., Any], Iterator[Any]], Iterator[tuple[Any, Any]]]
-
-
-@contextlib.contextmanager
-def _workers(stage: Stage[Any, Any], jobs: int) -> Iterator[Run]:
-    """What runs a function over arguments and gives each with its result, in their order: here, or in some processes."""
-    if jobs == 1:
-        yield lambda function, tasks: ((args, function(stage, *args)) for args in tasks)
-        return
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(pickle.dumps(stage),))
-    try:
-        yield lambda function, tasks: _in_order(pool, function, tasks, jobs * AHEAD)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _in_order(pool: Executor, function: Callable[..., Any], tasks: Iterator[Any], ahead: int) -> Iterator[tuple[Any, Any]]:
-    running: deque[tuple[Any, Future[Any]]] = deque()
-    for args in tasks:
-        running.append((args, pool.submit(_task, function, args)))
-        if len(running) > ahead:
-            done, future = running.popleft()
-            yield done, future.result()
-    while running:
-        done, future = running.popleft()
-        yield done, future.result()
+def _lines(stage: Stage[Any, Any], name: str, batch: Batch) -> list[tuple[bytes | None, dict[str, int], str]]:
+    """Each line with what was found in it, or why it is bad."""
+    filtered = filter_json(stage, (line or b"" for line in batch.lines), field=name)
+    return [
+        (None, {}, f"it is longer than {MAX_LINE_BYTES} bytes") if line is None else (each.line, each.counts, each.reason)
+        for line, each in zip(batch.lines, filtered, strict=True)
+    ]

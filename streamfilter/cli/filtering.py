@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 import streamfilter as sf
-from streamfilter.cli.bulk import Outcome, filter_files, filter_lines, inputs_in
+from streamfilter.cli.bulk import Outcome, filter_files, filter_lines, inputs_in, size_of
 from streamfilter.cli.choosing import with_pipeline
 from streamfilter.cli.running import Format, filter_file
 
@@ -72,8 +73,9 @@ def run(
     stream; its comments and its fields other than data pass as they are. Of a plain text that begins as a JSON object does, the
     first line is waited for, unless --format says what it is.
 
-    With --output, several files and all files of directories go there; a file has its name when it is complete. A bad input stops
-    no other: it is told on standard error. Records that are bad go with their lines and reasons into a file that ends with .bad.
+    With --output, several files and all files of directories go there, but for hidden ones; links to directories are not followed.
+    A file has its name when it is complete. A bad input stops no other: it is told on standard error. Records that are bad go with
+    their lines and reasons into a file that ends with .bad.
 
     Exit codes: 0 all went well, 1 an input is bad, 2 the command or the declaration is, 130 interrupted.
     """
@@ -87,6 +89,10 @@ def run(
             raise click.UsageError(f"{file}: No such file or directory")
         if live and file.is_dir():
             raise click.UsageError(f"{file} is a directory: say with --output where its files go")
+        if not live and str(file) == "-":
+            raise click.UsageError("standard input goes to standard output: with --output name files")
+        if report and report.exists() and file.exists() and report.samefile(file):
+            raise click.UsageError(f"{report} is an input: it would be lost")
     if live or out is None:
         with _quiet_if_the_reader_leaves():
             found = _live(stage, files[0] if files else Path("-"), Format(form))
@@ -114,14 +120,14 @@ def _bulk(
         raise click.UsageError(f"{out} is a file: for several inputs a directory is needed")
     if not is_one and field:
         raise click.UsageError("--field is for one file at a time")
-    if any(out.absolute() == file.absolute() for file in files):
-        raise click.UsageError(f"{out} is an input: it would be lost")
+    if any(out.resolve() == file.resolve() or (file.is_dir() and out.resolve().is_relative_to(file.resolve())) for file in files):
+        raise click.UsageError(f"{out} is an input, or in one: that would be lost, or filtered again the next time")
     inputs = [(files[0], Path(out.name))] if is_one else list(inputs_in(files))
-    names = [name for _, name in inputs]
-    if twice := next((name for name in names if names.count(name) > 1), None) if len({*names}) < len(names) else None:
-        raise click.UsageError(f"two inputs are named {twice}: give the directory that both are in")
+    name, times = next(iter(Counter(name for _, name in inputs).most_common(1)), ("", 0))
+    if times > 1:
+        raise click.UsageError(f"{times} inputs are named {name}: give the directory that all are in")
     (out.absolute().parent if is_one else out).mkdir(parents=True, exist_ok=True)
-    with _progress(sum(source.stat().st_size for source, _ in inputs), is_long=True) as watch:
+    with _progress(sum(size_of(source) for source, _ in inputs), is_long=True) as watch:
         if field:
             return filter_lines(stage, files[0], out, field, jobs, watch, resume=resume)
         return filter_files(stage, inputs, out.parent if is_one else out, form, jobs, watch, resume=resume)
@@ -154,17 +160,17 @@ def _say(outcome: Outcome, what: str) -> None:
     """What became of them, on standard error; exit code 1 if some were bad."""
     for bad in outcome.bad[:MAX_TOLD]:
         click.echo(f"streamfilter: {bad.place}: {bad.reason}", err=True)
-    if len(outcome.bad) > MAX_TOLD:
-        click.echo(f"streamfilter: … and {len(outcome.bad) - MAX_TOLD} more", err=True)
+    if outcome.failed > MAX_TOLD:
+        click.echo(f"streamfilter: … and {outcome.failed - len(outcome.bad[:MAX_TOLD])} more", err=True)
     skipped = f", {outcome.skipped} were there" if outcome.skipped else ""
     found = "".join(f", {number} {rule}" for rule, number in outcome.counts.most_common())
-    click.echo(f"{outcome.done} {what} filtered, {len(outcome.bad)} bad{skipped}{found}", err=True)
-    if outcome.bad:
+    click.echo(f"{outcome.done} {what} filtered, {outcome.failed} bad{skipped}{found}", err=True)
+    if outcome.failed:
         raise click.exceptions.Exit(1)
 
 
 MAX_TOLD = 20
-"""Bad inputs that are told one by one; `--report` has them all."""
+"""Bad inputs that are told one by one; `--report` has more."""
 
 
 @contextlib.contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import stat
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -11,16 +14,20 @@ from typing import IO, Any, Self
 
 from streamfilter.errors import StreamFilterError
 
+NOTE_SECONDS = 1.0
+"""How often it is noted how far a run has come: what was done since then is what a crash costs. Each note waits for the disk twice;
+one for each hundred records took as long as filtering them."""
+
 
 class JournalError(StreamFilterError):
-    """An interrupted run cannot be gone on with."""
+    """A run over a file cannot be begun or gone on with, or what it has read is not to be trusted."""
 
 
 class Journal:
     """The output of one run over a file of lines, written beside its final place until it is complete.
 
     Args:
-        source: the input.
+        source: the input, open.
         target: the output.
         work: what is done with the input, in a word: who goes on must do the same.
         resume: whether to go on where an earlier run was interrupted, if there was one.
@@ -28,78 +35,122 @@ class Journal:
     Attributes:
         lines: lines of the input that are done.
         read: their bytes.
+        bad: how many of them were bad.
 
     Raises:
-        JournalError: that run had another input, or did something else; or its output is gone.
+        JournalError: that run had another input, or did something else; or its output is gone; or it still runs. Later: the input
+            was changed.
     """
 
-    def __init__(self, source: Path, target: Path, work: str, *, resume: bool) -> None:
+    def __init__(self, source: IO[bytes], target: Path, work: str, *, resume: bool) -> None:
+        self._source = source
+        self._work = work
         self._target = target
         self._bad_target = target.with_name(f"{target.name}.bad")
         self._note = target.with_name(f".{target.name}.progress")
         self._part = target.with_name(f".{target.name}.part")
         self._bad_part = target.with_name(f".{target.name}.bad.part")
-        state = source.stat()
-        self._of: dict[str, Any] = {"version": 1, "size": state.st_size, "changed": state.st_mtime_ns, "work": work}
-        self.lines = self.read = 0
+        self._of = self._state()
+        self.lines = self.read = self.bad = 0
         self._written = self._bad_written = 0
+        self._said = time.monotonic()
+        self._resume = resume
         self._stack = ExitStack()
-        if resume and self._note.exists():
-            self._go_on()
 
     def __enter__(self) -> Self:
-        self._out = self._opened(self._part, self._written)
-        self._bad = self._opened(self._bad_part, self._bad_written)
+        with ExitStack() as stack:
+            self._out = stack.enter_context(_opened(self._part))
+            self._aside = stack.enter_context(_opened(self._bad_part))
+            _lock(self._out, self._target)
+            if self._resume and self._note.exists():
+                self._go_on()
+            for file, size in ((self._out, self._written), (self._aside, self._bad_written)):
+                file.truncate(size)  # what was written and not noted is written again
+                file.seek(size)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._stack.close()
         if error is not None:
+            with contextlib.suppress(OSError, JournalError):  # the disk may be full; then the last note holds
+                self._say()
+            with contextlib.suppress(OSError):
+                self._stack.close()
             return
-        self._part.replace(self._target)
-        if self._bad_written:
-            self._bad_part.replace(self._bad_target)
-        else:
-            self._bad_part.unlink()
-            self._bad_target.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
+        with self._stack:
+            self._say()
+            self._part.replace(self._target)
+            if self._bad_written:
+                self._bad_part.replace(self._bad_target)
+            else:
+                self._bad_part.unlink()
+                self._bad_target.unlink(missing_ok=True)
+            self._note.unlink(missing_ok=True)
 
     def add(self, lines: int, read: int, good: bytes, bad: bytes) -> None:
-        """Some more lines are done. What was written is on the disk before it is said to be there."""
-        for file, text in ((self._out, good), (self._bad, bad)):
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        """Some more lines are done. Bad ones are a line each."""
+        self._out.write(good)
+        self._aside.write(bad)
         self.lines += lines
         self.read += read
+        self.bad += bad.count(b"\n")
         self._written += len(good)
         self._bad_written += len(bad)
-        said = self._note.with_name(f"{self._note.name}.new")
-        said.write_text(json.dumps({**self._of, "lines": self.lines, "read": self.read, **self._sizes()}), "utf-8")
-        said.replace(self._note)
+        if time.monotonic() - self._said > NOTE_SECONDS:
+            self._say()
 
-    def _sizes(self) -> dict[str, int]:
-        return {"written": self._written, "bad": self._bad_written}
+    def _say(self) -> None:
+        """What was written is on the disk before it is said to be there."""
+        if self._state() != self._of:
+            raise JournalError(f"{self._source.name} was changed while it was read: filter a copy of it")
+        for file in (self._out, self._aside):
+            file.flush()
+            os.fsync(file.fileno())
+        sizes = {"written": self._written, "bad_written": self._bad_written}
+        new = self._note.with_name(f"{self._note.name}.new")
+        new.write_text(json.dumps({**self._of, "lines": self.lines, "read": self.read, "bad": self.bad, **sizes}), "utf-8")
+        new.replace(self._note)
+        self._said = time.monotonic()
 
-    def _opened(self, path: Path, size: int) -> IO[bytes]:
-        file = self._stack.enter_context(path.open("r+b" if size else "wb"))
-        file.truncate(size)  # what was written and not said is written again
-        file.seek(size)
-        return file
+    def _state(self) -> dict[str, Any]:
+        state = os.fstat(self._source.fileno())
+        is_file = stat.S_ISREG(state.st_mode)  # a pipe has no size, and is always changed
+        return {"version": 2, "size": state.st_size * is_file, "changed": state.st_mtime_ns * is_file, "work": self._work}
 
     def _go_on(self) -> None:
         try:
             said = json.loads(self._note.read_text("utf-8"))
             of = {key: said[key] for key in self._of}
-            sizes = [said[key] for key in ("lines", "read", "written", "bad")]
+            sizes = [said[key] for key in ("lines", "read", "bad", "written", "bad_written")]
             if not all(isinstance(size, int) and size >= 0 for size in sizes):
                 raise ValueError
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise JournalError(f"{self._note} does not say how far a run has come: begin anew, without --resume") from None
+        if not self._source.seekable():
+            raise JournalError(f"{self._source.name} is no file: a run over it cannot be gone on with")
         if of != self._of:
             other = "pipeline or field" if of["size"] == self._of["size"] and of["changed"] == self._of["changed"] else "input"
             raise JournalError(f"{self._note} is of a run with another {other}: begin anew, without --resume")
-        self.lines, self.read, self._written, self._bad_written = sizes
-        for path, size in ((self._part, self._written), (self._bad_part, self._bad_written)):
-            if size and (not path.exists() or path.stat().st_size < size):
+        self.lines, self.read, self.bad, self._written, self._bad_written = sizes
+        for path, file, size in ((self._part, self._out, self._written), (self._bad_part, self._aside, self._bad_written)):
+            if os.fstat(file.fileno()).st_size < size:
                 raise JournalError(f"{path} has less than {self._note} says: begin anew, without --resume")
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """To be read and written, as it is: whether somebody else is writing it is not known yet."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666), "r+b")
+
+
+def _lock(file: IO[bytes], target: Path) -> None:
+    """Until it is closed. Where there are no such locks, two runs that write one output are not told."""
+    try:
+        import fcntl  # noqa: PLC0415  # not on Windows
+    except ModuleNotFoundError:  # pragma: no cover
+        return
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise JournalError(f"{target} is being written by another run") from None
+    except OSError:
+        return  # a file system without locks

@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import deque
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from streamfilter.context import Context
+from streamfilter.hold import Hold
 from streamfilter.machine import TextMachine
 from streamfilter.markup.markdown_blocks import Blocks, cells
 from streamfilter.markup.markdown_inline import Inline, Names
@@ -22,7 +24,7 @@ from streamfilter.pipeline import TextStage, stage
 MAX_HOLD = 1000
 """Characters held for one construct: some lines of prose. A link or an emphasis that is longer is seldom one."""
 
-_STOPS = re.compile(r"[\n`*_~\[!<&\\|^]")
+_STOPS = re.compile(r"[\n`*_~\[!<&\\|^]").search
 """Where nothing is held, text without these leaves as it comes."""
 
 _BEGINS = frozenset("`~#<*+_-=|:>[")
@@ -61,9 +63,25 @@ class Markdown(TextStage):
 
 
 class _Reader(TextMachine):
-    """What has arrived and not left is: `_pieces`, which the paragraph waits for; then `_late`, then `_line`."""
+    """What begins to read with the first piece: then it has its hold."""
 
     def __init__(self, max_hold: int) -> None:
+        self._max_hold = max_hold
+
+    def feed(self, text: str) -> None:
+        reading = _Lines(self.hold, self._max_hold).reading()
+        next(reading)
+        reading.send(text)
+        # The other pieces go straight to the generator. What it knows does not refer to this: they die with the stream.
+        self.feed = reading.send  # type: ignore[method-assign]
+
+
+class _Lines:
+    """What has arrived and not left is: text of the paragraph that is not settled, and what stands before lines of it; then `_late`,
+    then `_line`."""
+
+    def __init__(self, hold: Hold, max_hold: int) -> None:
+        self._hold = hold
         self._max_hold = max_hold
         names = Names()
         self._blocks = Blocks(names)
@@ -72,92 +90,74 @@ class _Reader(TextMachine):
         # leaves when it is whole).
         self._mode = "start"
         self._line = ""  # its beginning, while what it is is open; in "wait", all that is held
-        # Held text of the paragraph, by lines: [characters that stand before the text, characters of text].
-        self._pieces: deque[list[int]] = deque()
+        # What stands before the text of lines and has not left: (the place in the paragraph's text, characters). It leaves with
+        # the first character behind it.
+        self._margins: deque[tuple[int, int]] = deque()
         self._late: str | None = None  # text that the paragraph has not been told: it may be the head of a table
         self._has_pipe = self._can_head = False
         self._is_sealed = False  # whether no part of the line may leave alone
         self._head = ""  # what stands for the text before the first pipe, when cells are counted
         self._free = 0  # so many characters may leave
-        self._waiting = 0  # so many may not
-        self._is_plain = False  # nothing is held: text without marks may pass
-        self._awaits: re.Pattern[str] | None = None  # text without any of this waits for what is open before it
 
-    def feed(self, text: str) -> None:
-        if self._is_plain and (self._mode == "pass" or _STOPS.search(text) is None) and "\n" not in text:
-            self._inline.before = text[-1]
-            self.hold.keep(len(text))
-            return
-        awaits = self._awaits
-        if awaits is not None and awaits.search(text) is None and self._waiting + len(text) <= self._max_hold:
-            self._inline.extend(text)
-            self._pieces[-1][1] += len(text)
-            self._waiting += len(text)
-            return
-        chars = len(text)
-        if self._waiting + chars > self._max_hold:
-            self._feed_long(text)
-        elif "\n" in text:
-            self._feed(text)
-        elif self._mode == "start":
-            self._free = 0
-            self._waiting += chars
-            self._begin(text, is_whole=False)
-            if self._free:
-                self.hold.keep(self._free)
-        elif self._mode == "wait":
-            self._line += text
-            self._waiting += chars
-            return
-        elif self._mode == "text" and self._late is None and "|" not in text:
-            self._go_on_in(text)
-            return
-        else:
-            self._feed(text)
-        self._is_plain = not self._waiting and self._mode not in ("start", "wait") and (self._mode == "pass" or self._is_open())
-        self._awaits = self._inline.awaits if self._mode == "text" and self._late is None else None
-
-    def _go_on_in(self, text: str) -> None:
-        """More of a line of a paragraph that is no head of a table: what `_feed` does, without asking."""
-        inline, chars = self._inline, len(text)
-        settled = inline.feed(text)
-        if settled == chars and not self._pieces:
-            self.hold.keep(chars)
-        else:
-            self._free = 0
-            self._waiting += chars
-            self._add(chars)
-            if settled:
-                self._take(settled)
-                self.hold.keep(self._free)
-        self._is_plain = not self._waiting and inline.is_text and inline.is_idle
-        self._awaits = inline.awaits
-
-    def _feed(self, text: str) -> None:
-        self._free = 0
-        self._waiting += len(text)
-        self._read(text)
-        if self._free:
-            self.hold.keep(self._free)
+    def reading(self) -> Generator[None, str, None]:
+        """Is sent the pieces, each when it stands in the hold. Most leave or wait without a further question, in the inner loops."""
+        hold, inline, most = self._hold, self._inline, self._max_hold
+        keep = hold.keep
+        text = yield
+        while True:
+            mode = self._mode
+            is_inside = self._late is None and (mode == "text" or mode == "heading")
+            if mode == "pass":
+                while "\n" not in text:
+                    keep(len(text))
+                    text = yield
+            elif is_inside and inline.is_idle and inline.mode == "text":
+                if _STOPS(text) is None:
+                    while True:
+                        keep(len(text))
+                        last = text
+                        text = yield
+                        if _STOPS(text) is not None:
+                            break
+                    inline.before = last[-1]
+            elif is_inside and inline.awaits is not None:
+                ends = inline.awaits.search
+                while len(hold.buf) - hold.pos <= most and ends(text) is None:
+                    inline.extend(text)
+                    text = yield
+            elif mode == "wait":
+                while len(hold.buf) - hold.pos <= most and "\n" not in text:
+                    self._line += text
+                    text = yield
+            if len(hold.buf) - hold.pos > most:
+                self._feed_long(text)
+            elif is_inside and "\n" not in text and "|" not in text:
+                settled = inline.feed(text)
+                if settled:
+                    keep(settled + self._margin() if self._margins else settled)
+            else:
+                self._free = 0
+                self._read(text)
+                if self._free:
+                    keep(self._free)
+            text = yield
 
     def _feed_long(self, text: str) -> None:
         """Feed so much at a time that a construct overflows at the same character however the text is cut."""
-        at = 0
+        keep = self._hold.keep
+        at, held = 0, len(self._hold) - len(text)
         while at < len(text):
-            stop = min(len(text), at + self._max_hold + 1 - self._waiting)
-            self._feed(text[at:stop])
-            at = stop
-            if self._waiting > self._max_hold:
-                self._free = 0
+            piece = text[at : at + self._max_hold + 1 - held]
+            at += len(piece)
+            self._free = 0
+            self._read(piece)
+            if self._free:
+                keep(self._free)
+            held += len(piece) - self._free
+            if held > self._max_hold:
                 self._overflow()
-                self.hold.keep(self._free)
-
-    def _is_open(self) -> bool:
-        return self._late is None and self._inline.is_text and self._inline.is_idle
-
-    def _release(self, chars: int) -> None:
-        self._free += chars
-        self._waiting -= chars
+                keep(held)
+                held = 0
 
     def _overflow(self) -> None:
         """Too much is held for one construct: it leaves as it is."""
@@ -172,83 +172,72 @@ class _Reader(TextMachine):
         self._can_head = self._has_pipe = False
         self._late = None
         self._inline.reset(may_define=False, before=held or "\n")
-        self._pieces.clear()
+        self._margins.clear()
         self._line = self._blocks.waits = ""
-        self._release(self._waiting)
 
     # ------------------------------------------------------------------ lines
 
     def _read(self, text: str) -> None:
-        if "\n" not in text and self._mode != "start":
-            self._go_on(text, is_whole=False)
-            return
-        at = 0
-        while at < len(text):
+        at, size = 0, len(text)
+        while at < size:
             end = text.find("\n", at) + 1
-            piece = text[at : end or len(text)]
+            piece = text[at : end or size]
             at += len(piece)
             if self._mode == "start":
-                self._begin(piece, is_whole=end > 0)
-            else:
+                piece = self._begin(piece, is_whole=end > 0)
+            if piece:
                 self._go_on(piece, is_whole=end > 0)
 
-    def _begin(self, piece: str, *, is_whole: bool) -> None:
+    def _begin(self, piece: str, *, is_whole: bool) -> str:
+        """More of a line of which is open what it is. Give what stands in the line behind what says it; nothing while it is open."""
         blocks, inline = self._blocks, self._inline
-        self._line += piece
+        self._line = line = self._line + piece
         if blocks.waits and not is_whole and not piece.strip(blocks.waits):
-            return
-        line = self._line
-        blocks.has_text = inline.is_text or bool(inline.text) or self._late is not None
-        blocks.may_title = inline.is_title
+            return ""
+        blocks.has_text = inline.mode == "text" or bool(inline.text) or self._late is not None
+        blocks.may_title = inline.mode == "title" and not inline.text
         is_headed = blocks.heads > 0
         found = blocks.read(line.rstrip("\r\n"), is_whole=is_whole)
         if found is None:
             if line.endswith("\r"):
                 blocks.waits = ""  # the end of the line, or a character of it
-            return
+            return ""
         self._line = ""
+        kind, start = found.kind, found.start
         if found.continues:
             self._tell()
         else:
-            self._end()
-        rest = line[found.start :]
-        if found.kind == "text":
-            if not found.continues:
-                inline.reset(may_define=True)
-            self._mode = "text"
-            self._pieces.append([found.start, 0])
-            self._can_head = found.can_head
-            # What an earlier line has opened may turn out to stand before a table: then it stays open. And half of this line may
-            # look like the delimiters of one, or like a fence that ends the paragraph.
-            first = line[found.start]
-            is_late = not inline.is_idle or (is_headed and first in "|:-")
-            self._late = "" if is_late else None
-            self._is_sealed = is_late and first in _BEGINS
-            self._has_pipe = False
-        elif found.kind == "heading":
-            inline.reset(may_define=False)
-            self._mode = "heading"
-            self._pieces.append([found.start, 0])
+            self._end(may_define=kind == "text")
+        if kind == "text" or kind == "heading":
+            self._mode = kind
+            if start:
+                self._margins.append((inline.shift + len(inline.text), start))
+            if kind == "text":
+                self._can_head = found.can_head
+                # What an earlier line has opened may turn out to stand before a table: then it stays open. And half of this line
+                # may look like the delimiters of one, or like a fence that ends the paragraph.
+                is_late = not inline.is_idle or (is_headed and line[start] in "|:-")
+                self._late = "" if is_late else None
+                self._is_sealed = is_late and line[start] in _BEGINS
+                self._has_pipe = False
+        elif kind == "html" or kind == "row":
+            self._mode = "wait"
+            self._line = line[:start]
         else:
-            self._mode = "wait" if found.kind in ("html", "row") else "pass"
-            if self._mode == "pass":
-                self._release(found.start)
-            else:
-                self._line, rest = line[: found.start], line[found.start :]
-        if rest or is_whole:
-            self._go_on(rest, is_whole=is_whole)
+            self._mode = "pass"
+            self._free += start
+        return line[start:] if start else line
 
     def _go_on(self, piece: str, *, is_whole: bool) -> None:
         """More of a line of which is known what it is."""
         if self._mode == "text":
             self._text(piece, is_whole=is_whole)
         elif self._mode == "heading":
-            self._add(len(piece))
-            self._take(self._inline.feed(piece))
+            self._take(piece)
             if is_whole:
-                self._end()
+                self._end(may_define=False)
         elif self._mode == "pass":
-            self._release(len(piece))
+            self._free += len(piece)
         else:
             self._line += piece
             if is_whole:
@@ -261,22 +250,17 @@ class _Reader(TextMachine):
         blocks = self._blocks
         if blocks.leaf == "html" and blocks.ends_html(self._line):
             blocks.leaf = ""
-        self._release(len(self._line))
+        self._free += len(self._line)
         self._line = ""
 
     # ------------------------------------------------------------------ paragraphs
 
     def _text(self, piece: str, *, is_whole: bool) -> None:
         """Text of a paragraph. From the first pipe of a line on it waits for the next line, which may make a table of this one."""
-        if self._late is None and "|" not in piece:
-            settled = self._inline.feed(piece)
-            if settled == len(piece) and not self._pieces:
-                self._release(settled)
-            else:
-                self._add(len(piece))
-                self._take(settled)
-            return
-        self._add(len(piece))
+        if self._late is None:
+            if "|" not in piece or not self._can_head:
+                self._take(piece)
+                return
         if self._can_head and not self._has_pipe and "|" in piece:
             self._has_pipe = True
             before, _, _ = piece.partition("|")
@@ -284,13 +268,10 @@ class _Reader(TextMachine):
             self._head = "" if last == "\n" else "x\\" if last == "\\" else "x"
             if self._late is None:
                 if before:
-                    self._take(self._inline.feed(before))
+                    self._take(before)
                 self._late = ""
                 piece = piece[len(before) :]
-        if self._late is None:
-            self._take(self._inline.feed(piece))
-            return
-        self._late += piece
+        self._late = (self._late or "") + piece
         if not is_whole:
             return
         if self._has_pipe:
@@ -305,29 +286,30 @@ class _Reader(TextMachine):
         if late:
             if self._is_sealed:
                 self._inline.seal(len(late.rstrip("\n")))
-            self._take(self._inline.feed(late))
+            self._take(late)
 
-    def _add(self, chars: int) -> None:
-        if not self._pieces:
-            self._pieces.append([0, 0])
-        self._pieces[-1][1] += chars
+    def _take(self, text: str) -> None:
+        """More text of the paragraph: what is settled leaves, and with it what stands before it."""
+        settled = self._inline.feed(text)
+        if settled:
+            self._free += settled + self._margin() if self._margins else settled
 
-    def _take(self, chars: int) -> None:
-        """So many characters of the paragraph's text are settled: with them leaves what stands before them."""
-        pieces = self._pieces
-        while chars:
-            piece = pieces[0]
-            part = min(chars, piece[1])
-            self._release(piece[0] + part)
-            piece[0] = 0
-            piece[1] -= part
-            chars -= part
-            if not piece[1]:
-                pieces.popleft()
+    def _margin(self) -> int:
+        """How much leaves that stands before lines."""
+        margins, shift = self._margins, self._inline.shift
+        chars = 0
+        while margins and margins[0][0] < shift:
+            chars += margins.popleft()[1]
+        return chars
 
-    def _end(self) -> None:
+    def _end(self, *, may_define: bool) -> None:
         """The block ended: all that was held for it leaves."""
-        self._release(sum(map(sum, self._pieces)))
-        self._pieces.clear()
-        self._late = None
-        self._inline.reset(may_define=False)
+        inline = self._inline
+        self._free += len(inline.text)
+        if self._margins:
+            self._free += sum(chars for _, chars in self._margins)
+            self._margins.clear()
+        if self._late is not None:
+            self._free += len(self._late)
+            self._late = None
+        inline.reset(may_define=may_define)

@@ -39,6 +39,15 @@ _NOTE = re.compile(r"\[(?:$|\^(?:$|([^\] ]+)(?:$|\](?:$|:))))")
 _QUOTES = frozenset("\"'(")
 _DELIMITERS = re.compile(r"[|:\- \t]*")
 _CELL = re.compile(r":?-+:?")
+_TEXT_BEGINS = r"[*_`]{0,2}[^\s|:#`~<=*_>\[+\d-]"
+_HALF = r"(?: (?:\*{1,2}|_{1,2}|`{1,2})?)?"
+_USUAL = re.compile(
+    rf"({_TEXT_BEGINS})|(#{{1,6}})(?=[ \t])|([-+*] )(?={_TEXT_BEGINS})|([0-9]{{1,9}}[.)] )(?={_TEXT_BEGINS})"
+    rf"|(#{{1,6}}\Z|[-+*]{_HALF}\Z|\*\*\Z|_{{1,2}}\Z|`{{1,2}}\Z)|([0-9]{{1,9}}(?:[.)]{_HALF})?\Z)"
+).match
+"""How most lines begin: with text, a heading, an item of a list, a numbered one; or a beginning that may be one of them."""
+
+_A_TEXT, _A_HEADING, _AN_ITEM, _A_NUMBER, _OPEN, _OPEN_NUMBER = range(1, 7)
 _ELEMENTS = (
     "address|article|aside|base|basefont|blockquote|body|caption|center|col|colgroup|dd|details|dialog|dir|div|dl|"
     "dt|fieldset|figcaption|figure|footer|form|frame|frameset|h1|h2|h3|h4|h5|h6|head|header|hr|html|iframe|legend|"
@@ -75,6 +84,13 @@ class Line:
     start: int
     continues: bool = False
     can_head: bool = False
+
+
+_BLANK = Line("blank", 0)
+_TEXT = Line("text", 0, can_head=True)
+_MORE = Line("text", 0, continues=True, can_head=True)
+_LAZY = Line("text", 0, continues=True)
+_CODE = Line("fenced", 0)
 
 
 class _Place:
@@ -152,7 +168,8 @@ class Blocks:
 
     def read(self, line: str, *, is_whole: bool) -> Line | None:
         """What a line is that begins like this; None while that is open. It is asked for a line until it says so, and no more."""
-        if not self._containers and (usual := self._usual(line)) is not None:
+        usual = self._usual(line, is_whole)
+        if usual is not False:
             return usual
         place = _Place(line)
         self.waits = " \t" if place.is_over and not is_whole and self.leaf not in ("fence", "html") else ""
@@ -187,21 +204,43 @@ class Blocks:
             self.heads = 0
         return found
 
-    def _usual(self, line: str) -> Line | None:
-        """Most lines, where no block contains others: text that begins with a letter, or code. None: it takes a closer look."""
-        if self.leaf == "fence":
+    def _usual(self, line: str, is_whole: bool) -> Line | Literal[False] | None:
+        """Most lines: code, and those that begin in the first column with what is usual there. False: it takes a closer look."""
+        leaf = self.leaf
+        if leaf == "fence" and not self._containers:
             word = line.lstrip(" \t")[:1]
             if not word or word == self._fence[0]:
-                return None
+                return False
             self.waits = ""
-            return Line("fenced", 0)
-        if self.leaf not in ("", "text") or not line[:1].isalpha():
+            return _CODE
+        if leaf and (leaf != "text" or not self.has_text):
+            return False
+        found = _USUAL(line)
+        if found is None:
+            if line or not is_whole or self._is_bare or QUOTE in self._containers:
+                return False
+            self.waits = self.leaf = ""
+            self.heads = 0
+            return _BLANK
+        kind = found.lastindex
+        if kind == _OPEN or kind == _OPEN_NUMBER:
+            if is_whole or (kind == _OPEN_NUMBER and leaf and not self._containers):
+                return False
+            self.waits = ""
             return None
+        if kind == _A_NUMBER and leaf and not self._containers:
+            return False  # not every number interrupts a paragraph
+        # No container but a new one goes on in the first column, other than by the text of its paragraph.
         self.waits = ""
         self.heads = 0
-        if self.leaf == "text" and self.has_text:
-            return Line("text", 0, continues=True, can_head=True)
-        return self._enter([], Line("text", 0, can_head=True), "text")
+        if kind == _A_TEXT:
+            if leaf:
+                return _LAZY if self._containers else _MORE
+            return self._enter([], _TEXT, "text")
+        end = found.end()
+        if kind == _A_HEADING:
+            return self._enter([], Line("heading", end), "")
+        return self._enter([end], Line("text", end, can_head=True), "text")
 
     @staticmethod
     def _quote(place: _Place) -> None:

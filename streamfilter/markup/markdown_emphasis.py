@@ -71,6 +71,29 @@ def pair(openers: list[Delimiter], new: Delimiter, floors: dict[Question, int]) 
     return start
 
 
+class _Kinds(dict[str, int]):
+    """What flanking asks of a character: 0 a letter or the like, 1 white space, 2 punctuation. Other than those of ASCII are not kept."""
+
+    def __missing__(self, character: str) -> int:
+        category = unicodedata.category(character)
+        return 1 if category == "Zs" else 2 if category[0] in "PS" else 0
+
+
+KINDS = _Kinds({chr(code): 1 if chr(code) in " \t\n\r\f\v" else 2 if chr(code) in PUNCTUATION else 0 for code in range(128)})
+
+
+def _flanks(mark: str, before: int, after: int) -> tuple[bool, bool]:
+    left = after != 1 and (after != 2 or before > 0)
+    right = before != 1 and (before != 2 or after > 0)
+    if mark == "_":
+        return left and (not right or before == 2), right and (not left or after == 2)
+    return left, right
+
+
+FLANKS = {mark: [[_flanks(mark, before, after) for after in range(3)] for before in range(3)] for mark in "*_~"}
+"""Whether a run of these marks can open and can close emphasis between characters of these kinds."""
+
+
 def flanks(mark: str, before: str, after: str) -> tuple[bool, bool]:
     """Whether a run can open and can close emphasis between these characters.
 
@@ -78,18 +101,4 @@ def flanks(mark: str, before: str, after: str) -> tuple[bool, bool]:
         >>> flanks("*", " ", "a"), flanks("_", "a", "b"), flanks("*", " ", " ")
         ((True, False), (False, False), (False, False))
     """
-    space_before, space_after = _is_space(before), _is_space(after)
-    mark_before, mark_after = _is_mark(before), _is_mark(after)
-    left = not space_after and (not mark_after or space_before or mark_before)
-    right = not space_before and (not mark_before or space_after or mark_after)
-    if mark == "_":
-        return left and (not right or mark_before), right and (not left or mark_after)
-    return left, right
-
-
-def _is_space(character: str) -> bool:
-    return character in " \t\n\r\f\v" or unicodedata.category(character) == "Zs"
-
-
-def _is_mark(character: str) -> bool:
-    return character in PUNCTUATION or unicodedata.category(character)[0] in "PS"
+    return FLANKS[mark][KINDS[before]][KINDS[after]]

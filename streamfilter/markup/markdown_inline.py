@@ -11,7 +11,7 @@ import re
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 
-from streamfilter.markup.markdown_emphasis import Delimiter, Question, flanks, pair
+from streamfilter.markup.markdown_emphasis import FLANKS, KINDS, Delimiter, Question, pair
 from streamfilter.markup.markdown_tokens import (
     NOT,
     OPEN,
@@ -30,12 +30,14 @@ MAX_LABELS = 10_000
 """Definitions that are remembered, of links and of footnotes. A text with more of them is a list of links: further ones are not
 looked up, and so what they define is held a little shorter than it might be."""
 
-_SPECIAL = re.compile(r"[`*_~\[\]!<&\\^]")
+_SPECIAL = re.compile(r"\*\**|__*|~~*|`|\[|\]|!|<|&|\\|\^").search
+"""Where a construct begins, and how far a run of delimiters goes."""
+
 _BACKTICKS = re.compile(r"`+")
 _IN_TARGET = re.compile(r"[^\x00-\x20\x7f()\\|<][^\x00-\x20\x7f()\\|]*")
 _NO_TARGET = re.compile(r"[\x00-\x20\x7f()\\|]")
+_NO_CODE = re.compile(r"[\n`|]")
 _MARKS = re.compile(r"[\n`*_~\[\]!<&\\|^]")
-_RUN = re.compile(r"\*+|_+|~+")
 
 
 @dataclass(slots=True)
@@ -66,15 +68,18 @@ class Inline:
     Attributes:
         text: what has been fed and not taken.
         before: the character before it.
+        shift: characters that were fed before `text`, and taken.
+        mode: "text", when that has begun; before it "start" and "title": a definition of a link, or its title, may come.
         is_idle: whether nothing is waited for: all that was fed can be taken.
         awaits: text without any of this settles nothing, nor does it end the line; None where that may be.
     """
 
-    __slots__ = ("_active", "_at", "_brackets", "_chain", "_decides", "_delimiters", "_floors", "_frozen", "_mode", "_names",
-                 "_seams", "_shift", "_sought", "awaits", "before", "is_idle", "text")  # fmt: skip
+    __slots__ = ("_active", "_at", "_brackets", "_chain", "_decides", "_delimiters", "_floors", "_frozen", "_is_clear", "_names",
+                 "_seams", "_sought", "awaits", "before", "is_idle", "mode", "shift", "text")  # fmt: skip
 
     def __init__(self, names: Names) -> None:
         self._names = names
+        self._clear()
         self.reset(may_define=False)
 
     def reset(self, *, may_define: bool, before: str = "\n") -> None:
@@ -83,11 +88,13 @@ class Inline:
         self.before = before
         self.is_idle = True
         self.awaits: re.Pattern[str] | None = None
-        self._mode = "start" if may_define else "text"
-        self._shift = 0  # characters that were taken
-        self._clear()
+        self.mode = "start" if may_define else "text"
+        self.shift = 0
+        if not self._is_clear:
+            self._clear()
 
     def _clear(self) -> None:
+        self._is_clear = True  # there was nothing to scan since
         self._at = 0  # so many characters of the text are scanned
         self._decides: re.Pattern[str] | None = None  # without one of these what is open stays so
         self._sought = 0  # the end of a code span is not before this
@@ -101,46 +108,51 @@ class Inline:
         self._frozen: int | None = None  # nothing from here on is settled before the block ends
         self._chain = (-1, 0)  # a bracket here may be the label of a link that begins there
 
-    @property
-    def is_text(self) -> bool:
-        """Whether the paragraph has text, and not only definitions."""
-        return self._mode == "text"
-
-    @property
-    def is_title(self) -> bool:
-        """Whether a definition has just ended that a title on the next line may still belong to."""
-        return self._mode == "title" and not self.text
-
     def seal(self, chars: int) -> None:
         """Of the next characters that are fed all are to be taken at once, or none."""
-        self._seam(self._shift, self._shift + len(self.text) + chars - 1)
+        self._seam(self.shift, self.shift + len(self.text) + chars - 1)
 
     def feed(self, text: str) -> int:
         """Take text in; give how many characters are settled. They are no longer in `text`."""
-        self.text += text
         if self._decides is not None and self._decides.search(text) is None:
+            self.text += text
             return 0
-        self.awaits = None
+        if self.text:
+            text = self.text + text
+        self.text = text
         done = 0
-        while self._mode != "text":
-            step = self._define()
-            if step == OPEN:
-                self.is_idle = False
-                return done
-            done += step
-            if not self.text:
-                self.is_idle = True
-                return done
-        self._scan()
-        settled = self._open_from(self._shift + self._at) - self._shift
+        if self.mode != "text":
+            if self.mode == "start" and text[0] != "[":
+                self.mode = "text"
+            else:
+                done = self._definitions()
+                text = self.text
+                if self.mode != "text" or not text:
+                    return done
+        at = self._at = self._scan()
+        settled = at
+        if self._active or self._delimiters or self._frozen is not None:
+            settled = self._open_from(self.shift + at) - self.shift
         if self._seams:
             settled = self._sewn(settled)
-        self.is_idle = settled == len(self.text)
-        if self._decides is _NO_TARGET:
-            self.awaits = _NO_TARGET
-        elif not (self.is_idle or self._seams) and self._at == len(self.text):
+        size = len(text)
+        if settled == size:
+            self.awaits = None
+            self.is_idle = True
+            self.before = text[-1]
+            self.text = ""
+            self._at = self._sought = 0
+            self.shift += size
+            return done + size
+        self.is_idle = False
+        if self._decides is not None:
+            self.awaits = _NO_TARGET if self._decides is _NO_TARGET else _NO_CODE
+        elif at == size and not self._seams:
             self.awaits = _MARKS  # something is open, nothing else stands before that, and all is scanned
-        self._take(settled)
+        else:
+            self.awaits = None
+        if settled:
+            self._take(settled)
         return done + settled
 
     def extend(self, text: str) -> None:
@@ -152,9 +164,9 @@ class Inline:
     def _sewn(self, settled: int) -> int:
         """Not so much that it would end in a seam."""
         for start, end in self._seams:
-            if start - self._shift < settled <= end - self._shift:
-                settled = start - self._shift
-        self._seams = [each for each in self._seams if each[1] - self._shift >= settled]
+            if start - self.shift < settled <= end - self.shift:
+                settled = start - self.shift
+        self._seams = [each for each in self._seams if each[1] - self.shift >= settled]
         return settled
 
     def _open_from(self, place: int) -> int:
@@ -167,6 +179,7 @@ class Inline:
 
     def _seam(self, start: int, end: int) -> None:
         """Add one. What is open around its beginning belongs to it, and those that touch are one: a text may end before them."""
+        self._is_clear = False
         start = self._open_from(start)
         seams = self._seams
         while seams and seams[-1][1] >= start:
@@ -174,37 +187,51 @@ class Inline:
         seams.append((start, end))
 
     def _take(self, count: int) -> None:
-        if count:
-            self.before = self.text[count - 1]
-            self.text = self.text[count:]
-            self._at = max(0, self._at - count)
-            self._sought = max(0, self._sought - count)
-            self._shift += count
+        self.before = self.text[count - 1]
+        self.text = self.text[count:]
+        self._at = max(0, self._at - count)
+        self._sought = max(0, self._sought - count)
+        self.shift += count
 
     # ------------------------------------------------------------------ definitions
+
+    def _definitions(self) -> int:
+        """Read definitions up to the first that is not complete, or where text begins; give the characters of the complete ones."""
+        done = 0
+        self.awaits = None
+        while self.mode != "text":
+            step = self._define()
+            if step == OPEN:
+                self.is_idle = False
+                break
+            done += step
+            if not self.text:
+                self.is_idle = True
+                break
+        return done
 
     def _define(self) -> int:
         """Read a definition, or the title of one; give its characters, or OPEN."""
         text = self.text
         if not text:
             return OPEN
-        if self._mode == "title":
+        if self.mode == "title":
             end = title(text, 0) if text[0] in "\"'(" else NOT
-            self._mode = "title" if end == OPEN else "start"
+            self.mode = "title" if end == OPEN else "start"
             if end == NOT:
                 return 0
         else:
             end, name, may_follow = definition(text) if text[0] == "[" else (NOT, "", False)
             if end == NOT:
-                self._mode = "text"
+                self.mode = "text"
                 if text[0] == "[" and is_labelled(text):
                     # Without what says that it is none, it would be one.
                     stop = bisect_left(range(len(text)), True, key=lambda chars: definition(text[:chars])[0] == NOT)
-                    self._seam(self._shift, self._shift + stop - 1)
+                    self._seam(self.shift, self.shift + stop - 1)
                 return 0
             if end != OPEN:
                 self._names.add(self._names.links, name)
-                self._mode = "title" if may_follow else "start"
+                self.mode = "title" if may_follow else "start"
         if end != OPEN:
             self._take(end)
             self._at = 0
@@ -212,15 +239,18 @@ class Inline:
 
     # ------------------------------------------------------------------ scanning
 
-    def _scan(self) -> None:
+    def _scan(self) -> int:
+        """Scan on; give up to where."""
         text, at = self.text, self._at
         self._decides = None
-        search = _SPECIAL.search
-        while found := search(text, at):
+        found = _SPECIAL(text, at)
+        if found is not None:
+            self._is_clear = False
+        while found is not None:
             at = found.start()
             mark = text[at]
             if mark in "*_~":
-                end = self._run(at)
+                end = self._run(at, found.end())
             elif mark == "[":
                 end = self._open(at, at + 1, "link")
             elif mark == "]":
@@ -234,18 +264,21 @@ class Inline:
             elif at + 1 == len(text):
                 end = OPEN
             elif mark == "\\":
-                end = at + 2 if text[at + 1] in PUNCTUATION else at + 1
-                if text[at + 1] in "\r\n":
-                    end = self._break(at)
-                elif text[at + 1] == "\\" and at + 2 == len(text):
-                    end = OPEN  # in the head of a table it would escape a pipe
+                end = self._escape(at)
             else:
                 end = self._open(at, at + 2, "image" if mark == "!" else "note") if text[at + 1] == "[" else at + 1
             if end == OPEN:
-                self._at = at
-                return
-            at = at + 1 if end == NOT else end
-        self._at = len(text)
+                return at
+            found = _SPECIAL(text, at + 1 if end == NOT else end)
+        return len(text)
+
+    def _escape(self, at: int) -> int:
+        text = self.text
+        if text[at + 1] in "\r\n":
+            return self._break(at)
+        if text[at + 1] == "\\" and at + 2 == len(text):
+            return OPEN  # in the head of a table it would escape a pipe
+        return at + 2 if text[at + 1] in PUNCTUATION else at + 1
 
     def _code(self, at: int) -> int:
         text = self.text
@@ -264,25 +297,33 @@ class Inline:
         self._decides = _BACKTICKS
         return OPEN
 
-    def _run(self, at: int) -> int:
+    def _run(self, at: int, end: int) -> int:
         """A run of delimiters: flanking decides what it can do."""
         text = self.text
-        found = _RUN.match(text, at)
-        end = found.end() if found else at
         if end == len(text):
             return OPEN
-        mark, size = text[at], end - at
-        if mark == "~" and size < 2:
+        mark, count = text[at], end - at
+        if mark == "~" and count < 2:
             return end
-        before, after = text[at - 1] if at else self.before, text[end]
-        opens, closes = flanks(mark, before, after)
-        if opens or closes:
-            count = size // 2 if mark == "~" else size
-            new = Delimiter(self._shift + at + (size % 2 if mark == "~" else 0), mark, count, size, opens, closes)
-            if self._active:
-                self._delimiters.append(new)  # whether the bracket is a link decides what this can close
-            else:
-                self._pair(new)
+        opens, closes = FLANKS[mark][KINDS[text[at - 1] if at else self.before]][KINDS[text[end]]]
+        if not (opens or closes):
+            return end
+        openers = self._delimiters
+        if closes and not opens and openers and not self._active:
+            last = openers[-1]
+            if last.mark == mark and last.left == count and not last.closes and mark != "~":
+                openers.pop()  # the usual case of what `pair` does: an emphasis is complete
+                return end
+        size = count
+        start = self.shift + at
+        if mark == "~":
+            start += size % 2
+            count //= 2
+        new = Delimiter(start, mark, count, size, opens, closes)
+        if self._active or not closes:
+            openers.append(new)  # in a bracket: whether that is a link decides what this can close
+        else:
+            self._pair(new)
         return end
 
     def _pair(self, new: Delimiter) -> None:
@@ -300,15 +341,15 @@ class Inline:
         if text[line - 1] != "\n":
             return at + 1
         stop = text.find("\n", line)
-        self._seam(self._shift + at, self._shift + (stop if stop >= 0 else len(text)))
+        self._seam(self.shift + at, self.shift + (stop if stop >= 0 else len(text)))
         return line
 
     # ------------------------------------------------------------------ brackets
 
     def _open(self, at: int, inner: int, kind: str) -> int:
-        here = self._shift + at
+        here = self.shift + at
         start = self._chain[1] if self._chain[0] == here and kind == "link" else here
-        self._brackets.append(_Bracket(start, self._shift + inner, len(self._delimiters), kind))
+        self._brackets.append(_Bracket(start, self.shift + inner, len(self._delimiters), kind))
         self._active += 1
         return inner
 
@@ -359,7 +400,7 @@ class Inline:
     def _link_end(self, opener: _Bracket, at: int) -> int:
         """Where what the bracket opens ends; NOT if it opens nothing."""
         text = self.text
-        inner = text[opener.inner - self._shift : at]
+        inner = text[opener.inner - self.shift : at]
         if opener.kind == "note":
             return at + 1
         if at + 1 == len(text):
@@ -378,7 +419,7 @@ class Inline:
             if found != NOT:
                 end = found
                 name = text[at + 2 : found - 1] or inner
-                self._chain = self._shift + at + 1, opener.at  # in case that it is not defined
+                self._chain = self.shift + at + 1, opener.at  # in case that it is not defined
         if normal(name) in self._names.links:
             return end
         is_note = opener.kind == "link" and inner[:1] == "^" and inner[1:] in self._names.notes

@@ -28,6 +28,9 @@ _FRAMES = re.compile(
 ).findall
 """All frames in bytes that end with an empty line: (bytes, event, data); of those that are as nearly all are, what they say."""
 
+MAX_RETRY_DIGITS = 640
+"""Digits of a time to wait that is read: so many Python converts whatever limit it is given (`sys.set_int_max_str_digits`)."""
+
 _FIELD = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _NONE: Iterator[Frame] = iter(())
 _FIELDS = ("data", "event", "id", "retry")
@@ -249,7 +252,7 @@ def _read(raw: bytes, offset: int, *, complete: bool = True) -> Frame:
             frame.event = value
         elif name == "id" and "\0" not in value:
             frame.id = value
-        elif name == "retry" and value.isascii() and value.isdigit():
+        elif name == "retry" and value.isascii() and value.isdigit() and len(value) <= MAX_RETRY_DIGITS:
             frame.retry = int(value)
     if data:
         frame.data = "\n".join(data)
@@ -265,10 +268,14 @@ def _line_offset(raw: bytes, number: int) -> int:
 def encode(data: str, *, event: str = "", id: str | None = None) -> bytes:  # noqa: A002  # the field's name in the format
     r"""One event as bytes.
 
+    A line end in its name or id becomes a space: what a server says there must not begin another field.
+
     Example:
         >>> encode('{"a": 1}', event="delta")
         b'event: delta\ndata: {"a": 1}\n\n'
     """
-    head = (f"event: {event}\n" if event else "") + (f"id: {id}\n" if id is not None else "")
-    body = "".join(f"data: {line}\n" for line in re.split(r"\r\n|\r|\n", data))
+    head = f"event: {_LINE_END.sub(' ', event)}\n" if event else ""
+    if id is not None:
+        head += f"id: {_LINE_END.sub(' ', id)}\n"
+    body = "".join(f"data: {line}\n" for line in _LINE_END.split(data))
     return f"{head}{body}\n".encode()
