@@ -122,16 +122,6 @@ class _EncodeObjects(EncodeStage):
 
 @stage
 class Wrap(WrapStage):
-    """A text pipeline around chunks or events. See `wrap`.
-
-    Args:
-        pipeline: what the text goes through.
-    """
-
-    format: ClassVar[Format] = FORMAT
-
-
-def wrap(pipeline: Stage[str, str]) -> Wrap:
     """A stage over chunks or events of LangChain: chunks in, filtered chunks of the same class out.
 
     Every run has its own text. What the events of chains say of it again in pieces is filtered alike; what they say whole becomes
@@ -139,6 +129,8 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
 
     Args:
         pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+        max_aggregate: characters of one channel that are kept because an event may repeat them; what repeats more is filtered by
+            itself, as a quote.
 
     Raises:
         TypeError: the pipeline is no stage, or must wait.
@@ -149,7 +141,11 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         >>> list(wrap(sf.Redact("[0-9]{4}", to="####")).iter([chunk]))
         [{'type': 'AIMessageChunk', 'content': 'pin ####.', 'id': 'run-1'}]
     """
-    return Wrap(pipeline)
+
+    format: ClassVar[Format] = FORMAT
+
+
+wrap = Wrap
 
 
 def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:

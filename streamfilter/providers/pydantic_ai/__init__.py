@@ -121,16 +121,6 @@ class _EncodeObjects(EncodeStage):
 
 @stage
 class Wrap(WrapStage):
-    """A text pipeline around events of an agent. See `wrap`.
-
-    Args:
-        pipeline: what the text goes through.
-    """
-
-    format: ClassVar[Format] = FORMAT
-
-
-def wrap(pipeline: Stage[str, str]) -> Wrap:
     """A stage over events of a pydantic-ai agent: events in, filtered events of the same classes out.
 
     Held text leaves before its part ends. What says a part again (its end, the calls of tools, the result of the run and the
@@ -138,6 +128,8 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
 
     Args:
         pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+        max_aggregate: characters of one channel that are kept because an event may repeat them; what repeats more is filtered by
+            itself, as a quote.
 
     Raises:
         TypeError: the pipeline is no stage, or must wait.
@@ -148,7 +140,11 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         >>> [event["delta"] for event in wrap(sf.Redact("[0-9]{4}", to="####")).iter([delta])]
         [{'part_delta_kind': 'text', 'content_delta': 'pin ####.'}]
     """
-    return Wrap(pipeline)
+
+    format: ClassVar[Format] = FORMAT
+
+
+wrap = Wrap
 
 
 def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:

@@ -119,16 +119,6 @@ class _EncodeReasons(EncodeStage):
 
 @stage
 class Wrap(WrapStage):
-    """A text pipeline around a stream of events. See `wrap`.
-
-    Args:
-        pipeline: what the text goes through.
-    """
-
-    format: ClassVar[Format] = FORMAT
-
-
-def wrap(pipeline: Stage[str, str]) -> Wrap:
     """A stage over events of a UI message stream: events in, filtered events out.
 
     All that is not text passes in the order of its part; strings in it (titles, tool outputs, `data-*`) are filtered whole by the
@@ -136,6 +126,8 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
 
     Args:
         pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
+        max_aggregate: characters of one channel that are kept because an event may repeat them; what repeats more is filtered by
+            itself, as a quote.
 
     Raises:
         TypeError: the pipeline is no stage, or must wait.
@@ -146,7 +138,11 @@ def wrap(pipeline: Stage[str, str]) -> Wrap:
         >>> list(wrap(sf.Redact("[0-9]{4}", to="####")).iter([delta]))
         [{'type': 'text-delta', 'id': 't1', 'delta': 'pin ####.'}]
     """
-    return Wrap(pipeline)
+
+    format: ClassVar[Format] = FORMAT
+
+
+wrap = Wrap
 
 
 def filter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
