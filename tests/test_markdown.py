@@ -186,6 +186,54 @@ def composed(rng: random.Random, most: int) -> str:
     return "".join(rng.choice(FRAGMENTS) for _ in range(rng.randint(1, most)))
 
 
+INDENTS = ("", "", "", "", " ", "  ", "   ", ">", "> ", "> > ", ">>", "   > ", ">  ")
+DEEPER = ("    ", "     ", "      ", "\t", "  \t")
+MARKS = (
+    "", "", "", "- ", "* ", "+ ", "1. ", "2) ", "12. ", "# ", "### ", "#", "> ", ">", "- - ", "1. - ", "-", "*", "1.", "```\n", "```py\n", "~~~\n", "---",
+    "| a | b |\n|---|---|\n", "<div>", "<b>", "[r]: /u", "[^1]: ", "==", "--", "-  ", "1.   ", "-      ",
+)  # fmt: skip
+BODIES = (
+    "", "a", "word and", "**b** c", "*x", "`c` d", "``", "_u_", "**", "__", "`", "*`x", "a | b", "|", "[r]", "(q)", "'t'", "3 x", "\u00e9", "!x", "\\*", " ",
+)  # fmt: skip
+ENDS = ("\n", "\n", "\n", "\n\n", "\r\n", "  \n", " \n \n")
+
+
+def lined(rng: random.Random, most: int, indents: tuple[str, ...] = INDENTS) -> str:
+    """Lines that begin in many ways, inside of what the ones before have begun."""
+    return "".join("".join(rng.choice(parts) for parts in (indents, MARKS, BODIES, ENDS)) for _ in range(rng.randint(1, most)))
+
+
+@pytest.mark.parametrize("most", [3, 6])
+def test_the_law_holds_for_lines_that_begin_in_many_ways(most: int) -> None:
+    """Items, quotes, headings, fences and text in each other. Not where a line continues the paragraph of a container that it does not
+    belong to, and is indented like code: there the renderer takes marks for more than the text that they are in CommonMark."""
+    rng = random.Random(most)
+    for _ in range(500):
+        check(lined(rng, most))
+
+
+def test_lines_read_by_one_pattern_are_what_the_long_way_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most lines are told by one pattern: what leaves, and when, is what it is without that."""
+    rng = random.Random(7)
+    texts = [*EXAMPLES, DOCUMENT, *(lined(rng, 8, INDENTS + DEEPER) for _ in range(1500)), *(composed(rng, 12) for _ in range(500))]
+    pieces = [cut(text, *(rng.randint(0, len(text)) for _ in range(len(text) // 2))) for text in texts]
+    short = [released(sf.Markdown(), each) for each in pieces]
+    monkeypatch.setattr(Blocks, "_usual", lambda self, line, is_whole: False)
+    for each, found in zip(pieces, short, strict=True):
+        assert released(sf.Markdown(), each) == found, each
+
+
+@pytest.mark.parametrize("depth", [58, 59, 60, 61])
+@pytest.mark.parametrize("line", ["> *a* b", "- *a* b", "*a* b", "# *a*", "1. `a` b"])
+def test_the_depth_that_is_followed_does_not_depend_on_the_cuts(depth: int, line: str) -> None:
+    """As many quotes as are followed, one less, and one more: what has left of a beginning is the same however that was cut."""
+    text = f"{'> ' * depth}{line}\n{'> ' * depth}*c* d"
+    slow = dict(shown(text))
+    for at in range(2 * depth, len(text), 3):
+        left = "".join(str(item) for item in sf.Markdown().machine().feed(text[:at]))
+        assert left == max((slow[begun] for begun in slow if len(begun) <= at), key=len, default="")
+
+
 @pytest.mark.parametrize("most", [4, 8, 16])
 def test_the_law_holds_for_what_fragments_make_at_random(most: int) -> None:
     """Compositions that nobody would write: half constructs in each other, in lists, quotes and tables."""

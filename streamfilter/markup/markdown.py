@@ -17,8 +17,9 @@ from pydantic import Field
 from streamfilter.context import Context
 from streamfilter.hold import Hold
 from streamfilter.machine import TextMachine
-from streamfilter.markup.markdown_blocks import Blocks, cells
+from streamfilter.markup.markdown_blocks import Blocks
 from streamfilter.markup.markdown_inline import Inline, Names
+from streamfilter.markup.markdown_lines import cells
 from streamfilter.pipeline import TextStage, stage
 
 MAX_HOLD = 1000
@@ -72,13 +73,12 @@ class _Reader(TextMachine):
         reading = _Lines(self.hold, self._max_hold).reading()
         next(reading)
         reading.send(text)
-        # The other pieces go straight to the generator. What it knows does not refer to this: they die with the stream.
-        self.feed = reading.send  # type: ignore[method-assign]
+        # The other pieces go straight to the generator: without a call in between, which most of them are cheap enough to feel.
+        self.feed = reading.send  # type: ignore[assignment, method-assign]
 
 
 class _Lines:
-    """What has arrived and not left is: text of the paragraph that is not settled, and what stands before lines of it; then `_late`,
-    then `_line`."""
+    """One run. What has arrived and not left: the text in `Inline`, and what stands before its lines; then `_late`, or `_line`."""
 
     def __init__(self, hold: Hold, max_hold: int) -> None:
         self._hold = hold
@@ -100,13 +100,13 @@ class _Lines:
         self._free = 0  # so many characters may leave
 
     def reading(self) -> Generator[None, str, None]:
-        """Is sent the pieces, each when it stands in the hold. Most leave or wait without a further question, in the inner loops."""
+        """Is sent the pieces, each when it stands in the hold. Most leave or wait in one of the inner loops, with one question."""
         hold, inline, most = self._hold, self._inline, self._max_hold
         keep = hold.keep
         text = yield
         while True:
             mode = self._mode
-            is_inside = self._late is None and (mode == "text" or mode == "heading")
+            is_inside = self._late is None and mode in {"text", "heading"}
             if mode == "pass":
                 while "\n" not in text:
                     keep(len(text))
@@ -178,6 +178,11 @@ class _Lines:
     # ------------------------------------------------------------------ lines
 
     def _read(self, text: str) -> None:
+        if "\n" not in text:
+            piece = self._begin(text, is_whole=False) if self._mode == "start" else text
+            if piece:
+                self._go_on(piece, is_whole=False)
+            return
         at, size = 0, len(text)
         while at < size:
             end = text.find("\n", at) + 1
@@ -189,7 +194,7 @@ class _Lines:
                 self._go_on(piece, is_whole=end > 0)
 
     def _begin(self, piece: str, *, is_whole: bool) -> str:
-        """More of a line of which is open what it is. Give what stands in the line behind what says it; nothing while it is open."""
+        """More of a line of which is open what it is. Give what stands behind the marks that say it; nothing while that is open."""
         blocks, inline = self._blocks, self._inline
         self._line = line = self._line + piece
         if blocks.waits and not is_whole and not piece.strip(blocks.waits):
@@ -208,7 +213,7 @@ class _Lines:
             self._tell()
         else:
             self._end(may_define=kind == "text")
-        if kind == "text" or kind == "heading":
+        if kind in {"text", "heading"}:
             self._mode = kind
             if start:
                 self._margins.append((inline.shift + len(inline.text), start))
@@ -220,7 +225,7 @@ class _Lines:
                 self._late = "" if is_late else None
                 self._is_sealed = is_late and line[start] in _BEGINS
                 self._has_pipe = False
-        elif kind == "html" or kind == "row":
+        elif kind in {"html", "row"}:
             self._mode = "wait"
             self._line = line[:start]
         else:
@@ -231,7 +236,10 @@ class _Lines:
     def _go_on(self, piece: str, *, is_whole: bool) -> None:
         """More of a line of which is known what it is."""
         if self._mode == "text":
-            self._text(piece, is_whole=is_whole)
+            if self._late is None and ("|" not in piece or not self._can_head):
+                self._take(piece)
+            else:
+                self._row(piece, is_whole=is_whole)
         elif self._mode == "heading":
             self._take(piece)
             if is_whole:
@@ -255,12 +263,8 @@ class _Lines:
 
     # ------------------------------------------------------------------ paragraphs
 
-    def _text(self, piece: str, *, is_whole: bool) -> None:
-        """Text of a paragraph. From the first pipe of a line on it waits for the next line, which may make a table of this one."""
-        if self._late is None:
-            if "|" not in piece or not self._can_head:
-                self._take(piece)
-                return
+    def _row(self, piece: str, *, is_whole: bool) -> None:
+        """Text that may head a table: from the first pipe of its line on it waits for the next line, which may say so."""
         if self._can_head and not self._has_pipe and "|" in piece:
             self._has_pipe = True
             before, _, _ = piece.partition("|")

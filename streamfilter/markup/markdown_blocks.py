@@ -8,12 +8,12 @@ of releasing or of holding. The rules are those of CommonMark 0.31, of GitHub's 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 import regex
 
 from streamfilter.markup.markdown_inline import Names
+from streamfilter.markup.markdown_lines import Line, Place, columns
 from streamfilter.markup.markdown_tokens import TAG
 
 MAX_DEPTH = 60
@@ -27,8 +27,6 @@ NOTE = -4
 
 NO_CONTAINER = -1
 
-Kind = Literal["blank", "text", "heading", "code", "fence", "fenced", "unfence", "html", "rule", "underline", "table", "row"]
-
 _RULE = re.compile(r"\*[* \t]*|-[- \t]*|_[_ \t]*")
 _UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*")
 _HEADING = re.compile(r"#{1,6}(?=([ \t]|$))")
@@ -38,16 +36,22 @@ _NUMBER = re.compile(r"(\d{1,9})(?:$|[.)](?=([ \t]|$)))", re.ASCII)
 _NOTE = re.compile(r"\[(?:$|\^(?:$|([^\] ]+)(?:$|\](?:$|:))))")
 _QUOTES = frozenset("\"'(")
 _DELIMITERS = re.compile(r"[|:\- \t]*")
-_CELL = re.compile(r":?-+:?")
 _TEXT_BEGINS = r"[*_`]{0,2}[^\s|:#`~<=*_>\[+\d-]"
-_HALF = r"(?: (?:\*{1,2}|_{1,2}|`{1,2})?)?"
+_HALF_BEHIND = r"(?:[ ](?:\*{1,2}|_{1,2}|`{1,2})?)?"
 _USUAL = re.compile(
-    rf"({_TEXT_BEGINS})|(#{{1,6}})(?=[ \t])|([-+*] )(?={_TEXT_BEGINS})|([0-9]{{1,9}}[.)] )(?={_TEXT_BEGINS})"
-    rf"|(#{{1,6}}\Z|[-+*]{_HALF}\Z|\*\*\Z|_{{1,2}}\Z|`{{1,2}}\Z)|([0-9]{{1,9}}(?:[.)]{_HALF})?\Z)"
+    rf"""
+    (?P<text>{_TEXT_BEGINS})
+    | (?P<heading>\#{{1,6}})(?=[ \t])
+    | (?P<item>[-+*][ ])(?={_TEXT_BEGINS})
+    | (?P<number>[0-9]{{1,9}}[.)][ ])(?={_TEXT_BEGINS})
+    | (?P<quote>>[ ]?)(?={_TEXT_BEGINS})
+    | (?P<open>(?:\#{{1,6}}|[-+*]{_HALF_BEHIND}|\*\*|_{{1,2}}|`{{1,2}})\Z)
+    | (?P<open_number>[0-9]{{1,9}}(?:[.)]{_HALF_BEHIND})?\Z)
+    """,
+    re.VERBOSE,
 ).match
-"""How most lines begin: with text, a heading, an item of a list, a numbered one; or a beginning that may be one of them."""
+"""How most lines begin, behind what goes on in them; last, beginnings that may be one of the others."""
 
-_A_TEXT, _A_HEADING, _AN_ITEM, _A_NUMBER, _OPEN, _OPEN_NUMBER = range(1, 7)
 _ELEMENTS = (
     "address|article|aside|base|basefont|blockquote|body|caption|center|col|colgroup|dd|details|dialog|dir|div|dl|"
     "dt|fieldset|figcaption|figure|footer|form|frame|frameset|h1|h2|h3|h4|h5|h6|head|header|hr|html|iframe|legend|"
@@ -67,80 +71,11 @@ _HTML_ENDS = {
     "declaration": re.compile(">"),
     "cdata": re.compile(r"\]\]>"),
 }
-
-
-@dataclass(slots=True)
-class Line:
-    """What a line is.
-
-    Args:
-        kind: which block it belongs to.
-        start: where the text of that begins in the line.
-        continues: whether it continues the paragraph before it.
-        can_head: whether it may become the head of a table.
-    """
-
-    kind: Kind
-    start: int
-    continues: bool = False
-    can_head: bool = False
-
-
 _BLANK = Line("blank", 0)
-_TEXT = Line("text", 0, can_head=True)
+_CODE = Line("fenced", 0)
 _MORE = Line("text", 0, continues=True, can_head=True)
 _LAZY = Line("text", 0, continues=True)
-_CODE = Line("fenced", 0)
-
-
-class _Place:
-    """A place in a line, in characters and columns. Inside a tab, the column is ahead of the character."""
-
-    __slots__ = ("at", "column", "indent", "line", "word")
-
-    def __init__(self, line: str) -> None:
-        self.line = line
-        self.at = self.column = 0
-        self.look()
-
-    def look(self) -> None:
-        """Find the next word, and how far it is indented."""
-        line, word, column = self.line, self.at, self.column
-        if line[word : word + 1] not in " \t":
-            self.word = word
-            self.indent = 0
-            return
-        size = len(line)
-        while word < size:
-            if line[word] == " ":
-                column += 1
-            elif line[word] == "\t":
-                column = (column // 4 + 1) * 4
-            else:
-                break
-            word += 1
-        self.word = word
-        self.indent = column - self.column
-
-    def skip(self, columns: int) -> None:
-        """Leave out so many columns of white space."""
-        while columns:
-            width = (self.column // 4 + 1) * 4 - self.column if self.line[self.at] == "\t" else 1
-            if width <= columns:
-                self.at += 1
-            self.column += min(width, columns)
-            columns -= min(width, columns)
-        self.look()
-
-    def mark(self, chars: int) -> None:
-        """Leave out the white space before the next word, and that many characters of it."""
-        self.column += self.indent + chars
-        self.at = self.word + chars
-        self.look()
-
-    @property
-    def is_over(self) -> bool:
-        return self.word == len(self.line)
+_TEXTS = [Line("text", start, can_head=True) for start in range(12)]
 
 
 class Blocks:
@@ -171,7 +106,7 @@ class Blocks:
         usual = self._usual(line, is_whole)
         if usual is not False:
             return usual
-        place = _Place(line)
+        place = Place(line)
         self.waits = " \t" if place.is_over and not is_whole and self.leaf not in ("fence", "html") else ""
         depth = 0
         for width in self._containers:
@@ -205,50 +140,88 @@ class Blocks:
         return found
 
     def _usual(self, line: str, is_whole: bool) -> Line | Literal[False] | None:
-        """Most lines: code, and those that begin in the first column with what is usual there. False: it takes a closer look."""
-        leaf = self.leaf
-        if leaf == "fence" and not self._containers:
-            word = line.lstrip(" \t")[:1]
-            if not word or word == self._fence[0]:
-                return False
-            self.waits = ""
-            return _CODE
-        if leaf and (leaf != "text" or not self.has_text):
+        """What most lines are, by one pattern. False: it takes a closer look."""
+        leaf, containers = self.leaf, self._containers
+        if leaf and leaf != "fence" and (leaf != "text" or not self.has_text):
             return False
-        found = _USUAL(line)
-        if found is None:
-            if line or not is_whole or self._is_bare or QUOTE in self._containers:
+        at = word = depth = 0  # where its text begins, and the first of that which is not blank; so many containers go on
+        if line[:1] in " \t" or containers:
+            if "\t" in line:
                 return False
-            self.waits = self.leaf = ""
-            self.heads = 0
-            return _BLANK
-        kind = found.lastindex
-        if kind == _OPEN or kind == _OPEN_NUMBER:
-            if is_whole or (kind == _OPEN_NUMBER and leaf and not self._containers):
+            at, word, depth = self._within(line)
+        if word == len(line):
+            return self._empty(line, is_whole)
+        if leaf == "fence":
+            if depth < len(containers) or line[word] == self._fence[0]:
                 return False
             self.waits = ""
-            return None
-        if kind == _A_NUMBER and leaf and not self._containers:
+            return Line("fenced", at) if at else _CODE
+        found = _USUAL(line, word)
+        if found is None or word - at > 3 or depth >= MAX_DEPTH:
+            return False
+        kind = found.lastgroup
+        if kind in {"number", "open_number"} and leaf and depth == len(containers):
             return False  # not every number interrupts a paragraph
-        # No container but a new one goes on in the first column, other than by the text of its paragraph.
+        if kind in {"open", "open_number"}:
+            self.waits = ""
+            return False if is_whole else None
         self.waits = ""
         self.heads = 0
-        if kind == _A_TEXT:
-            if leaf:
-                return _LAZY if self._containers else _MORE
-            return self._enter([], _TEXT, "text")
-        end = found.end()
-        if kind == _A_HEADING:
-            return self._enter([], Line("heading", end), "")
-        return self._enter([end], Line("text", end, can_head=True), "text")
+        if kind == "text" and leaf:
+            if word:
+                return Line("text", word, continues=True, can_head=depth == len(containers))
+            return _LAZY if containers else _MORE
+        end = word if kind == "text" else found.end()
+        self._containers = containers = containers[:depth]
+        self._is_bare = False
+        if kind == "heading":
+            self.leaf = ""
+            return Line("heading", end)
+        if kind != "text":
+            containers.append(QUOTE if kind == "quote" else end - at)
+        self.leaf = "text"
+        return _TEXTS[end] if end < len(_TEXTS) else Line("text", end, can_head=True)
+
+    def _within(self, line: str) -> tuple[int, int, int]:
+        """In a line without tabs: where the containers end that go on, where what is not blank begins, and how many go on."""
+        at, word, depth = 0, len(line) - len(line.lstrip(" ")), 0
+        for width in self._containers:
+            if width == QUOTE:
+                if word - at > 3 or not line.startswith(">", word):
+                    break
+                at = word + 2 if line.startswith(" ", word + 1) else word + 1
+                word = len(line) - len(line[at:].lstrip(" "))
+            elif word - at >= abs(width):
+                at += abs(width)
+            else:
+                break
+            depth += 1
+        return at, word, depth
+
+    def _empty(self, line: str, is_whole: bool) -> Line | Literal[False] | None:
+        """What `_usual` says of a line in which nothing stands."""
+        containers, is_code = self._containers, self.leaf == "fence"
+        if is_code and not containers:
+            self.waits = ""
+            return _CODE if is_whole or len(line) > 3 else None
+        if is_code or (is_whole and (line or self._is_bare)):
+            return False
+        self.waits = "" if is_whole else " \t"
+        if not is_whole:
+            return None
+        if QUOTE in containers:
+            del containers[containers.index(QUOTE) :]
+        self.leaf = ""
+        self.heads = 0
+        return _BLANK
 
     @staticmethod
-    def _quote(place: _Place) -> None:
+    def _quote(place: Place) -> None:
         place.mark(1)
         if place.indent:
             place.skip(1)
 
-    def _fenced(self, place: _Place, is_whole: bool) -> Line | Literal[False] | None:
+    def _fenced(self, place: Place, is_whole: bool) -> Line | Literal[False] | None:
         mark, size = self._fence
         if place.is_over:
             return Line("fenced", place.at) if is_whole or place.indent > 3 else None
@@ -262,7 +235,7 @@ class Blocks:
                     return Line("unfence", place.word)
         return Line("fenced", place.at)
 
-    def _markup(self, place: _Place, is_whole: bool) -> Line | Literal[False] | None:
+    def _markup(self, place: Place, is_whole: bool) -> Line | Literal[False] | None:
         if self.html:
             return Line("html", place.at)
         if place.is_over:
@@ -274,7 +247,7 @@ class Blocks:
 
     # ------------------------------------------------------------------ a block begins
 
-    def _begin(self, place: _Place, depth: int, is_whole: bool) -> Line | None:
+    def _begin(self, place: Place, depth: int, is_whole: bool) -> Line | None:
         containers = self._containers[:depth]
         opened = False
         bare = False
@@ -319,13 +292,13 @@ class Blocks:
         self.leaf = leaf
         return line
 
-    def _blank(self, place: _Place, containers: list[int], *, opened: bool, bare: bool) -> Line:
+    def _blank(self, place: Place, containers: list[int], *, opened: bool, bare: bool) -> Line:
         self._containers = containers
         self._is_bare = bare
         self.leaf = ""
         return Line("blank", place.word)
 
-    def _leaf(self, place: _Place, inside: bool, is_lazy: bool, is_whole: bool) -> Line | Literal[False] | None:
+    def _leaf(self, place: Place, inside: bool, is_lazy: bool, is_whole: bool) -> Line | Literal[False] | None:
         """A block that is no paragraph. None: that is open; False: it is none."""
         line, word = place.line, place.word
         rest = line[word:]
@@ -336,7 +309,7 @@ class Blocks:
                 if not is_whole:
                     self.waits = "|:- \t"
                     return None
-                if _columns(rest) == self.heads:
+                if columns(rest) == self.heads:
                     return Line("table", word)
         if first == "#":
             heading = _HEADING.match(rest)
@@ -388,7 +361,7 @@ class Blocks:
         """Whether a block of HTML ends with this line of it."""
         return bool(self.html) and _HTML_ENDS[self.html].search(line) is not None
 
-    def _container(self, place: _Place, inside: bool, is_whole: bool) -> int | None:
+    def _container(self, place: Place, inside: bool, is_whole: bool) -> int | None:
         """Step into a container that begins here, and give its width. None: that is open; `NO_CONTAINER`: there is none."""
         line, word = place.line, place.word
         first = line[word]
@@ -421,7 +394,7 @@ class Blocks:
         return NO_CONTAINER if found is None else _item(place, found.end() - word, inside, is_whole)
 
 
-def _item(place: _Place, chars: int, inside: bool, is_whole: bool) -> int | None:
+def _item(place: Place, chars: int, inside: bool, is_whole: bool) -> int | None:
     """Step into a list item whose mark has so many characters."""
     rest = place.line[place.word + chars :]
     if not rest.strip(" \t"):
@@ -438,25 +411,3 @@ def _item(place: _Place, chars: int, inside: bool, is_whole: bool) -> int | None
     width += place.indent
     place.skip(place.indent)
     return width
-
-
-def _columns(line: str) -> int:
-    """How many columns a table has whose line of delimiters this is; 0 if it is none."""
-    if len(line) < 2 or (line[0] == "-" and line[1] in " \t"):
-        return 0
-    cells = [cell.strip(" \t") for cell in line.split("|")]
-    if not all(cells[1:-1]):
-        return 0
-    filled = [cell for cell in cells if cell]
-    return len(filled) if all(_CELL.fullmatch(cell) for cell in filled) else 0
-
-
-def cells(line: str) -> int:
-    r"""How many cells a line has as the head of a table.
-
-    Example:
-        >>> cells("| a | b |"), cells(r"a \| b"), cells("|")
-        (2, 1, 0)
-    """
-    parts = re.split(r"(?<!\\)\|", line.strip(" \t\r\n"))
-    return len(parts) - (parts[0] == "") - (len(parts) > 1 and parts[-1] == "")

@@ -129,13 +129,14 @@ class Inline:
                 text = self.text
                 if self.mode != "text" or not text:
                     return done
-        at = self._at = self._scan()
-        settled = at
+        size = len(text)
+        found = _SPECIAL(text, self._at)
+        self._decides = None
+        settled = at = self._at = size if found is None else self._scan(found)
         if self._active or self._delimiters or self._frozen is not None:
             settled = self._open_from(self.shift + at) - self.shift
         if self._seams:
             settled = self._sewn(settled)
-        size = len(text)
         if settled == size:
             self.awaits = None
             self.is_idle = True
@@ -171,10 +172,13 @@ class Inline:
 
     def _open_from(self, place: int) -> int:
         """Where the first thing stands that is open, if it is before that place."""
+        if self._delimiters and self._delimiters[0].at < place:
+            place = self._delimiters[0].at
         if self._active:
-            place = min(place, next(each.at for each in self._brackets if each.is_active))
-        if self._delimiters:
-            place = min(place, self._delimiters[0].at)
+            for each in self._brackets:
+                if each.is_active:
+                    place = min(place, each.at)
+                    break
         return place if self._frozen is None else min(place, self._frozen)
 
     def _seam(self, start: int, end: int) -> None:
@@ -239,13 +243,11 @@ class Inline:
 
     # ------------------------------------------------------------------ scanning
 
-    def _scan(self) -> int:
-        """Scan on; give up to where."""
-        text, at = self.text, self._at
-        self._decides = None
-        found = _SPECIAL(text, at)
-        if found is not None:
-            self._is_clear = False
+    def _scan(self, first: re.Match[str]) -> int:
+        """Scan on, from what was found first; give up to where."""
+        text = self.text
+        self._is_clear = False
+        found: re.Match[str] | None = first
         while found is not None:
             at = found.start()
             mark = text[at]
@@ -305,7 +307,8 @@ class Inline:
         mark, count = text[at], end - at
         if mark == "~" and count < 2:
             return end
-        opens, closes = FLANKS[mark][KINDS[text[at - 1] if at else self.before]][KINDS[text[end]]]
+        before, after = text[at - 1] if at else self.before, text[end]
+        opens, closes = FLANKS[mark][KINDS[before]][KINDS[after]]
         if not (opens or closes):
             return end
         openers = self._delimiters
@@ -424,10 +427,3 @@ class Inline:
             return end
         is_note = opener.kind == "link" and inner[:1] == "^" and inner[1:] in self._names.notes
         return at + 1 if is_note else NOT
-
-
-def _fits(opener: Delimiter, closer: Delimiter) -> bool:
-    """CommonMark's rule of three (rules 9 and 10 of emphasis)."""
-    if opener.mark == "~" or not (opener.closes or closer.opens):
-        return True
-    return (opener.size + closer.size) % 3 != 0 or (opener.size % 3 == 0 and closer.size % 3 == 0)
