@@ -137,7 +137,7 @@ def _filtered_line(line: str | bytes, field: str, run: Run) -> FilteredLine:
     done = _filtered(record, field, run)
     if done.record is None:
         return FilteredLine(None, reason=done.reason)
-    has_words = any(word in line for word in (("NaN", "Infinity") if isinstance(line, str) else (b"NaN", b"Infinity")))
+    has_words = ("NaN" in line or "Infinity" in line) if isinstance(line, str) else (b"NaN" in line or b"Infinity" in line)
     try:  # a number like 1e999 would become infinite, which is no JSON; what said so itself may go on to do so
         written = json.dumps(done.record, ensure_ascii=False, separators=(",", ":"), allow_nan=has_words)
     except (ValueError, RecursionError):

@@ -85,17 +85,22 @@ Watch = Callable[[int], object]
 """Is told how many bytes of input have been worked off since it was last called."""
 
 
-def inputs_in(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
+def inputs_in(paths: Iterable[Path], out: Path) -> Iterator[tuple[Path, Path]]:
     """The files of some paths, each with the name that its output gets; those of a directory in order, but for hidden ones. Links
-    to directories are not followed. A directory that cannot be read is given itself: it will be told as what cannot be opened."""
+    to directories are not followed. The directory of outputs is not entered: what an earlier run wrote is no input. A directory
+    that cannot be read is given itself: it will be told as what cannot be opened."""
+    written = out.resolve()
     for path in paths:
         if not path.is_dir():
             yield path, Path(path.name)
             continue
         found: list[Path] = []
-        for place, directories, names in os.walk(path, onerror=lambda error, found=found: found.append(Path(error.filename))):
-            directories[:] = [name for name in directories if not name.startswith(".")]
+        closed: list[OSError] = []
+        for place, directories, names in os.walk(path, onerror=closed.append):
+            shown = [name for name in directories if not name.startswith(".")]
+            directories[:] = [name for name in shown if Path(place, name).resolve() != written]
             found += [file for name in names if not name.startswith(".") and (file := Path(place, name)).is_file()]
+        found += [Path(error.filename) for error in closed]
         yield from ((file, file.relative_to(path)) for file in sorted(found))
 
 

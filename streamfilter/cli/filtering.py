@@ -120,9 +120,9 @@ def _bulk(
         raise click.UsageError(f"{out} is a file: for several inputs a directory is needed")
     if not is_one and field:
         raise click.UsageError("--field is for one file at a time")
-    if any(out.resolve() == file.resolve() or (file.is_dir() and out.resolve().is_relative_to(file.resolve())) for file in files):
-        raise click.UsageError(f"{out} is an input, or in one: that would be lost, or filtered again the next time")
-    inputs = [(files[0], Path(out.name))] if is_one else list(inputs_in(files))
+    if any(out.resolve() == file.resolve() for file in files):
+        raise click.UsageError(f"{out} is an input: it would be lost")
+    inputs = [(files[0], Path(out.name))] if is_one else list(inputs_in(files, out))
     name, times = next(iter(Counter(name for _, name in inputs).most_common(1)), ("", 0))
     if times > 1:
         raise click.UsageError(f"{times} inputs are named {name}: give the directory that all are in")
