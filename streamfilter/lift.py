@@ -7,10 +7,13 @@ stops that silence a choice and end the stream when all choices are over. What a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from streamfilter.hold import Hold
 from streamfilter.items import PLAIN, Channel, End, Event, Finish, Item, Key, TextDelta, Usage, covers
 from streamfilter.machine import Machine, Mapping, TextMachine, refusal, wrong_item
+
+_NONE: AbstractSet[Key] = frozenset()
 
 
 class _Run:
@@ -168,6 +171,8 @@ class Lift(Machine):
         (TextDelta('A', Channel(kind='answer', key=(0, 1))),)
     """
 
+    takes_slices = True  # what leaves of a text does not depend on its cuts
+
     def __init__(
         self,
         start: Callable[[], TextMachine],
@@ -181,17 +186,19 @@ class Lift(Machine):
     ) -> None:
         self.name = name
         self._start = start
-        self._kinds = None if kinds is None else frozenset(kinds)
-        self._spares = frozenset(spares)
+        # Thousands of streams may be open at once, most of which never have more than one channel: what is empty or told once takes
+        # no room of its own, as a set would.
+        self._kinds = None if kinds is None else tuple(kinds)
+        self._spares = tuple(spares)
         self._arguments = arguments
         self._choices = choices
         self._plain: _Run | None = None  # the run of PLAIN, which plain streams ask for at every item
         self._runs: dict[Channel, _Run] = {}
-        self._by_choice: dict[Key, dict[Channel, None]] = {}  # the channels of these
+        self._by_choice: dict[Key, dict[Channel, None]] = {}  # the channels of these; not of plain text, which has no choice
         self._offsets: dict[Channel, int] = {}
         self._seen: set[Key] = set() if seen is None else seen
-        self._stopped: set[Key] = set()
-        self._finished: set[Key] = set()
+        self._stopped: AbstractSet[Key] = _NONE
+        self._finished: AbstractSet[Key] = _NONE
 
     def feed(self, item: Item) -> Sequence[Item]:
         kind = type(item)
@@ -239,13 +246,18 @@ class Lift(Machine):
             else:
                 raise TypeError(f"start() of {self.name} gave {type(machine).__name__}: a TextMachine is needed")
         self._runs[channel] = run
-        self._by_choice.setdefault(choice, {})[channel] = None
+        if choice:
+            self._by_choice.setdefault(choice, {})[channel] = None
         return run
 
     def _under(self, scope: Channel | Key) -> list[Channel]:
         """The channels under a barrier that have a run, in the order in which these began."""
-        within = self._runs if not isinstance(scope, Channel) and len(scope) < 2 else self._by_choice.get(choice_of(scope), ())
+        within = self._runs if not isinstance(scope, Channel) and len(scope) < 2 else self._of_choice(choice_of(scope))
         return [channel for channel in within if covers(scope, channel)]
+
+    def _of_choice(self, choice: Key) -> Iterable[Channel]:
+        """The channels of a choice that have a run."""
+        return self._by_choice.get(choice, ()) if choice else [channel for channel in self._runs if not channel.choice]
 
     def _settle(self, scope: Channel | Key) -> list[Item]:
         """End every run under a barrier, in the order in which they began."""
@@ -260,7 +272,8 @@ class Lift(Machine):
             if run.buffer is not None:
                 self._offsets[channel] = run.buffer.offset
             del self._runs[channel]  # the next text in it begins another
-            del self._by_choice[channel.choice][channel]
+            if channel.choice:
+                del self._by_choice[channel.choice][channel]
             if channel == PLAIN:
                 self._plain = None
         return out
@@ -303,7 +316,7 @@ class Lift(Machine):
         if isinstance(event, End):
             self.ended = True
         elif isinstance(event, Finish):
-            self._finished.add(choice)
+            self._finished = _with(self._finished, choice)
             if self._stopped:
                 out += self._over()
         return out
@@ -318,7 +331,7 @@ class Lift(Machine):
         if isinstance(done, End):
             return [*out, *survivors, *self.end(done)]
         choice = run.channel.choice
-        self._stopped.add(choice)
+        self._stopped = _with(self._stopped, choice)
         for channel in self._runs:
             if channel.choice == choice:
                 other = self._runs[channel]
@@ -349,6 +362,14 @@ class Lift(Machine):
 def _swallow(event: Event) -> Sequence[Item]:
     """An event of a stopped choice: only usage survives."""
     return (event,) if isinstance(event, Usage) else ()
+
+
+def _with(keys: AbstractSet[Key], key: Key) -> AbstractSet[Key]:
+    """A set and one key more; the one that is empty stays so."""
+    if not isinstance(keys, set):
+        keys = set()
+    keys.add(key)
+    return keys
 
 
 def choice_of(scope: Channel | Key) -> Key:

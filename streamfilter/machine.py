@@ -47,6 +47,9 @@ class Machine:
     waits: bool = False
     """Whether it may give items by themselves, between one `feed` and the next. It does not change."""
 
+    takes_slices: bool = False
+    """Whether a text may be fed to it in slices, without any difference but that what leaves unchanged leaves in slices too."""
+
     watchers: Sequence[Watcher] = ()
     """Who in it is to be told what the driver waits for. They do not change."""
 
@@ -161,12 +164,13 @@ class Chain(Machine):
     """
 
     def __init__(self, machines: Sequence[Machine], *, drains: bool = False) -> None:
-        self.machines = tuple(machines)
+        self.machines: tuple[Machine, ...] = tuple(machines)
         self._drains = drains
         self._feed_first = machines[0].feed
         self._feed_rest = tuple(machine.feed for machine in machines[1:])
         self._finished: int | None = None  # so many machines, once the chain is being finished
         self.waits = any(machine.waits for machine in machines)
+        self.takes_slices = all(machine.takes_slices for machine in machines)
         self.watchers = tuple(watcher for machine in machines for watcher in machine.watchers)
 
     def feed(self, item: Item) -> Sequence[Item]:

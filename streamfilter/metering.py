@@ -39,7 +39,7 @@ class Ages:
     __slots__ = ("_held", "_waiting", "spread")
 
     def __init__(self, spread: Spread) -> None:
-        self.spread = spread
+        self.spread: Spread = spread
         self._waiting: deque[tuple[float, int]] = deque()  # no more of them than characters are held
         self._held = 0
 
@@ -81,7 +81,7 @@ class Gauge:
 
     def __init__(self, now: Callable[[], float], watches: Sequence[Watch]) -> None:
         self.now = now
-        self.stats = Stats()
+        self.stats: Stats = Stats()
         self._watches = watches
         self._start: float | None = None
         self._last_in = self._last_out = 0.0
@@ -164,6 +164,7 @@ class Around(Machine):
     def __init__(self, inner: Machine) -> None:
         self.inner = inner
         self.waits = inner.waits
+        self.takes_slices = inner.takes_slices
         self.watchers = inner.watchers
 
     def step(self, call: Callable[[], Sequence[Any]], item: Any = None) -> Sequence[Any]:

@@ -22,6 +22,7 @@ from streamfilter.items import End
 from streamfilter.machine import Machine
 from streamfilter.observer import Ending
 from streamfilter.pump import Pump
+from streamfilter.slices import SLICE_CHARS, Slices
 
 if TYPE_CHECKING:
     from streamfilter.stats import Stats
@@ -40,8 +41,8 @@ class _Outcome:
     def __init__(self) -> None:
         self.error: BaseException | None = None  # a stage's, beneath an async generator function
         self.fault: BaseException | None = None  # what else the consumer got, or raised
-        self.is_complete = False  # all that was to leave has left
-        self.is_stopped = False  # because a stage said so
+        self.is_complete: bool = False  # all that was to leave has left
+        self.is_stopped: bool = False  # because a stage said so
 
 
 class Stream(Generic[T_co]):
@@ -85,6 +86,7 @@ class Stream(Generic[T_co]):
         self._closing = Closing(source, below)
         self._pump: Pump | None = None
         self._is_live = is_live  # in an event loop, so that a machine may wait
+        self._takes_slices = is_live and machine.takes_slices
         self._context = context
         self._inner = inner  # beneath an async generator function: its errors are raised by the stream on top
         self._outcome = outcome
@@ -135,6 +137,9 @@ class Stream(Generic[T_co]):
                 except StopAsyncIteration:
                     self._stop_reading()
                     break
+                if type(arrived) is str and len(arrived) > SLICE_CHARS and self._takes_slices:
+                    step = self._step = Slices(step, arrived).__anext__
+                    continue
                 items = feed(arrived)
                 if items:
                     if type(items[-1]) is End:
@@ -197,6 +202,8 @@ class Stream(Generic[T_co]):
         self._closing.begin(iterator)
         step: Callable[[], Awaitable[Any]] = iterator.__anext__
         if self._machine.waits and self._is_live:
+            if self._takes_slices:
+                step = Slices(step).__anext__
             self._pump = Pump(self._machine, step, self._closing, drains=self._context.after_stop == "drain", name=self._name)
             self._feed = _as_they_are
             step = self._pump.__anext__

@@ -39,6 +39,8 @@ class WaitingLift(Lift):
 
     waits = True
 
+    takes_slices = False  # how many windows of a large text are under way at once is told by the stage, not by the slices
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._due: dict[TextMachine, None] = {}
@@ -196,7 +198,7 @@ class WaitingLift(Lift):
 
     def _has_queues(self, choice: Key) -> bool:
         """Whether a channel of the choice has a queue of its own."""
-        return any(channel in self._behind for channel in self._by_choice.get(choice, ()))
+        return any(channel in self._behind for channel in self._of_choice(choice))
 
     def _usage(self) -> list[Usage]:
         waiting = [item for queue in (*self._behind.values(), self._last) for item in queue]

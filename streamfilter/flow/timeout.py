@@ -113,6 +113,7 @@ class Timeout(Stage[Any, Any]):
 
 class _Limit(Machine):
     waits = True
+    takes_slices = True
 
     def __init__(self, stage: Timeout, context: Context) -> None:
         self._stage = stage

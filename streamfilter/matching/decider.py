@@ -47,7 +47,9 @@ class State(Steps[Step]):
         self.places = sum(number == decider.program.accept for number, _ in threads)
 
     def __missing__(self, character: str) -> Step:
-        step = self[character] = self.decider.step(self, self.decider.alphabet[character])
+        decider = self.decider
+        step = self[character] = decider.step(self, decider.alphabet[character])
+        decider.count(1)  # the step at the end of a text, which `Decision` takes by itself, is not kept
         return step
 
 
@@ -63,7 +65,7 @@ class Decider:
 
     def __init__(self, expression: Expression, numbers: Numbers, alphabet: Alphabet, cache: Cache) -> None:
         self.program = Program(expression, numbers, cache)
-        self._count = cache.count
+        self.count = cache.count
         cache.members.append(self)
         self.alphabet = alphabet
         self._states: dict[tuple[tuple[Thread, ...], Left], State] = {}
@@ -108,7 +110,6 @@ class Decider:
                 matched = source
                 break
         following = self._state(tuple(out), left)
-        self._count(1)
         same = matched is None and out and keep == list(range(state.places))
         return following, None if same else Effect(tuple(keep), matched)
 
@@ -116,7 +117,7 @@ class Decider:
         state = self._states.get((threads, left))
         if state is None:
             state = self._states.setdefault((threads, left), State(self, threads, left))
-            self._count(1 + weight(threads))
+            self.count(1 + weight(threads))
         return state
 
     def forget(self) -> None:

@@ -207,7 +207,6 @@ class AutomatonPursuit:
     """An overflowing match, followed by all rules that could still match: what was read need not be kept."""
 
     def __init__(self, engine: Automaton, buf: str, base: int, start: int, advance: bool) -> None:
-        self._engine = engine
         self._decisions: list[Decision] = []
         for index in range(len(engine.numbered)):
             decision = Decision(engine, base + start, advance, {}, range(index, index + 1))

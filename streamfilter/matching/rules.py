@@ -183,7 +183,7 @@ class Match:
     __slots__ = ("_advance", "_buf", "_inner", "_shift", "_span", "rule")
 
     def __init__(self, rule: RuleKind, buf: str, span: tuple[int, int], *, advance: bool = False, shift: int = 0) -> None:
-        self.rule = rule
+        self.rule: RuleKind = rule
         self._buf = buf
         self._span = span
         self._advance = advance

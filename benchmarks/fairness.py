@@ -1,0 +1,55 @@
+"""What others in the event loop notice of one stream that is given a very large chunk, or a pattern that is slow to decide."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from unittest.mock import patch
+
+import streamfilter as sf
+from benchmarks.figures import Figure
+from benchmarks.kernel import drain
+from benchmarks.load import FIVE
+from benchmarks.scale import TRAPS
+from benchmarks.stages import answered
+
+LARGE_CHARS = 10_000_000
+SLOW_CHARS = 40_000
+"""Of what the slowest patterns meet: some seconds of work."""
+STALL_MS = 50.0
+"""Milliseconds for which nobody else has a turn: that of the slowest slice, and of a garbage collection in it."""
+SLOW = ("a lookahead decides", "counted", "one character decides")
+
+
+async def figures() -> list[Figure]:
+    """The longest stall of a task that always wants its turn, with slices and without, in CPU time."""
+    text = answered(100_000)
+    found = [await _stall(f"a chunk of {LARGE_CHARS:,} characters", FIVE, text * (LARGE_CHARS // len(text)), is_shown=False)]
+    found.append(await _stall("a chunk of 1,000,000 characters", FIVE, text * 10, is_shown=True))
+    for name in SLOW:
+        pattern, slow = TRAPS[name]
+        found.append(await _stall(f"a slow pattern ({name})", sf.Redact(pattern), slow * (SLOW_CHARS // len(slow)), is_shown=True))
+    return found
+
+
+async def _stall(name: str, stage: sf.Stage[str, str], text: str, *, is_shown: bool) -> Figure:
+    note = ""
+    if is_shown:
+        with patch("streamfilter.slices.SLICE_CHARS", len(text)), patch("streamfilter.stream.SLICE_CHARS", len(text)):
+            note = f"without slices {await _longest(stage, text):,.0f}"
+    return Figure(f"fairness: {name}, longest stall of others, ms", await _longest(stage, text), STALL_MS, note)
+
+
+async def _longest(stage: sf.Stage[str, str], text: str) -> float:
+    async def source() -> AsyncIterator[str]:
+        yield text
+
+    task = asyncio.create_task(drain(stage(source())))
+    longest, before = 0.0, time.process_time()
+    while not task.done():
+        await asyncio.sleep(0)
+        now = time.process_time()
+        longest, before = max(longest, now - before), now
+    await task
+    return longest * 1000
