@@ -234,9 +234,10 @@ def told(form: str, frames: list[tuple[str, str]]) -> tuple[str, str]:
         ]
     if form == "vercel-ui":
         assert frames[-1][1] == "[DONE]"
-        said = loads(frames[-2][1])
+        said, told = loads(frames[-2][1]), loads(frames[-3][1])
         assert said.keys() == {"type", "errorText"}
-        return "", said["errorText"]
+        assert (told["type"], told["transient"]) == ("data-problem", True)
+        return told["data"]["code"], said["errorText"]
     assert frames[-1][0] == "error"
     said = loads(frames[-1][1])
     return said["code"], said["message"]

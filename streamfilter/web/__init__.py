@@ -1,6 +1,7 @@
 """The exit to the web: streams as responses of a server, and a filter around any ASGI application.
 
-`sse_response` is what a handler of FastAPI or Starlette returns, `websocket` sends a stream over a web socket of theirs, and
+`sse_response` is what a handler of FastAPI or Starlette returns, `resumable_response` the same for streams that outlive their
+connection, `websocket` sends a stream over a web socket of theirs, and
 `StreamFilterMiddleware` filters what any ASGI application sends; it needs neither of the two. `ResponseBody` and `request_body` are
 what it is made of, for those who have bodies in their hands, such as a proxy.
 """
@@ -11,18 +12,20 @@ if TYPE_CHECKING:
     from streamfilter.web.bodies import Filter, ResponseBody, Unreadable, request_body
     from streamfilter.web.middleware import StreamFilterMiddleware
     from streamfilter.web.problems import Problem, problem_of
-    from streamfilter.web.responses import StreamResponse, sse_response
+    from streamfilter.web.responses import ResumableResponse, StreamResponse, resumable_response, sse_response
     from streamfilter.web.sockets import websocket
 
 __all__ = [
     "Filter",
     "Problem",
     "ResponseBody",
+    "ResumableResponse",
     "StreamFilterMiddleware",
     "StreamResponse",
     "Unreadable",
     "problem_of",
     "request_body",
+    "resumable_response",
     "sse_response",
     "websocket",
 ]
@@ -31,7 +34,7 @@ _LATE = {
     **dict.fromkeys(("Filter", "ResponseBody", "Unreadable", "request_body"), "bodies"),
     "StreamFilterMiddleware": "middleware",
     **dict.fromkeys(("Problem", "problem_of"), "problems"),
-    **dict.fromkeys(("StreamResponse", "sse_response"), "responses"),
+    **dict.fromkeys(("ResumableResponse", "StreamResponse", "resumable_response", "sse_response"), "responses"),
     "websocket": "sockets",
 }
 

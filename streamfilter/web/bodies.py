@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import AsyncIterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -121,6 +122,16 @@ class Filter:
                 raise ValueError(f"media: {name!r}: {kind!r}: a media type in lower case, and None or one of {kinds}")
         if self.context.vault is None:
             object.__setattr__(self, "context", replace(self.context, vault=Vault()))
+
+    def within(self, context: Context) -> Filter:
+        """The same for bodies of another context; what was checked is not checked again.
+
+        Args:
+            context: of these bodies. One that has no vault gets one.
+        """
+        made = copy(self)
+        object.__setattr__(made, "context", context if context.vault is not None else replace(context, vault=Vault()))
+        return made
 
     def kind(self, media_type: str) -> Kind | None:
         """What a body of a media type is; None if it cannot be read.

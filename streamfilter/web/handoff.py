@@ -71,3 +71,18 @@ class Handoff:
 def _ring(future: asyncio.Future[None] | None) -> None:
     if future is not None and not future.done():
         future.set_result(None)
+
+
+def is_of_closing(error: BaseException | None) -> bool:
+    """Whether an exception comes of a response that was over, as Starlette's `ClientDisconnect` does."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        if isinstance(each, Gone):
+            return True
+        seen.add(id(each))
+        waiting += [each.__cause__, each.__context__, *(each.exceptions if isinstance(each, BaseExceptionGroup) else ())]
+    return False

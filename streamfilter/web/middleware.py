@@ -12,13 +12,15 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 from streamfilter.context import MAX_FINDINGS, AfterStop, Context, Finding, Report
 from streamfilter.pipeline import Pipeline, Stage
 from streamfilter.providers.frames import json_text
 from streamfilter.web.bodies import DROPPED, MAX_BODY_BYTES, Filter, ResponseBody, Unreadable, request_body
-from streamfilter.web.handoff import Gone, Handoff
+from streamfilter.web.handoff import Gone, Handoff, is_of_closing
+from streamfilter.web.keeping import Kept, checked, keep
 from streamfilter.web.problems import OnError, Problem, body_of, problem_of
 from streamfilter.web.streams import Kind, Unknown
 
@@ -35,6 +37,9 @@ that what it would send, unfiltered, has not changed."""
 
 PAST = ("http.response.pathsend", "http.response.zerocopysend", "http.response.trailers", "http.response.push")
 """Extensions of ASGI by which something is sent past the body."""
+
+MAX_FILTERS = 64
+"""Pipelines that are remembered as checked. An application that makes one for each request has no use for them."""
 
 
 class StreamFilterMiddleware:
@@ -57,6 +62,8 @@ class StreamFilterMiddleware:
         media: as for `Filter`.
         max_body_bytes: as for `Filter`; of requests too.
         after_stop: as for streams.
+        resumable: a function of the scope that gives the `ResumableStream` which keeps the answer, if that is an event stream, or
+            None. A request for one that exists, or with `Last-Event-ID`, is answered from it; the application is not called.
         on_report: called with the scope and the `Report` of each exchange, when it is over, however.
         on_error: is told the exception, before the client is; it may give a `Problem`, or the words that the client is told.
 
@@ -96,6 +103,7 @@ class StreamFilterMiddleware:
         media: Mapping[str, Kind | None] | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
         after_stop: AfterStop = "close",
+        resumable: Kept | None = None,
         on_report: Callable[[Scope, Report], object] | None = None,
         on_error: OnError | None = None,
     ) -> None:
@@ -121,8 +129,10 @@ class StreamFilterMiddleware:
             "max_body_bytes": max_body_bytes,
             "after_stop": after_stop,
         }
+        self._resumable = checked(resumable)
         self._on_report = on_report
         self._on_error = on_error
+        self._filters: dict[tuple[int, str | None], tuple[Pipe, Filter]] = {}  # by identity, so they are kept
         for given in (pipeline, request):
             Filter(given if isinstance(given, Stage) else Pipeline(), **self._options)  # refuses what is wrong, now
 
@@ -137,12 +147,8 @@ class StreamFilterMiddleware:
         elif kind == "websocket":
             await self._socket(scope, receive, send)
         else:
-            exchange = self._exchange(scope, pipeline, request, receive, send)
-            try:
-                await exchange.run(self.app, scope)
-            finally:
-                if self._on_report is not None:
-                    self._on_report(scope, exchange.report)
+            app, name = partial(self._exchange, pipeline, request), self._name(scope) or ""
+            await keep(app, self._resumable, scope, receive, send, name=name, on_error=self._on_error)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What goes over a web socket is not known."""
@@ -152,18 +158,34 @@ class StreamFilterMiddleware:
             await receive()
             await send({"type": "websocket.close", "code": 1008})
 
-    def _exchange(self, scope: Scope, pipeline: Pipe | None, request: Pipe | None, receive: Receive, send: Send) -> _Exchange:
+    async def _exchange(self, pipeline: Pipe | None, request: Pipe | None, scope: Scope, receive: Receive, send: Send) -> None:
         given = self._context(scope) if callable(self._context) else self._context
         if given is not None and not isinstance(given, Context):
             raise TypeError(f"context gave {type(given).__qualname__}: a Context is needed")
-        options = {**self._options, "format": self._format(scope)} if callable(self._format) else self._options
+        name = self._name(scope)
         report = Report()
         context = replace(given or Context(), observe=[*(given.observe if given else ()), _into(report)])
-        by = None if pipeline is None else Filter(pipeline, context, **options)
+        by = None if pipeline is None else self._filter(pipeline, name).within(context)
         if by is not None:
             context = by.context
-        asked = None if request is None else Filter(request, context, **options)
-        return _Exchange(by, asked, report, self._on_error, receive, send)
+        asked = None if request is None else self._filter(request, name).within(context)
+        try:
+            await _Exchange(by, asked, report, self._on_error, receive, send).run(self.app, scope)
+        finally:
+            if self._on_report is not None:
+                self._on_report(scope, report)
+
+    def _name(self, scope: Scope) -> str | None:
+        return self._format(scope) if callable(self._format) else self._options["format"]
+
+    def _filter(self, pipeline: Pipe, name: str | None) -> Filter:
+        """The one of a pipeline and a format: most applications have few, and checking one costs as much as a short answer."""
+        key = (id(pipeline), name)
+        if key not in self._filters:
+            if len(self._filters) >= MAX_FILTERS:
+                self._filters.clear()
+            self._filters[key] = pipeline, Filter(pipeline, **{**self._options, "format": name})
+        return self._filters[key][1]
 
 
 class _Exchange:
@@ -202,7 +224,7 @@ class _Exchange:
             await app(scope, self._received, self._sent)
         except BaseException as error:
             await self._failed(error)
-            if not self._over.is_set() or not _is_of_closing(error) or not isinstance(error, Exception):
+            if not self._over.is_set() or not is_of_closing(error) or not isinstance(error, Exception):
                 raise
         else:
             if self._handoff is not None and not self._is_complete:
@@ -345,7 +367,8 @@ class _Exchange:
 
     async def _answer(self, problem: Problem) -> None:
         """An error, in place of a response of which nothing has left."""
-        content = self._body.failed(problem) if self._body is not None else json_text(body_of("", problem)).encode()
+        name = self._body.format if self._body is not None else (self._asked and self._asked.format) or ""
+        content = json_text(body_of(name, problem)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
         self._over.set()
         with suppress(Gone):
@@ -405,18 +428,3 @@ def _into(report: Report) -> Callable[[Finding], None]:
             report.findings.append(finding)
 
     return observe
-
-
-def _is_of_closing(error: BaseException | None) -> bool:
-    """Whether an exception comes of a response that was over, as Starlette's `ClientDisconnect` does."""
-    seen: set[int] = set()
-    waiting = [error]
-    while waiting:
-        each = waiting.pop()
-        if each is None or id(each) in seen:
-            continue
-        if isinstance(each, Gone):
-            return True
-        seen.add(id(each))
-        waiting += [each.__cause__, each.__context__, *(each.exceptions if isinstance(each, BaseExceptionGroup) else ())]
-    return False

@@ -71,7 +71,7 @@ def problem_of(error: Exception, on_error: OnError | None = None) -> Problem:
         >>> problem_of(TimeoutError("secret"))
         Problem(code='timed_out', message='The answer took too long.', status=504)
     """
-    usual = BLOCKED if isinstance(error, Blocked) else TIMED_OUT if _is_timeout(error) else FAILED
+    usual = usual_problem(error)
     LOG.warning("a stream was cut off: %s (%s)", usual.code, type(error).__qualname__)
     if on_error is None:
         return usual
@@ -85,6 +85,16 @@ def problem_of(error: Exception, on_error: OnError | None = None) -> Problem:
     return replace(usual, message=given) if isinstance(given, str) else usual
 
 
+def usual_problem(error: Exception) -> Problem:
+    """What a client is told of an exception, if nobody says otherwise.
+
+    Example:
+        >>> usual_problem(ValueError("secret")).code
+        'failed'
+    """
+    return BLOCKED if isinstance(error, Blocked) else TIMED_OUT if _is_timeout(error) else FAILED
+
+
 def _is_timeout(error: Exception) -> bool:
     """HTTP clients and SDKs have time-outs that are no `TimeoutError`: `httpx.ReadTimeout`, `openai.APITimeoutError`."""
     return isinstance(error, TimeoutError) or any("Timeout" in kind.__name__ for kind in type(error).__mro__)
@@ -94,6 +104,19 @@ _ANTHROPIC = {"blocked": "invalid_request_error", "timed_out": "timeout_error", 
 _OPENAI = {"blocked": "content_filter", "timed_out": "timeout", "failed": "server_error"}
 _GOOGLE = {"blocked": "PERMISSION_DENIED", "timed_out": "DEADLINE_EXCEEDED", "failed": "INTERNAL"}
 _BEDROCK = {"blocked": "validationException", "timed_out": "modelTimeoutException", "failed": "internalServerException"}
+
+
+_WRONG: dict[int, tuple[str, str, str]] = {
+    400: ("invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"),
+    403: ("invalid_request_error", "permission_error", "PERMISSION_DENIED"),
+    404: ("invalid_request_error", "not_found_error", "NOT_FOUND"),
+    405: ("invalid_request_error", "invalid_request_error", "UNIMPLEMENTED"),
+    408: ("invalid_request_error", "timeout_error", "DEADLINE_EXCEEDED"),
+    413: ("invalid_request_error", "request_too_large", "INVALID_ARGUMENT"),
+    415: ("invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"),
+    503: ("server_error", "overloaded_error", "UNAVAILABLE"),
+}
+"""What OpenAI, Anthropic and Google call what is wrong with a request, or with its moment, by the status."""
 
 
 def body_of(name: str, problem: Problem) -> dict[str, Any]:
@@ -108,13 +131,15 @@ def body_of(name: str, problem: Problem) -> dict[str, Any]:
         {'error': 'The answer was stopped by a content rule.'}
     """
     code, message = problem.code, problem.message
+    usual = (_OPENAI[code], _ANTHROPIC[code], _GOOGLE[code])
+    openai, anthropic, google = usual if code == "blocked" else _WRONG.get(problem.status, usual)
     if name == "anthropic.messages":
-        return {"type": "error", "error": {"type": _ANTHROPIC[code], "message": message}}
+        return {"type": "error", "error": {"type": anthropic, "message": message}}
     if name == "gemini":
-        return {"error": {"code": problem.status, "message": message, "status": _GOOGLE[code]}}
+        return {"error": {"code": problem.status, "message": message, "status": google}}
     if name == "ollama":
         return {"error": message}
-    return {"error": {"message": message, "type": _OPENAI[code], "param": None, "code": code}}
+    return {"error": {"message": message, "type": openai, "param": None, "code": code}}
 
 
 def messages_of(name: str, problem: Problem, *, number: int = 0) -> list[Message]:
@@ -126,12 +151,13 @@ def messages_of(name: str, problem: Problem, *, number: int = 0) -> list[Message
         number: of the event, where a format numbers its events.
 
     Example:
-        >>> messages_of("vercel", BLOCKED)[0].data
+        >>> messages_of("vercel", BLOCKED)[1].data
         '{"type":"error","errorText":"The answer was stopped by a content rule."}'
     """
     code, message = problem.code, problem.message
     if name == "vercel":
-        return [said({"type": "error", "errorText": message}), DONE]
+        told = {"type": "data-problem", "data": {"code": code}, "transient": True}  # errors have only words
+        return [said(told), said({"type": "error", "errorText": message}), DONE]
     if name == "openai.responses":
         event = {"type": "error", "code": code, "message": message, "param": None, "sequence_number": number}
         return [said(event, named=True)]

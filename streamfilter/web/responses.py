@@ -1,16 +1,20 @@
-"""`sse_response`: what a handler of FastAPI or Starlette returns."""
+"""`sse_response` and `resumable_response`: what a handler of FastAPI or Starlette returns."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from streamfilter.context import Clock
+from streamfilter.providers.frames import json_text
+from streamfilter.resumable.failures import StoreFailed, StreamExists
+from streamfilter.resumable.stream import ResumableStream
 from streamfilter.stream import check_source
-from streamfilter.web.messages import Message
-from streamfilter.web.problems import OnError
-from streamfilter.web.sending import Left, Sending, until_gone
+from streamfilter.web.problems import OnError, body_of, problem_of
+from streamfilter.web.resuming import Start, following, written
+from streamfilter.web.sending import Frames, Sending, answer, until_gone
 from streamfilter.web.writing import ExitFormat, Writing, check_format
 
 try:
@@ -46,23 +50,51 @@ class StreamResponse(Response):
         self.init_headers(headers)
 
     async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
-        try:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            if scope.get("method") == "HEAD":  # Starlette routes it to what is for GET
-                await self.sending.close()
-            else:
-
-                async def body(message: Message) -> None:
-                    await send({"type": "http.response.body", "body": message.frame(), "more_body": True})
-
-                await self.sending.run(body, lambda: until_gone(receive))
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except (Left, OSError):
-            return  # nobody is there any more
-        finally:
-            await self.sending.close()
-        if self.background is not None:
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        is_head = scope.get("method") == "HEAD"
+        is_sent = await answer(start, self.sending, send, lambda: until_gone(receive), is_head=is_head)
+        if is_sent and self.background is not None:
             await self.background()
+
+
+class ResumableResponse(StreamResponse):
+    """A stream that its reader may drop and come back to. See `resumable_response`, which makes it."""
+
+    def __init__(
+        self,
+        open: Callable[[], Awaitable[Sending | None]],  # noqa: A002
+        *,
+        name: str,
+        gone_status: int,
+        on_error: OnError | None,
+        status: int,
+        headers: Mapping[str, str],
+        background: BackgroundTask | None = None,
+    ) -> None:
+        self._open = open
+        self._name = name
+        self._gone_status = gone_status
+        self._on_error = on_error
+        self.status_code = status
+        self.background = background
+        self.init_headers(headers)
+
+    async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+        if scope.get("method") == "HEAD":  # what a stream is started for is its body
+            await Response(status_code=self.status_code, headers=dict(self.headers))(scope, receive, send)
+            return
+        try:
+            sending = await self._open()
+        except StoreFailed as error:
+            problem = problem_of(error, self._on_error)
+            content = json_text(body_of(self._name, problem))
+            await Response(content, status_code=problem.status, media_type="application/json")(scope, receive, send)
+            return
+        if sending is None:
+            await Response(status_code=self._gone_status, headers={"cache-control": "no-store"})(scope, receive, send)
+            return
+        self.sending = sending
+        await super().__call__(scope, receive, send)
 
 
 def sse_response(
@@ -121,8 +153,112 @@ def sse_response(
     """
     check_format(format)
     check_source(stream, "the stream")
-    if keep_alive is not None and not 0 < keep_alive < float("inf"):
-        raise ValueError(f"keep_alive={keep_alive!r}: seconds above 0 are needed, or None")
+    _check_alive(keep_alive)
+    given = _headers(format, headers)
+    sending = Sending(stream, Writing(format, model), seconds=keep_alive, clock=clock, on_error=on_error)
+    return StreamResponse(sending, status=status, headers=given, background=background)
+
+
+def resumable_response(
+    resumable: ResumableStream,
+    start: Start | None,
+    format: ExitFormat = "events",  # noqa: A002
+    *,
+    last_event_id: str | None = None,
+    gone_status: int = 204,
+    on_error: OnError | None = None,
+    keep_alive: float | None = KEEP_ALIVE_SECONDS,
+    clock: Clock | None = None,
+    model: str = "",
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    background: BackgroundTask | None = None,
+) -> ResumableResponse:
+    r"""A response like that of `sse_response`, for a stream that outlives it: a client that drops comes back to where it was.
+
+    The first request for a stream starts it, in a task of its own that writes the frames into the store; this client and all others
+    read them from there, each with an id. A request for a stream that exists follows it, from the beginning or behind the event
+    that it names, and starts nothing. Whoever comes back gets the bytes that he missed, errors and the end of the format too.
+    When a client leaves, the stream goes on, or stops as `unread_seconds` of the `ResumableStream` says; `await
+    resumable.stop()`, on any server, ends it.
+
+    Args:
+        resumable: the stream's place in a store. Check that the client may read it.
+        start: gives what is sent, as for `sse_response`: a function without arguments, async or not. It is called once for a
+            stream. None: this request starts nothing.
+        format: what the client reads; the same for all requests for a stream.
+        last_event_id: the request's header `Last-Event-ID`, as it came. Such a request never starts anything.
+        gone_status: of the answer when there is nothing to follow: no stream (never begun, or expired), an event that is not one of
+            its own, or its last event. By 204 an `EventSource` is told to stop.
+        on_error: is told the exception, where the stream is written, and of what only one reader sees, where it is read.
+        keep_alive: as for `sse_response`.
+        clock: as for `sse_response`.
+        model: as for `sse_response`.
+        status: as for `sse_response`.
+        headers: as for `sse_response`.
+        background: as for `sse_response`; it runs after each response that was sent to its end.
+
+    Raises:
+        ValueError: the format, the seconds, a status or a header is none.
+        TypeError: `start` is a stream: that would be begun by each request.
+        ModuleNotFoundError: starlette is not installed.
+
+    Example:
+        >>> import asyncio
+        >>> from streamfilter.resumable import MemoryStore, ResumableStream
+        >>> async def text():
+        ...     yield "Hi"
+        >>> async def main():
+        ...     stream = ResumableStream(MemoryStore(), "answer-1")
+        ...     async def send(message):
+        ...         print(message.get("status") or message["body"][:13])
+        ...     for last_event_id in (None, "17-1"):
+        ...         response = resumable_response(stream, text, "text", last_event_id=last_event_id)
+        ...         await response({"type": "http"}, asyncio.Event().wait, send)
+        >>> asyncio.run(main())
+        200
+        b'data: Hi\nid: '
+        b'event: done\nd'
+        b''
+        204
+        b''
+    """
+    check_format(format)
+    _check_alive(keep_alive)
+    if start is not None and not callable(start):
+        raise TypeError(
+            f"start is {type(start).__qualname__}: a function that gives the stream is needed, such as lambda: safe(model())"
+        )
+    if gone_status not in range(200, 600):
+        raise ValueError(f"gone_status={gone_status!r}: a status of HTTP is needed, such as 204 or 404")
+    name = Writing(format).name
+
+    async def opened() -> Sending | None:
+        if start is not None and not last_event_id:
+            with suppress(StreamExists):
+                await resumable.start(written(start, Writing(format, model), clock=clock, on_error=on_error))
+        found = await following(resumable, last_event_id, name=name, on_error=on_error)
+        return None if found is None else Sending(found, Frames(), seconds=keep_alive, clock=clock)
+
+    return ResumableResponse(
+        opened,
+        name=name,
+        gone_status=gone_status,
+        on_error=on_error,
+        status=status,
+        headers=_headers(format, headers),
+        background=background,
+    )
+
+
+def _check_alive(seconds: float | None) -> None:
+    """Refuse what is no time between comments."""
+    if seconds is not None and not 0 < seconds < float("inf"):
+        raise ValueError(f"keep_alive={seconds!r}: seconds above 0 are needed, or None")
+
+
+def _headers(format: ExitFormat, headers: Mapping[str, str] | None) -> dict[str, str]:  # noqa: A002
+    """The headers of a response."""
     given = {name.lower(): value for name, value in (headers or {}).items()}
     for name, value in given.items():
         if not _NAME.match(name) or not _VALUE.match(value):
@@ -131,5 +267,4 @@ def sse_response(
             raise ValueError(f"headers: {name} is that of an event stream, and not to be set")
     if format == "vercel-ui":
         given = {"x-vercel-ai-ui-message-stream": "v1", **given}
-    sending = Sending(stream, Writing(format, model), seconds=keep_alive, clock=clock, on_error=on_error)
-    return StreamResponse(sending, status=status, headers={**HEADERS, **given}, background=background)
+    return {**HEADERS, **given}

@@ -7,7 +7,7 @@ closes the stream at once, also before its first item. What an exception says ne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from typing import Any
 
 from streamfilter.context import Clock, Context
@@ -25,6 +25,16 @@ class Left(Exception):
     """The client has left. It never leaves this part."""
 
 
+class Frames(Machine):
+    """Passes on frames that are written already; they tell their errors themselves."""
+
+    name = "events"
+    count = 0
+
+    def feed(self, item: bytes) -> Sequence[Message]:
+        return (Message(None, raw=item),)
+
+
 class Sending:
     """One stream on its way to one client.
 
@@ -39,7 +49,7 @@ class Sending:
     def __init__(
         self,
         stream: AsyncIterable[Any],
-        writing: Writing,
+        writing: Writing | Frames,
         *,
         seconds: float | None = None,
         clock: Clock | None = None,
@@ -102,7 +112,7 @@ class Sending:
         return None
 
 
-def _machine(writing: Writing, seconds: float | None, context: Context) -> Machine:
+def _machine(writing: Writing | Frames, seconds: float | None, context: Context) -> Machine:
     return writing if seconds is None else Chain([writing, KeepAlive(seconds, lambda: ALIVE).machine(context)])
 
 
@@ -111,6 +121,44 @@ async def _sent(send: Out, message: Message) -> None:
         await send(message)
     except Exception:  # servers raise an OSError for a client that has left, Starlette's sockets one of their own
         raise Left from None
+
+
+async def answer(
+    start: dict[str, Any],
+    sending: Sending,
+    send: Callable[[Any], Awaitable[object]],
+    gone: Callable[[], Awaitable[object]],
+    *,
+    is_head: bool = False,
+) -> bool:
+    """Send a response: its start, the stream as its body, its end. The stream is closed, however that goes.
+
+    Args:
+        start: its first message.
+        sending: the stream.
+        send: of ASGI.
+        gone: returns when the client has left.
+        is_head: whether the request is a HEAD, whose answer has no body.
+
+    Returns:
+        Whether all of it was sent.
+    """
+
+    async def body(message: Message) -> None:
+        await send({"type": "http.response.body", "body": message.frame(), "more_body": True})
+
+    try:
+        await send(start)
+        if is_head:  # Starlette routes it to what is for GET
+            await sending.close()
+        else:
+            await sending.run(body, gone)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    except (Left, OSError):
+        return False  # nobody is there any more
+    finally:
+        await sending.close()
+    return True
 
 
 async def until_gone(receive: Callable[[], Awaitable[Any]], on_message: Callable[[Any], Awaitable[bool]] | None = None) -> None:

@@ -22,6 +22,9 @@ ASKING = frozenset({"messages", "contents", "prompt", "input", "system", "instru
 """What tells the request of a provider's API from others."""
 
 _OBJECTS = {"chat.completion": "openai.chat", "text_completion": "openai.completions", "response": "openai.responses"}
+_SHOWN = frozenset({*_OBJECTS.values(), "anthropic.messages", "gemini", "ollama", "vercel"})
+"""The formats that `format_of` knows. What says to be of one of them and has another shape has text where nobody looks for it."""
+
 _BREATH = 500
 """Strings between two moments in which others may run."""
 
@@ -95,7 +98,7 @@ async def shown_response(pipeline: Stage[str, str], said: Any, name: str | None,
     Args:
         pipeline: text stages.
         said: what it says.
-        name: of its format; None: it is seen.
+        name: of its format; None: it is seen. Where its shape is another, every string is filtered.
         context: as for streams.
         is_error: whether it is none of a model.
 
@@ -108,8 +111,10 @@ async def shown_response(pipeline: Stage[str, str], said: Any, name: str | None,
         async with wrap(_each(said), context=context) as chunks:  # Gemini's streams are lists, where nobody asks for events
             return [chunk async for chunk in chunks]
     found = None if is_error else format_of(said)
-    if found is not None or (name is not None and not is_error and isinstance(said, Mapping) and "error" not in said):
-        module = import_module(f"streamfilter.providers.{found or name}")
+    if found is None and name not in _SHOWN and not is_error and isinstance(said, Mapping) and "error" not in said:
+        found = name
+    if found is not None:
+        module = import_module(f"streamfilter.providers.{found}")
         return await module.afilter_response(pipeline, said, context=context)
     return await Strings(pipeline, context).shown(said)
 

@@ -1,0 +1,280 @@
+"""`Gateway`: what every request meets first. It is admitted, gets its pipeline, and is logged and counted when it is over.
+
+An ASGI application, for any server that speaks HTTP as strictly as uvicorn with h11 does. What bodies say is the middleware's
+business, where they come from `Forward`'s. Logged are the method, the path without its query, the status, the time and the
+pipeline's name: no header, no address, nothing of a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Mapping
+from email.utils import formatdate
+from typing import Any, Literal, Protocol, TypeAlias, get_args
+
+from streamfilter.context import Report
+from streamfilter.errors import SpecError
+from streamfilter.gateway.addresses import Inward, Network, is_inward, upstream_of
+from streamfilter.gateway.counting import CONTENT_TYPE, Counts
+from streamfilter.gateway.endpoints import format_at
+from streamfilter.gateway.exchange import CURRENT, KEY, Exchange
+from streamfilter.gateway.forwarding import Forward
+from streamfilter.gateway.limits import Limits
+from streamfilter.gateway.line import Line
+from streamfilter.gateway.messages import check, length_of, target_of
+from streamfilter.gateway.refusals import Refused
+from streamfilter.pipeline import Stage
+from streamfilter.providers.openai import chat
+from streamfilter.web.bodies import Unreadable
+from streamfilter.web.middleware import Receive, Scope, Send, StreamFilterMiddleware
+from streamfilter.web.problems import usual_problem
+from streamfilter.web.streams import Kind
+
+Others: TypeAlias = Literal["filter", "pass", "block"]
+"""What becomes of requests for paths where no model answers: filtered as far as they can be read, passed as they are, refused."""
+
+LOG = logging.getLogger("streamfilter.gateway")
+
+CHOICE = b"x-streamfilter-pipeline"
+"""The header by which a request names its pipeline."""
+
+_STRICT: Mapping[str, Kind | None] = {"*/*": None, "text/plain": None, "text/markdown": None}
+"""Where a model answers, it does so in JSON or in events. What says to be anything else could be those all the same."""
+
+_NAME = re.compile(r"[A-Za-z0-9._~-]+")
+
+
+class Pipelines(Protocol):
+    """Pipelines by name: a dictionary, or what `sf.watch` gives."""
+
+    def get(self, name: str, /) -> Stage[Any, Any] | None:
+        """The pipeline of this name."""
+
+
+class Gateway:
+    r"""A reverse proxy that filters what goes through it, as an ASGI application.
+
+    Args:
+        upstream: the URL of the API; a path stands before those of requests.
+        pipelines: by name; `sf.watch(path)` for those of a file, as it is when a request comes.
+        name: of the pipeline that filters responses.
+        request: the name of the one that filters requests, if any. The two share a vault, one for each exchange.
+        offers: the pipelines that a request may choose, each with the one for its request or None. A client may then choose the
+            weakest, so offer only what any may have.
+        by: how it chooses: `"header"` (`x-streamfilter-pipeline: NAME`), or `"path"` (`/NAME/v1/…`).
+        others: what becomes of paths where no model answers.
+        limits: what a request may cost.
+        status: the path below which `healthz` and `metrics` are. No request for it goes to the upstream.
+        allow_private_upstream: whether the upstream may have an address inside a network.
+
+    Raises:
+        ValueError: an argument makes no sense, or the upstream is an address inside a network.
+        TypeError: a pipeline is none of text stages.
+        SpecError: a pipeline's name is none of the file's.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> from streamfilter.gateway import Gateway
+        >>> Gateway("https://api.openai.com", {"main": sf.Redact(r"sk-\w+")}, "main")
+        Gateway('api.openai.com', 'main')
+        >>> Gateway("https://169.254.169.254", {"main": sf.Redact("a")}, "main")
+        Traceback (most recent call last):
+        ValueError: the upstream is an address inside a network: that has to be allowed (allow_private_upstream)
+    """
+
+    def __init__(
+        self,
+        upstream: str,
+        pipelines: Pipelines,
+        name: str,
+        *,
+        request: str | None = None,
+        offers: Mapping[str, str | None] | None = None,
+        by: Literal["header", "path"] = "header",
+        others: Others = "filter",
+        limits: Limits | None = None,
+        status: str = "/-",
+        allow_private_upstream: bool = False,
+    ) -> None:
+        self._upstream = upstream_of(upstream)
+        self._pipelines = pipelines
+        self._name = name
+        self._routes: dict[str, str | None] = {name: request, **(offers or {})}
+        self._offers = frozenset(offers or ())
+        self._by = by
+        self._others = others
+        self._limits = limits or Limits()
+        self._status = status
+        self._network = Network(allows_inward=allow_private_upstream)
+        self._check(allows_inward=allow_private_upstream)
+        self._forward = Forward(self._upstream, self._limits, self._network, without=frozenset({CHOICE}))
+        self._models = self._filtering(format=lambda scope: scope[KEY].format, media=_STRICT)
+        self._rest = self._forward if others == "pass" else self._filtering()
+        self._open = 0
+        self._counts = Counts(lambda: getattr(pipelines, "error", None) is not None)
+
+    def __repr__(self) -> str:
+        return f"Gateway({self._upstream.host!r}, {self._name!r})"
+
+    def _check(self, *, allows_inward: bool) -> None:
+        for given, alias in ((self._by, Literal["header", "path"]), (self._others, Others)):
+            if given not in get_args(alias):
+                raise ValueError(f"{given!r}: one of {', '.join(map(repr, get_args(alias)))} is needed")
+        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", self._status):
+            raise ValueError(f"status={self._status!r}: a plain path is needed, such as '/-'")
+        for name in self._offers:
+            if not _NAME.fullmatch(name) or (self._by == "path" and f"/{name}" == "/" + self._status.split("/")[1]):
+                raise ValueError(f"offers: {name!r} cannot be a header's value or the first part of a path")
+        for name in {*self._routes, *(each for each in self._routes.values() if each is not None)}:
+            chat.wrap(self._pipeline(name))  # refuses one that is none of text stages
+        try:
+            is_refused = not allows_inward and is_inward(self._upstream.host)
+        except ValueError:
+            return  # it is a name: `reachable` and every connection look it up
+        if is_refused:
+            raise ValueError("the upstream is an address inside a network: that has to be allowed (allow_private_upstream)")
+
+    async def reachable(self) -> None:
+        """Look the upstream's name up, and refuse one inside a network. Each connection does so again.
+
+        Raises:
+            ValueError: it is inside a network, though that is not allowed, or has no address.
+        """
+        try:
+            await self._network.addresses(self._upstream.host, self._upstream.port)
+        except Inward:
+            raise ValueError("the upstream is inside a network: that has to be allowed (allow_private_upstream)") from None
+        except Exception:
+            raise ValueError("the upstream's name has no address") from None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] != "http":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        elif scope["path"] == self._status or scope["path"].startswith(self._status + "/"):
+            await self._told(scope, send)
+        else:
+            await self._exchanged(scope, receive, send)
+
+    async def aclose(self) -> None:
+        """Close the connections to the upstream. A server does so at its end."""
+        await self._forward.aclose()
+
+    # ------------------------------------------------------------------ an exchange
+
+    async def _exchanged(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = time.monotonic()
+        exchange = Exchange()
+        CURRENT.set(exchange)
+        line = Line(exchange, receive, send, self._limits)
+        self._open += 1
+        self._counts.open.inc()
+        try:
+            await self._admitted(scope, exchange, line)
+        except Unreadable as error:
+            exchange.ending = "refused"
+            await line.answer(error if isinstance(error, Refused) else Refused(error.status, str(error)))
+        except Exception as error:
+            # Of a body that was being filtered the client has been told; else it breaks off, or nothing has been sent.
+            if exchange.ending == "ok":
+                exchange.ending = usual_problem(error).code
+            await line.answer(Refused(502, "the answer could not be completed"))
+        except asyncio.CancelledError:
+            exchange.ending = "failed"
+            raise
+        finally:
+            self._open -= 1
+            self._counts.open.dec()
+            seconds = time.monotonic() - begun
+            if exchange.ending == "ok" and not exchange.is_complete:
+                exchange.ending = "left" if line.has_left else "failed"
+            self._counts.ended(exchange, seconds)
+            name = exchange.pipeline or "-"
+            LOG.info("%s %s %d %.3fs %s %s", exchange.method, exchange.path, exchange.status, seconds, name, exchange.ending)
+
+    async def _admitted(self, scope: Scope, exchange: Exchange, line: Line) -> None:
+        """Choose what serves a request, and let it."""
+        check(scope)
+        exchange.method = scope["method"]
+        path, exchange.query = target_of(scope)
+        exchange.pipeline, exchange.path = self._chosen(scope, path)
+        exchange.request = self._routes[exchange.pipeline]
+        exchange.format = format_at(exchange.path, exchange.method)
+        if self._open > self._limits.streams:
+            raise Refused(503, "too many requests are being served", headers=[(b"retry-after", b"1")])
+        if (length := length_of(scope["headers"])) is not None and length > self._limits.body_bytes:
+            raise Refused(413, f"the body of a request is larger than {self._limits.body_bytes} bytes")
+        if exchange.format is None and self._others == "block":
+            raise Refused(404, "the path is none of a model's")
+        serve = self._rest if exchange.format is None else self._models
+        await serve({**scope, KEY: exchange}, line.receive, line.send)
+
+    def _chosen(self, scope: Scope, path: str) -> tuple[str, str]:
+        """The pipeline that a request gets, and the path that is asked for."""
+        if self._by == "path":
+            _, first, rest = f"{path}/".split("/", 2)
+            return (first, f"/{rest[:-1]}") if first in self._offers and rest else (self._name, path)
+        names = {value.decode("latin-1").strip() for name, value in scope["headers"] if name.lower() == CHOICE}
+        if not names:
+            return self._name, path
+        name = names.pop()
+        if names or name not in self._offers:
+            raise Refused(400, "the request names a pipeline that is not offered")
+        return name, path
+
+    def _filtering(self, **options: Any) -> StreamFilterMiddleware:
+        return StreamFilterMiddleware(
+            self._forward,
+            lambda scope: self._pipeline(scope[KEY].pipeline),
+            request=lambda scope: self._pipeline(scope[KEY].request) if scope[KEY].request is not None else None,
+            max_body_bytes=self._limits.body_bytes,
+            on_report=self._reported,
+            on_error=_note,
+            **options,
+        )
+
+    def _pipeline(self, name: str) -> Stage[Any, Any]:
+        found = self._pipelines.get(name)
+        if found is None:
+            raise SpecError(f"there is no pipeline {name!r}")
+        return found
+
+    def _reported(self, scope: Scope, report: Report) -> None:
+        self._counts.found(scope[KEY], report)
+
+    # ------------------------------------------------------------------ the server's side
+
+    async def _told(self, scope: Scope, send: Send) -> None:
+        """Health and metrics."""
+        path = scope["path"].removeprefix(self._status)
+        status, kind, content = 404, "text/plain; charset=utf-8", b"there are healthz and metrics\n"
+        if path == "/healthz":
+            status, content = 200, b"ok\n"
+        elif path == "/metrics":
+            status, kind, content = 200, CONTENT_TYPE, self._counts.text()
+        headers = [
+            (b"content-type", kind.encode()),
+            (b"content-length", str(len(content)).encode()),
+            (b"cache-control", b"no-store"),
+        ]
+        headers.append((b"date", formatdate(usegmt=True).encode()))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _note(error: Exception) -> None:
+    """Keep what went wrong, for the log and the numbers."""
+    CURRENT.get().ending = "refused" if isinstance(error, Unreadable) else usual_problem(error).code

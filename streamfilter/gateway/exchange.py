@@ -1,0 +1,44 @@
+"""One request and its answer, as far as the gateway itself knows them. Nothing of what they say is in here."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Ending: TypeAlias = Literal["ok", "blocked", "timed_out", "failed", "refused", "left"]
+"""How an exchange ended: well; by a rule; too late; by a fault; refused by the gateway itself; the client left."""
+
+KEY = "streamfilter.gateway"
+"""Where it stands in the scope of ASGI."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and its answer.
+
+    Attributes:
+        method: of the request, once it is known to be one of HTTP's.
+        path: to ask the upstream for; "-" until it is known to be plain.
+        query: of the request. It may have a key in it, and is never logged.
+        pipeline: the name of the one that filters the response; "" if nothing was chosen yet.
+        request: the name of the one that filters the request, if any.
+        format: of the bodies, where the path tells it.
+        status: that the client was sent; 0 before.
+        is_complete: whether all was sent.
+        ending: how it ended, so far.
+    """
+
+    method: str = "-"
+    path: str = "-"
+    query: bytes = b""
+    pipeline: str = ""
+    request: str | None = None
+    format: str | None = None
+    status: int = 0
+    is_complete: bool = False
+    ending: Ending = "ok"
+
+
+CURRENT: ContextVar[Exchange] = ContextVar("streamfilter.gateway")
+"""The one that a task serves: what went wrong is told by callbacks that are given an exception and nothing else."""

@@ -1,0 +1,633 @@
+"""Upstreams and clients that misbehave, limits, choices, and the end: on real sockets."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.client
+import json
+import logging
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import streamfilter as sf
+
+pytest.importorskip("uvicorn")
+pytest.importorskip("httpcore2")
+pytest.importorskip("prometheus_client")
+
+from gateway_serving import JSON, SAFE, Stalling, Upstream, before, between, by_hand, chat_frames, completion, running, sent_raw
+from prometheus_client.parser import text_string_to_metric_families
+from web_serving import WAIT, exchange, frames_of, loads, serving
+
+from streamfilter.gateway import Gateway
+
+MAIL = "joe@example.com"
+ASK = b'{"stream": true, "messages": []}'
+CHAT = "/v1/chat/completions"
+
+
+@contextmanager
+def asked(url: str, path: str = CHAT, body: Any = ASK, method: str = "POST", **headers: str) -> Iterator[http.client.HTTPResponse]:
+    """The response to a request, read by the standard library's client."""
+    with closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=WAIT)) as connection:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, {"content-type": "application/json", **given})
+        yield connection.getresponse()
+
+
+def answer(url: str, *args: Any, **options: Any) -> tuple[int, bytes, dict[str, str]]:
+    """Status, body and headers."""
+    with asked(url, *args, **options) as response:
+        return response.status, response.read(), {name.lower(): value for name, value in response.getheaders()}
+
+
+def text_of(raw: bytes) -> str:
+    """The answer's text in a chat completion's stream."""
+    chunks = [loads(data) for _, data in frames_of(raw)]
+    return "".join(choice["delta"].get("content") or "" for chunk in chunks if chunk for choice in chunk.get("choices", ()))
+
+
+def settled(url: str) -> str:
+    """What is counted, once nothing is served any more: a client may have read the end before the gateway has counted it."""
+    until = time.monotonic() + WAIT
+    while "streamfilter_open 0.0" not in (raw := answer(url, "/-/metrics", None, "GET")[1].decode()):
+        assert time.monotonic() < until
+    return raw
+
+
+def raw_request(*, path: str = CHAT, headers: str = "", body: bytes = ASK) -> bytes:
+    """A request by hand."""
+    return (
+        f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n{headers}\r\n".encode()
+        + body
+    )
+
+
+# ---------------------------------------------------------------------- upstreams
+
+
+def test_an_upstream_that_is_silent_or_stalls_is_given_up() -> None:
+    """504 in place of an answer; an error frame that says so after a part of one. Its connection is closed."""
+    for limits in ({"first": 0.2}, {"total": 0.2}):
+        upstream = Stalling(silent=True)
+        with between(upstream, limits=limits) as url:
+            status, raw, _ = answer(url)
+            assert (status, json.loads(raw)["error"]["code"]) == (504, "timed_out")
+            assert upstream.left.wait(WAIT)
+    for limits in ({"between": 0.2}, {"total": 0.5}):
+        upstream = Stalling(chat_frames(["Hello", " there"], done=False)[:-1])
+        with between(upstream, limits=limits) as url:
+            status, raw, _ = answer(url)
+            assert (status, text_of(raw)) == (200, "Hello ")  # what may become an address dies
+            assert loads(frames_of(raw)[-2][1])["error"]["code"] == "timed_out"
+            assert upstream.left.wait(WAIT)
+            upstream.let_go.set()
+
+
+def test_what_is_held_dies_when_an_upstream_stalls() -> None:
+    """The half of an address does not leave with the error."""
+    upstream = Stalling(chat_frames(["Hello joe@exam"], done=False)[:-1])
+    with between(upstream, limits={"between": 0.2}) as url:
+        _, raw, _ = answer(url)
+        upstream.let_go.set()
+    assert text_of(raw) == "Hello "
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (b"", 502),
+        (b"garbage\r\n\r\n", 502),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n12345", 502),
+        (b"HTTP/1.1 200 OK\r\nx: a\x00b\r\n\r\n", 502),
+        (b"HTTP/1.1 200 OK\r\n x: folded\r\n\r\n", 502),
+        (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n", 502),
+        (b"HTTP/1.1 302 Found\r\nlocation: https://elsewhere.example/\r\ncontent-length: 0\r\n\r\n", 502),
+        (b"HTTP/1.1 307 Temporary Redirect\r\nlocation: /v1/other\r\ncontent-length: 0\r\n\r\n", 502),
+        (b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"a": joe', 502),
+        (b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n{"a":1,"a":22}', 502),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{}", 502),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\ncontent-length: 2\r\n\r\n{}", 502),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\n{}", 502),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: br\r\ncontent-length: 2\r\n\r\n{}", 502),
+        (b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 200_000 + b"\r\n\r\n", 502),
+    ],
+    ids=lambda given: str(given)[:60],
+)
+def test_what_no_answer_is_gets_a_clear_status(said: bytes, status: int) -> None:
+    """Nothing of it leaves, and no redirect is followed or sent on."""
+    with by_hand(lambda connection, _: connection.sendall(said)) as upstream, before(upstream) as url:
+        got, raw, headers = answer(url)
+        assert got == status
+        assert set(json.loads(raw)) == {"error"}
+        assert "location" not in headers
+        assert b"joe" not in raw
+
+
+def test_an_upstream_that_resets_is_told_from_one_that_ends() -> None:
+    """Before an answer: 502. Within one: a legal error frame, though the body was chunked or had no length."""
+
+    def reset(connection: socket.socket, said: bytes) -> None:
+        connection.sendall(said)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with by_hand(lambda connection, _: reset(connection, b"")) as upstream, before(upstream) as url:
+        assert answer(url)[0] == 502
+    frame = chat_frames(["Hello joe@ex"])[1]
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+    with (
+        by_hand(lambda connection, _: connection.sendall(head + b"%x\r\n%s\r\n" % (len(frame), frame))) as upstream,
+        before(upstream) as url,
+    ):
+        _, raw, _ = answer(url)
+        assert text_of(raw) == "Hello "
+        assert loads(frames_of(raw)[-2][1])["error"]["code"] == "failed"
+
+
+def test_garbage_within_a_stream_ends_it_with_an_error() -> None:
+    """What cannot be read is not sent on."""
+    with between(Upstream([chat_frames(["Hi, "])[1], b"data: {nonsense joe@example.com\n\n", b"data: [DONE]\n\n"])) as url:
+        _, raw, _ = answer(url)
+    assert text_of(raw) == "Hi, "
+    assert b"nonsense" not in raw
+    assert loads(frames_of(raw)[-2][1])["error"]["code"] == "failed"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_compressed_answers_are_filtered(coding: str) -> None:
+    """Though nobody asked for them: live ones as they come, cut anywhere, and whole ones."""
+    pack = gzip.compress if coding == "gzip" else zlib.compress
+    packed = pack(b"".join(chat_frames([*f"To {MAIL}."])))
+    pieces = [packed[n : n + 3] for n in range(0, len(packed), 3)]
+    for upstream in (
+        Upstream(pieces, headers=[(b"content-encoding", coding.encode())]),
+        Upstream([pack(completion({"content": MAIL}))], JSON, headers=[(b"content-encoding", coding.encode())]),
+    ):
+        with between(upstream) as url:
+            status, raw, headers = answer(url, accept_encoding="gzip, br")
+            assert status == 200
+            assert "content-encoding" not in headers
+            assert upstream.headers[b"accept-encoding"] == b"identity"
+            assert MAIL.encode() not in raw
+            assert b"[email]" in raw
+
+
+def test_a_bomb_is_refused() -> None:
+    """A small body that grows beyond the limit once it is decompressed."""
+    packed = gzip.compress(b'{"a": "' + b"a" * 20_000_000 + b'"}')
+    with between(Upstream([packed], JSON, headers=[(b"content-encoding", b"gzip")]), limits={"body_bytes": 1_000_000}) as url:
+        assert answer(url)[0] == 502
+
+
+# ---------------------------------------------------------------------- clients
+
+
+def test_a_client_that_vanishes_closes_the_upstream_before_the_first_token() -> None:
+    """Nothing has come, and nothing is waited for."""
+    upstream = Stalling(silent=True)
+    with between(upstream) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), WAIT) as connection:
+            connection.sendall(raw_request())
+            assert upstream.asked.wait(WAIT)
+        assert upstream.left.wait(WAIT)
+
+
+def test_a_client_that_vanishes_closes_the_upstream_within_a_stream() -> None:
+    """Within one chunk; and while the upstream says nothing."""
+    for upstream in (Stalling(chat_frames(["Hi, "], done=False)[:-1]), Upstream(chat_frames(["word "])[1:2] * 200_000)):
+        with between(upstream) as url:
+            host, _, port = url.removeprefix("http://").partition(":")
+            connection, _ = exchange(host, int(port), raw_request(), lambda raw: b"Hi" in raw or b"word" in raw)
+            connection.close()
+            assert upstream.left.wait(WAIT)
+            assert upstream.sent < 200_000
+            if isinstance(upstream, Stalling):
+                upstream.let_go.set()
+
+
+def test_a_client_that_vanishes_within_its_request_leaves_nothing_open() -> None:
+    """Neither where requests are filtered nor where they are sent on as they come."""
+    for request in (None, "main"):
+        upstream = Upstream()
+        with serving(upstream) as (up_host, up_port):
+            gateway = Gateway(f"http://{up_host}:{up_port}", {"main": SAFE}, "main", allow_private_upstream=True, request=request)
+            with running(gateway) as (url, server):
+                host, _, port = url.removeprefix("http://").partition(":")
+                with socket.create_connection((host, int(port)), WAIT) as connection:
+                    connection.sendall(raw_request()[:-5])
+                    assert server is not None
+                settled(url)
+            assert not upstream.bodies  # it has not come to its end
+
+
+def test_a_client_that_never_reads_stops_the_upstream_and_is_given_up() -> None:
+    """No more than some buffers are read from the upstream; after the time between two pieces all is closed."""
+    frames = [chat_frames(["word " * 2000])[1]] * 20_000  # 200 MB
+    upstream = Upstream(frames)
+    with between(upstream, limits={"between": 1.0}) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect((host, int(port)))
+            connection.sendall(raw_request())
+            assert upstream.left.wait(WAIT)
+            assert upstream.sent * len(frames[0]) < 50_000_000
+
+
+def test_a_request_that_does_not_end_is_given_up() -> None:
+    """408, whether its body is filtered or sent on."""
+    for request in (None, "main"):
+        with between(Upstream(), limits={"between": 0.2}, request=request) as url:
+            host, _, port = url.removeprefix("http://").partition(":")
+            connection, raw = exchange(host, int(port), raw_request()[:-5], lambda raw: raw.endswith(b"}"))
+            connection.close()
+            assert raw.startswith(b"HTTP/1.1 408"), raw
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (
+            b"POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        (b"POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\n12345", 400),
+        (b"POST /v1/x HTTP/1.1\r\nhost: x\r\ncontent-length: +4\r\n\r\n1234", 400),
+        (b"POST /v1/x HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n0\r\n\r\n", 501),
+        (b"POST /v1/x HTTP/1.1\r\nhost: x\r\ntransfer-encoding : chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST /v1/x HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n\r\n", 400),
+        (b"GET http://evil.example/ HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n", 400),
+        (b"GET //evil.example/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 400),
+        (b"GET /v1/%2e%2e/x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 400),
+        (b"GET /a%2fb HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 400),
+        (b"CONNECT evil.example:443 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 405),
+        (b"TRACE / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 405),
+        (b"OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nhost: x\r\nx: a\rb\r\nconnection: close\r\n\r\n", 400),
+    ],
+    ids=lambda given: str(given)[:70],
+)
+def test_requests_that_smuggle_or_ask_elsewhere_do_not_reach_the_upstream(request_: bytes, status: int) -> None:
+    """The server refuses them, or the gateway does."""
+    upstream = Upstream()
+    with between(upstream) as url:
+        raw = sent_raw(url, request_)
+    assert int(raw.split(b" ")[1]) in (status, 400), raw
+    assert not upstream.bodies  # of what goes wrong within its body, the upstream may have seen the head, never the end
+    assert not upstream.scopes or b"chunked\r\n\r\nzz" in request_
+
+
+def test_nothing_is_hidden_behind_a_request() -> None:
+    """The upstream sees one request with one end, whatever the client's connection header names."""
+    upstream = Upstream([b"{}"], JSON)
+    hidden = b"GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n"
+    with between(upstream) as url:
+        request = raw_request(path="/v1/x", headers="connection: close, content-length\r\n", body=b'{"a": 1}')
+        assert sent_raw(url, request + hidden).startswith(b"HTTP/1.1 200")
+    assert [scope["path"] for scope in upstream.scopes] == ["/v1/x"]
+    assert upstream.bodies == [b'{"a": 1}']
+
+
+def test_headers_of_one_connection_stay_on_it() -> None:
+    """In both directions; keys, cookies and request ids pass, and what leads clients past the gateway does not."""
+    upstream = Upstream(
+        [b"{}"],
+        JSON,
+        headers=[
+            (b"x-up", b"1"),
+            (b"set-cookie", b"a=1"),
+            (b"set-cookie", b"b=2"),
+            (b"alt-svc", b'h3=":443"'),
+            (b"connection", b"x-private"),
+            (b"x-private", b"1"),
+        ],
+    )
+    with between(upstream, offers={"main": None}) as url:
+        given = {
+            "connection": "close, x-mine",
+            "x_mine": "1",
+            "te": "trailers",
+            "proxy_authorization": "Basic x",
+            "authorization": "Bearer k",
+        }
+        with asked(url, **given, x_streamfilter_pipeline="main", cookie="c=1") as response:
+            headers = response.getheaders()
+    names = {name.lower() for name, _ in headers}
+    assert {"x-up", "set-cookie"} <= names
+    assert not names & {"alt-svc", "x-private"}
+    assert sum(name.lower() == "set-cookie" for name, _ in headers) == 2
+    assert upstream.headers[b"authorization"] == b"Bearer k"
+    assert upstream.headers[b"cookie"] == b"c=1"
+    assert not upstream.headers.keys() & {b"x-mine", b"te", b"proxy-authorization", b"x-streamfilter-pipeline", b"connection"}
+
+
+# ---------------------------------------------------------------------- limits
+
+
+LARGE = 100_000_000
+
+
+def test_large_bodies_pass_where_they_may() -> None:
+    """100 MB up, chunked, and 100 MB down, byte by byte the same."""
+    block = bytes(range(256)) * 400
+    upstream = Upstream([block] * (LARGE // len(block)), (b"content-type", b"application/octet-stream"))
+    digest = hashlib.sha256(block * (LARGE // len(block))).digest()
+    with (
+        between(upstream, limits={"body_bytes": LARGE}) as url,
+        asked(url, "/v1/files", (block for _ in range(LARGE // len(block)))) as response,
+    ):
+        down = hashlib.sha256()
+        while piece := response.read(1 << 20):
+            down.update(piece)
+    assert down.digest() == digest
+    assert hashlib.sha256(upstream.bodies[0]).digest() == digest
+
+
+def test_large_bodies_are_refused_where_they_may_not() -> None:
+    """By the length that they say; or, of chunked ones, once they are too long. The upstream never has all of it."""
+    for request in (None, "main"):
+        upstream = Upstream()
+        with between(upstream, limits={"body_bytes": 1000}, request=request) as url:
+            host, _, port = url.removeprefix("http://").partition(":")
+            head = f"POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+            for raw_one in (
+                f"{head}content-length: {LARGE}\r\n\r\n".encode(),
+                f"{head}transfer-encoding: chunked\r\n\r\n2000\r\n".encode() + b"a" * 0x2000 + b"\r\n",
+            ):
+                connection, raw = exchange(host, int(port), raw_one, lambda raw: raw.endswith(b"}"))
+                connection.close()
+                assert raw.startswith(b"HTTP/1.1 413"), raw
+            assert not upstream.bodies
+
+
+def test_too_many_requests_are_told_to_come_again() -> None:
+    """503 with `retry-after`; health and metrics answer all the same, and a place that is free again is taken."""
+    upstream = Stalling(chat_frames(["Hi, "], done=False)[:-1])
+    with between(upstream, limits={"streams": 1}) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        connection, _ = exchange(host, int(port), raw_request(), lambda raw: b"Hi" in raw)
+        status, raw, headers = answer(url)
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert json.loads(raw)["error"]["type"] == "server_error"
+        assert answer(url, "/-/healthz", None, "GET")[0] == 200
+        upstream.let_go.set()
+        while b"[DONE]" not in (piece := connection.recv(65536)):
+            assert piece
+        connection.close()
+        settled(url)
+        assert answer(url)[0] == 200
+
+
+# ---------------------------------------------------------------------- choices
+
+
+def test_a_request_chooses_among_what_is_offered() -> None:
+    """By header or by path; what is not offered is refused, or a path of the upstream's."""
+    pipelines = {"main": SAFE, "strict": sf.Redact("[a-z]+", to="*"), "secret": SAFE}
+    upstream = Upstream([completion({"content": f"to {MAIL}"})], JSON)
+
+    def said(url: str, path: str = CHAT, **headers: str) -> str:
+        return str(json.loads(answer(url, path, **headers)[1])["choices"][0]["message"]["content"])
+
+    with serving(upstream) as (host, port):
+        with before(f"http://{host}:{port}", pipelines, offers={"strict": None}) as url:
+            assert said(url) == "to [email]"
+            assert said(url, x_streamfilter_pipeline="strict") == "* *@*.*"
+            for name in ("secret", "missing", "", "strict, main", "../strict"):
+                assert answer(url, x_streamfilter_pipeline=name)[0] == 400
+        with before(f"http://{host}:{port}", pipelines, offers={"strict": "main"}, by="path") as url:
+            assert said(url) == "to [email]"
+            assert said(url, "/strict" + CHAT) == "* *@*.*"
+            assert upstream.scopes[-1]["path"] == CHAT
+            assert said(url, "/secret" + CHAT) == "to [email]"
+            assert upstream.scopes[-1]["path"] == "/secret" + CHAT
+            answer(url, "/strict" + CHAT, json.dumps({"messages": [{"role": "user", "content": MAIL}]}))
+            assert upstream.said()["messages"][0]["content"] == "[email]"
+
+
+@pytest.mark.parametrize(
+    ("others", "status", "said"), [("filter", 200, {"data": "[email]"}), ("pass", 200, {"data": MAIL}), ("block", 404, None)]
+)
+def test_paths_where_no_model_answers(others: Any, status: int, said: Any) -> None:
+    """They are filtered, passed as they are, or refused, as declared; paths of models are filtered in any case."""
+    upstream = Upstream([json.dumps({"data": MAIL}).encode()], JSON)
+    with between(upstream, others=others) as url:
+        got, raw, _ = answer(url, "/v1/other", None, "GET", accept_encoding="gzip")
+        assert got == status
+        if said is not None:
+            assert json.loads(raw) == said
+            assert upstream.headers[b"accept-encoding"] == (b"gzip" if others == "pass" else b"identity")
+        else:
+            assert not upstream.scopes
+        assert MAIL.encode() not in answer(url)[1]
+
+
+def test_a_prefix_of_the_upstream_stands_before_every_path() -> None:
+    """And the query is sent on as it came."""
+    upstream = Upstream([b"{}"], JSON)
+    with serving(upstream) as (host, port), before(f"http://{host}:{port}/base/v2/") as url:
+        answer(url, "/v1/models?key=a%2Fb&alt=sse", None, "GET")
+    assert upstream.scopes[-1]["raw_path"] == b"/base/v2/v1/models"
+    assert upstream.scopes[-1]["query_string"] == b"key=a%2Fb&alt=sse"
+
+
+def test_pipelines_change_while_the_gateway_runs(tmp_path: Path) -> None:
+    """A new request gets the new ones; a stream that runs keeps its own; a broken file changes nothing, and is counted."""
+    path = tmp_path / "pipelines.json"
+
+    def write(rule: str) -> None:
+        path.write_text(
+            json.dumps({"version": 1, "pipeline": {"main": [{"stage": "redact", "rules": [{"name": "r", "pattern": rule}]}]}})
+        )
+
+    write("one")
+    upstream = Stalling(chat_frames(["one two, "], done=False)[:-1])
+    with sf.watch(path) as watched, between(upstream, watched) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        connection, raw = exchange(host, int(port), raw_request(), lambda raw: b"two, " in raw)
+        assert b"[r]" in raw
+        write("two")
+        assert watched.reload()
+        upstream.let_go.set()
+        assert text_of(answer(url)[1]) == "one [r], "
+        path.write_text("{")
+        assert not watched.reload()
+        assert text_of(answer(url)[1]) == "one [r], "
+        assert b"streamfilter_pipelines_broken 1.0" in answer(url, "/-/metrics", None, "GET")[1]
+        connection.close()
+
+
+# ---------------------------------------------------------------------- seeing, ending
+
+
+def test_logs_and_errors_have_no_key_and_no_content(caplog: pytest.LogCaptureFixture) -> None:
+    """The line has method, path, status, time, pipeline and ending; nothing of the query, the headers or the bodies."""
+    caplog.set_level(logging.DEBUG)
+    secret = "SECRET-9"
+    with between(Upstream([f"data: {{broken {secret}\n\n".encode()])) as url:
+        _, raw, _ = answer(
+            url, f"{CHAT}?key={secret}", json.dumps({"messages": [{"content": secret}]}), authorization=secret, x_a=secret
+        )
+        assert secret.encode() not in raw
+        settled(url)
+        raw = sent_raw(url, f"GET /{secret}//x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+        assert secret.encode() not in raw
+    with (
+        by_hand(lambda connection, _: connection.sendall(f"HTTP/1.1 200 {secret}\r\n{secret}\r\n\r\n".encode())) as upstream,
+        before(upstream) as url,
+    ):
+        assert secret.encode() not in answer(url)[1]
+    ours = [record for record in caplog.records if record.name.startswith(("streamfilter", "uvicorn"))]
+    assert secret not in "\n".join(record.getMessage() + str(record.exc_text or "") for record in ours)
+    assert re.fullmatch(
+        r"POST /v1/chat/completions 200 \d+\.\d{3}s main failed",
+        next(r.getMessage() for r in ours if r.name == "streamfilter.gateway"),
+    )
+
+
+def test_metrics_count_what_happened() -> None:
+    """Findings by rule, exchanges by how they ended, and no label from a request."""
+    with between(Upstream(chat_frames([f"To {MAIL} and {MAIL}"]))) as url:
+        answer(url)
+        answer(url, f"/v1/{MAIL.replace('@', '-')}", None, "GET")
+        answer(url, "/a//b", None, "GET")
+        raw = settled(url)
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(raw)
+        for sample in family.samples
+    }
+    assert samples["streamfilter_findings_total", "main", "email"] == 4
+    assert samples["streamfilter_exchanges_total", "ok", "main", "2xx"] == 2
+    assert samples["streamfilter_exchanges_total", "refused", "", "4xx"] == 1
+    assert samples[("streamfilter_open",)] == 0
+    assert "joe" not in raw
+
+
+def test_streams_may_end_when_the_gateway_is_told_to() -> None:
+    """No connection is taken any more; the stream that runs is served to its end."""
+    upstream = Stalling(chat_frames(["Hi, "], done=False)[:-1])
+    with serving(upstream) as (host, port):
+        gateway = Gateway(f"http://{host}:{port}", {"main": SAFE}, "main", allow_private_upstream=True)
+        with running(gateway, grace=WAIT) as (url, server):
+            at, _, bound = url.removeprefix("http://").partition(":")
+            connection, _ = exchange(at, int(bound), raw_request(), lambda raw: b"Hi" in raw)
+            server.should_exit = True
+            upstream.let_go.set()
+            raw = b""
+            while piece := connection.recv(65536):
+                raw += piece
+            connection.close()
+    assert raw.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+
+
+def test_streams_that_do_not_end_are_broken_off() -> None:
+    """After the time they have for that; what was held dies, and the upstream's connection is closed."""
+    upstream = Stalling(chat_frames(["Hi, joe@exam"], done=False)[:-1])
+    with serving(upstream) as (host, port):
+        gateway = Gateway(f"http://{host}:{port}", {"main": SAFE}, "main", allow_private_upstream=True)
+        with running(gateway, grace=1) as (url, server):
+            at, _, bound = url.removeprefix("http://").partition(":")
+            connection, _ = exchange(at, int(bound), raw_request(), lambda raw: b"Hi" in raw)
+            server.should_exit = True
+            raw = b""
+            while piece := connection.recv(65536):
+                raw += piece
+            connection.close()
+            assert upstream.left.wait(WAIT)
+            upstream.let_go.set()
+    assert not raw.endswith(b"0\r\n\r\n")
+    assert b"joe" not in raw
+
+
+def test_many_streams_at_once() -> None:
+    """Fifty, each whole and filtered."""
+    upstream = Upstream(chat_frames([*f"To {MAIL}."]))
+    said: list[str] = []
+    with between(upstream) as url:
+        threads = [threading.Thread(target=lambda: said.append(text_of(answer(url)[1]))) for _ in range(50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(WAIT)
+    assert said == ["To [email]."] * 50
+
+
+PIPELINES = """
+version = 1
+[[pipeline.main]]
+stage = "redact"
+rules = ["email"]
+[[pipeline.other]]
+stage = "redact"
+rules = ["iban"]
+"""
+
+
+def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
+    """It says where it listens, logs a line for each request, and lets a stream end after SIGTERM."""
+    path = tmp_path / "p.toml"
+    path.write_text(PIPELINES)
+    upstream = Stalling(chat_frames([f"To {MAIL} "], done=False)[:-1])
+    command = [sys.executable, "-m", "streamfilter", "serve", "-p", str(path), "--name", "main", "--listen", "127.0.0.1:0"]
+    with serving(upstream) as (host, port):
+        command += ["--upstream", f"http://{host}:{port}", "--allow-private-upstream", "--offer", "other:main"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as ran:
+            assert ran.stderr is not None
+            found = re.fullmatch(r"streamfilter: listening at http://127\.0\.0\.1:(\d+)\n", ran.stderr.readline())
+            assert found
+            connection, raw = exchange("127.0.0.1", int(found[1]), raw_request(path=f"{CHAT}?key=KEY"), lambda raw: b"email" in raw)
+            ran.send_signal(signal.SIGTERM)
+            upstream.let_go.set()
+            while piece := connection.recv(65536):
+                raw += piece
+            connection.close()
+            log = ran.stderr.read()
+        assert raw.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+        assert "POST /v1/chat/completions 200" in log
+        assert "KEY" not in log
+        assert "Traceback" not in log
+    assert ran.returncode in (0, -signal.SIGTERM, 143)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--upstream", "http://127.0.0.1:1"], "--allow-private-upstream"),
+        (["--upstream", "http://localhost:1"], "--allow-private-upstream"),
+        (["--upstream", "https://user:KEY@x"], "keys are the client's"),
+        (["--upstream", "http://127.0.0.1:1", "--allow-private-upstream", "--name", "missing"], "missing"),
+        (["--upstream", "http://127.0.0.1:1", "--allow-private-upstream", "--listen", "8080"], "HOST:PORT"),
+        (["--upstream", "http://127.0.0.1:1", "--allow-private-upstream", "--streams", "0"], "streams"),
+        (["--upstream", "http://127.0.0.1:1", "--allow-private-upstream", "--offer", "a b"], "offers"),
+    ],
+)
+def test_a_command_that_is_wrong_says_what(
+    tmp_path: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, one line, and no key in it."""
+    from streamfilter.cli.app import run_app
+
+    path = tmp_path / "p.toml"
+    path.write_text(PIPELINES)
+    named = [] if "--name" in options else ["--name", "main"]
+    assert run_app(["serve", "-p", str(path), *named, *options]) == 2
+    captured = capsys.readouterr().err
+    assert said in captured
+    assert "KEY" not in captured
+    assert run_app(["serve", "-p", str(path), "--upstream", "https://x.example"]) == 2  # two pipelines, and none is named
+    assert "main, other" in capsys.readouterr().err
