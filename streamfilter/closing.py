@@ -19,7 +19,7 @@ class Closing:
     def __init__(self, source: object, below: Sequence[object]) -> None:
         self._targets = [source, *below]
         self._is_closed = False
-        self.is_open = False
+        self.is_open: bool = False
 
     def begin(self, iterator: AsyncIterator[object]) -> None:
         """Reading begins, through this iterator of the source."""

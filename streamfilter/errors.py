@@ -56,7 +56,7 @@ class Blocked(StreamFilterError):
         self.rule = rule
         self.offset = offset
         self.channel = channel
-        self.left = offset if left is None else left
+        self.left: int = offset if left is None else left
         self.reason = reason
         self.score = score
 

@@ -42,13 +42,13 @@ class Hold:
     __slots__ = ("_last", "_pieces", "_pins", "base", "buf", "channel", "context", "out", "pos", "simple")
 
     def __init__(self, channel: Channel = PLAIN, *, context: int = 0, offset: int = 0) -> None:
-        self.buf = ""
-        self.pos = 0
+        self.buf: str = ""
+        self.pos: int = 0
         self.out: list[Item] = []
-        self.channel = channel
-        self.context = context
-        self.simple = not context  # no context to keep and no deltas: `buf` may be replaced once all of it is released
-        self.base = offset  # of buf[0], in characters of the channel
+        self.channel: Channel = channel
+        self.context: int = context
+        self.simple: bool = not context  # no context to keep and no deltas: `buf` may be replaced once all of it is released
+        self.base: int = offset  # of buf[0], in characters of the channel
         # (end, delta) for each piece of the held text; None while the run has seen plain text only. A piece of plain text in a
         # run that has seen both has no delta.
         self._pieces: deque[tuple[int, TextDelta | None]] | None = None

@@ -93,8 +93,8 @@ class TextDelta(Event):
     __slots__ = ("channel", "text")
 
     def __init__(self, text: str, channel: Channel = PLAIN, origin: object = None) -> None:
-        self.text = text
-        self.channel = channel
+        self.text: str = text
+        self.channel: Channel = channel
         self.origin = origin
 
     @property

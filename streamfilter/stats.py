@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from streamfilter.display import table
 from streamfilter.observer import Ending
@@ -51,10 +52,10 @@ class Spread:
     __slots__ = ("_buckets", "_none", "count", "least", "most", "total")
 
     def __init__(self) -> None:
-        self.count = 0
-        self.total = 0.0
-        self.least = 0.0
-        self.most = 0.0
+        self.count: int = 0
+        self.total: float = 0.0
+        self.least: float = 0.0
+        self.most: float = 0.0
         self._none = 0  # those that took no time at all, as text does that is not held
         self._buckets: dict[int, int] = {}
 
@@ -114,7 +115,7 @@ class Spread:
             return NotImplemented
         return self.as_dict() == other.as_dict() and self._buckets == other._buckets
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"<Spread of {self.count}: p50 {self.p50:.3g} s, p95 {self.p95:.3g} s, max {self.most:.3g} s>"

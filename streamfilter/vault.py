@@ -72,8 +72,8 @@ class Vault:
     def __init__(self, max_entries: int | None = None, *, picklable: bool = False) -> None:
         if max_entries is not None and not (isinstance(max_entries, int) and max_entries >= 1):
             raise ValueError(f"max_entries={max_entries!r}: at least 1 is needed, or None for no limit")
-        self.max_entries = max_entries
-        self.picklable = picklable
+        self.max_entries: int | None = max_entries
+        self.picklable: bool = picklable
         self._entries: dict[str, tuple[str, str]] = {}  # EMAIL_1 -> (rule, text)
         self._issued: dict[tuple[str, str], str] = {}  # (EMAIL, text) -> EMAIL_1
         self._counts: dict[str, int] = {}  # EMAIL -> the last number

@@ -210,12 +210,11 @@ class Documents(Machine):
         out: list[Any] = []
         try:
             is_over = self._reader.strict or (self.completed and not self._reader.many)
-            rest = "" if self._parser or is_over else self._search.finish()
-            while rest:  # what may have been a document was none; there may be one inside
+            while not (is_over or self.ended or self._parser):  # what may have been a document was none; there may be one inside
+                prose, rest = self._search.finish()
+                self._position = self._position.behind(prose)
                 out += self._read(rest)
-                if self.ended or self._parser:
-                    break
-                rest = self._search.finish()
+                is_over = not rest
             if self.ended:
                 return out
             if self._parser is None and not self.completed and self._search.is_empty_array:

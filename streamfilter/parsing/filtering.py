@@ -256,7 +256,8 @@ class Run(TextMachine):
                 self._read(head)
         while self._searched and self._parser is None and self.done is None:
             held = out.last(self._searched)  # it was no document; there may be one inside
-            rest = self._search.finish()
+            prose, rest = self._search.finish()
+            self._position = self._position.behind(prose)
             self._searched = 0
             self._text(held[: len(held) - len(rest)])
             self._read(rest)

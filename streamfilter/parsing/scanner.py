@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, cast
 
 from streamfilter.parsing.sink import Limits
@@ -80,7 +81,7 @@ class Scanner:
         if end - at > self._limits.max_string:  # some string in it may be too long
             return None
         left = self._limits.max_depth - depth
-        if end - at > left and left < sys.getrecursionlimit() and _opened(text, at, end) > left and _depth(value) > left:
+        if end - at > left and left < sys.getrecursionlimit() and _opened(text, at, end) > left and _depth(text[at:end]) > left:
             return None
         return value, end
 
@@ -105,14 +106,9 @@ def _opened(text: str, at: int, end: int) -> int:
     return text.count("[", at, end) + text.count("{", at, end)
 
 
-def _depth(value: Any) -> int:
-    """Containers inside one another."""
-    depth = 0
-    level = [value]
-    while level:
-        depth += 1
-        level = [inner for each in level for inner in (each.values() if type(each) is dict else each) if type(inner) in _CONTAINERS]
-    return depth
+def _depth(text: str) -> int:
+    """Containers inside one another, in the text: a value that an equal key has replaced was as deep."""
+    return max(accumulate(1 if bracket in "[{" else -1 for bracket in _NO_BRACKETS("", text)))
 
 
-_CONTAINERS = (dict, list)
+_NO_BRACKETS = re.compile(r'[^"\[\]{}]+|"[^"\\]*(?:\\.[^"\\]*)*"').sub

@@ -145,15 +145,16 @@ class Search:
         """Whether the text was an empty array, perhaps in a fence, and nothing else: `[ ]` in prose is a box to be ticked."""
         return self.has_empty and _FENCED(self._around) is not None
 
-    def finish(self) -> str:
-        """The text is over, and what was held as a candidate is none: what to search further. Nothing, if nothing was held."""
-        rest = self._tag
+    def finish(self) -> tuple[str, str]:
+        """The text is over, and what was held as a candidate is none: its prose, and what to search further, if there is any."""
+        prose, rest = "", self._tag
         self._tag = ""
         if self._probe is not None:
-            rest = self._candidate[self._prose() :]
+            end = self._prose()
+            prose, rest = self._candidate[:end], self._candidate[end:]
             self._reset()
         self._thought = False
-        return rest
+        return prose, rest
 
     def _tried(self, text: str) -> str:
         assert self._probe is not None
