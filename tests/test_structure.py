@@ -33,6 +33,7 @@ FLOORS: dict[str, int] = {
     "waiting": 1,
     "closing": 2,
     "pump": 2,
+    "slices": 2,
     "stream": 2,
     "plain": 2,
     "pipeline": 2,
@@ -48,13 +49,14 @@ FLOORS: dict[str, int] = {
     "spec": 4,
     "observe": 4,
     "cli": 7,
+    "ray": 5,
     "testing": 5,
     "web": 5,
     "gateway": 6,
 }
 """Which floor each module stands on. Imports point down, or sideways within a floor below the families."""
 
-FAMILIES = {"text", "moderation", "json", "detectors", "markup", "flow", "cli", "testing", "web"}
+FAMILIES = {"text", "moderation", "json", "detectors", "markup", "flow", "cli", "ray", "testing", "web"}
 """Parts that no part of their own floor imports."""
 
 

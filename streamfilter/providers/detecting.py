@@ -16,13 +16,16 @@ from streamfilter.items import End
 from streamfilter.machine import Machine
 from streamfilter.pipeline import machine_of, stage
 from streamfilter.providers import sse
-from streamfilter.providers.events import parsed
-from streamfilter.providers.frames import AWS, NDJSON, Framing, framing_of
+from streamfilter.providers.events import is_message, parsed
+from streamfilter.providers.frames import AWS, NDJSON, Decoder, Framing, framing_of
 from streamfilter.providers.shapes import get
 from streamfilter.providers.wrapping import DecodeStage, Decoding, Format, WrapStage
 
 MAX_BYTES = 1024 * 1024
 """Bytes that may come before the first event that tells the format: a response object of OpenAI has some 10 KB."""
+
+MAX_EVENTS = 4096
+"""Events that may come before it, where they come as objects."""
 
 _ANTHROPIC = frozenset({"message_start", "content_block_start", "content_block_delta", "message_delta", "ping"})
 _GEMINI = ("candidates", "usageMetadata", "usage_metadata", "promptFeedback", "prompt_feedback")
@@ -171,7 +174,10 @@ class Detecting(Machine):
         self._begin = begin
         self._inner: Machine | None = None
         self._waiting: list[Any] = []
-        self._size = 0
+        self._size = 0  # of what waits
+        self._first = b""  # bytes that do not tell how events stand in them
+        self._framing: Framing | None = None
+        self._decoder: Decoder | None = None
         self._has_events = False
         self._wake: Callable[[], None] | None = None
 
@@ -251,30 +257,45 @@ class Detecting(Machine):
     def _name(self, item: Any) -> str | None:
         """What an item tells."""
         if isinstance(item, str) and item.lstrip()[:1] == "{":  # a message of a WebSocket
-            self._has_events = True
-            return detect(parsed(item, 0))
+            return self._detected(parsed(item, 0))
         if not isinstance(item, bytes | bytearray | memoryview):
-            name = detect(item)
-            self._has_events = True
+            name = self._detected(item)
             if name is None and not (isinstance(item, Mapping) or hasattr(item, "__dict__")):
                 kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
                 raise TypeError(
                     f"{self._stage} was fed {kind}: it reads a provider's chunks, as SDK objects, dicts or response bytes"
                 )
             return name
-        self._size += len(item)
+        raw = bytes(item)
+        self._size += len(raw)
         if self._size > MAX_BYTES:
             raise MalformedInput(f"no event in the first {MAX_BYTES} bytes tells the provider's format", 0)
-        return self._told()
+        if self._decoder is None and not self._first and is_message(raw):  # of a WebSocket, or a line before its end
+            event = parsed(raw.decode(), 0)
+            if not _has_error(event) and (name := detect(event)):
+                return name
+        return self._told(raw)
 
-    def _told(self, *, is_last: bool = False) -> str | None:
-        """What the bytes tell that have come; at the end of the source, also those that nothing has ended."""
-        first = b"".join(bytes(each) for each in self._waiting if isinstance(each, bytes | bytearray | memoryview))
-        framing = framing_of(first)
-        decoder = framing.decoder() if framing else sse.Decoder()
-        for frame in chain(decoder.feed(first), decoder.finish() if is_last else ()):
-            if frame.checked().data and not str(frame.data).startswith("[DONE]"):
+    def _detected(self, event: Any) -> str | None:
+        """What an event tells that came by itself."""
+        self._has_events = True
+        self._size += MAX_BYTES // MAX_EVENTS
+        name = detect(event)
+        if name is None and self._size > MAX_BYTES:
+            raise MalformedInput(f"none of the first {MAX_EVENTS} events tells the provider's format", 0)
+        return name
+
+    def _told(self, piece: bytes = b"", *, is_last: bool = False) -> str | None:
+        """What some more bytes tell; at the end of the source, also those that nothing has ended."""
+        if self._decoder is None:
+            piece = self._first = self._first + piece  # empty lines, so far
+            self._framing = framing_of(piece)
+            if self._framing is None and not is_last:
+                return None
+            self._decoder = self._framing.decoder() if self._framing else sse.Decoder()
+        for frame in chain(self._decoder.feed(piece), self._decoder.finish() if is_last else ()):
+            if frame.checked().data and str(frame.data).strip() != "[DONE]":
                 self._has_events = True
-                if name := _framed(parsed(str(frame.data), frame.offset), framing):
+                if name := _framed(parsed(str(frame.data), frame.offset), self._framing):
                     return name
         return None

@@ -9,8 +9,8 @@ This module knows events as dicts and as objects of an SDK, and no provider.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 from streamfilter.errors import MalformedInput
@@ -224,23 +224,40 @@ class EventReader:
     def _frames(self, frames: Iterator[Frame]) -> Iterator[Origin | End]:
         try:
             for frame in map(Frame.checked, frames):
-                if not frame.data or frame.data.startswith(self._done or "\0"):
+                if not frame.data or frame.data.strip() in self._done:
                     origin = Origin(None, self._name, frame, self._framing)
                     origin.items.append(Raw(frame, scope=() if frame.data else None, origin=origin))
                     yield origin
                 else:
-                    yield self._origin(parsed(frame.data, frame.offset), frame)
+                    yield self._origin(*said_in(frame, self._framing or SSE))
         except MalformedInput as error:
             yield End("error", error)
 
     def _origin(self, event: Any, frame: Frame | None) -> Origin:
         origin = Origin(event, self._name, frame, self._framing)
         self._reading.read(origin)
+        if not (origin.slots or origin.is_plain) and _is_foreign(self._name, event):
+            raise MalformedInput("an event is of another format than those before it", frame.offset if frame else 0)
         for path, channel in origin.slots.items():
             self._said[channel] = self._said.get(channel, 0) + len(origin.said(path))
         for channel in (*origin.signs.values(), *origin.spans.values()):
             origin.counts[channel] = self._said.get(channel, 0)
         return origin
+
+
+_TEXTS = {"choices": "openai.completions", "candidates": "gemini", "contentBlockDelta": "bedrock"}
+_DELTAS = {"content_block_delta": "anthropic.messages", "response.output_text.delta": "openai.responses", "text-delta": "vercel"}
+"""Where formats have their text, and whose it is: fields of events without a type, and types."""
+
+
+def _is_foreign(name: str, event: Any) -> bool:
+    """Whether the text of an event stands where another format has it: read as a quote, what is split over two would come out."""
+    if name not in _TEXTS.values() and name not in _DELTAS.values():
+        return False
+    kind = get(event, "type")
+    if isinstance(kind, str) and _DELTAS.get(kind, name) != name:
+        return True
+    return any(owner != name and get(event, field) for field, owner in _TEXTS.items())
 
 
 def is_message(raw: bytes) -> bool:
@@ -264,13 +281,54 @@ def parsed(data: str, offset: int) -> dict[str, Any]:
     Raises:
         MalformedInput: there is none.
     """
+    return _parsed(data, offset, json.loads)
+
+
+def _parsed(data: str, offset: int, read: Callable[[str], Any]) -> dict[str, Any]:
     try:
-        event = json.loads(data)
+        event = read(data)
+    except _RepeatedNameError:
+        raise
     except (ValueError, RecursionError):
         raise MalformedInput("the data of an event is not JSON", offset) from None
     if not isinstance(event, dict):
         raise MalformedInput("the data of an event is not a JSON object", offset)
     return event
+
+
+class _RepeatedNameError(ValueError):
+    """An object has a field twice."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _RepeatedNameError
+    return made
+
+
+_strictly = json.JSONDecoder(object_pairs_hook=_object).decode
+
+
+def said_in(frame: Frame, framing: Framing) -> tuple[dict[str, Any], Frame]:
+    r"""The event in a frame, and the frame. If a field stands twice in it, readers differ about which counts: the last one does,
+    as for Python, and the frame is made anew, without the other. So nothing leaves that was not read.
+
+    Raises:
+        MalformedInput: there is no JSON object.
+
+    Example:
+        >>> event, frame = said_in(Frame('{"a":1,"a":2}', "", None, b'data: {"a":1,"a":2}\r\n\r\n', 0), SSE)
+        >>> event, frame.raw
+        ({'a': 2}, b'data: {"a":2}\n\n')
+    """
+    data = frame.data or ""
+    try:
+        return _parsed(data, frame.offset, _strictly), frame
+    except _RepeatedNameError:
+        event = parsed(data, frame.offset)
+        raw = framing.encode(event, frame.event, frame)
+        return event, replace(frame, raw=raw, complete=True, is_cut=False)
 
 
 def at(node: Any, path: Path) -> Any:
@@ -305,6 +363,37 @@ def strings(node: Any, opaque: frozenset[str], path: Path = (), *, is_opaque: bo
     elif isinstance(node, Mapping) or hasattr(node, "__dict__"):
         for name, each in fields(node).items():
             yield from strings(each, opaque, (*path, name), is_opaque=name in opaque)
+
+
+def is_mute(node: Any, opaque: frozenset[str], spared: Collection[str] = ()) -> bool:
+    """Whether no string in a dict or an object may be text: whether `strings` would find none. It is asked of nearly every event.
+
+    Args:
+        node: the dict or the object.
+        opaque: fields whose strings are no text.
+        spared: fields that are looked at elsewhere.
+
+    Example:
+        >>> is_mute({"id": "x", "index": 1}, frozenset({"id"})), is_mute({"id": {"a": "b"}}, frozenset({"id"}))
+        (True, False)
+    """
+    for name, value in (node if type(node) is dict else fields(node)).items():
+        kind = type(value)
+        if kind is str:
+            if value and name not in opaque and name not in spared:
+                return False
+        elif not (kind is int or value is None or name in spared) and _says(value, opaque, is_opaque=name in opaque):
+            return False
+    return True
+
+
+def _says(node: Any, opaque: frozenset[str], *, is_opaque: bool) -> bool:
+    kind = type(node)
+    if kind is dict:
+        return not is_mute(node, opaque)
+    if kind is list:
+        return any(_says(each, opaque, is_opaque=is_opaque) for each in node)
+    return kind not in (int, bool, float) and next(strings(node, opaque, is_opaque=is_opaque), None) is not None
 
 
 def first_seen(seen: set[Key], key: Key) -> Key:

@@ -21,6 +21,7 @@ from streamfilter.parsing.parser import Parser
 from streamfilter.parsing.tree import MISSING, Tree
 from streamfilter.providers.events import Origin, Path, Repeat, at, strings
 from streamfilter.providers.frames import SSE, Framing
+from streamfilter.providers.guarding_frames import Lines
 from streamfilter.providers.shapes import edited, get, plain
 from streamfilter.providers.sse import Seam
 from streamfilter.providers.wrapping import MAX_AGGREGATE
@@ -110,6 +111,7 @@ class EventWriter:
         self._echoed: dict[Channel, int] = {}  # how much of a channel
         self._echoes: dict[Channel, Origin] = {}  # the last one of each
         self._seam = Seam(framing.gap)
+        self._lines = Lines(quote)
         self._failed = False
 
     def note(self, origin: Origin) -> None:
@@ -121,7 +123,9 @@ class EventWriter:
                 self._awaited[channel] = self._awaited.get(channel, "") + origin.said(path)
 
     def _framed_as(self, origin: Origin) -> None:
-        """What is made is framed as what comes."""
+        """What is made is framed as what comes. What stands beside the data of a frame goes through the guards."""
+        if origin.frame is not None and origin.framing is SSE:
+            self._lines.show(origin.frame)
         if origin.framing is not None and origin.framing is not self._framing:
             self._framing = origin.framing
             self._seam = Seam(origin.framing.gap)

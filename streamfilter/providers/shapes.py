@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -40,11 +40,17 @@ def _getter(kind: type) -> Callable[[Any, str], Any]:
     """How objects of a class are read. It is looked up once: asking an abstract class every time costs more than the reading."""
     if issubclass(kind, Mapping):
         return _item
+    if kind.__module__ == "builtins":  # a string has an `index` and a `title`, but no fields
+        return _nothing
     return _modelled if hasattr(kind, "__pydantic_fields__") else _attribute
 
 
 def _item(node: Mapping[str, Any], name: str) -> Any:
     return node.get(name)
+
+
+def _nothing(_node: object, _name: str) -> None:
+    return None
 
 
 def _attribute(node: object, name: str) -> Any:
@@ -66,6 +72,16 @@ def _modelled(node: Any, name: str) -> Any:
 def _is_declared(kind: type, name: str) -> bool:
     """Whether a class has it itself, such as a property."""
     return any(name in vars(each) for each in kind.__mro__)
+
+
+def listed(value: object) -> Sequence[Any]:
+    """What a list holds; nothing of what is none: what that says is filtered as a quote.
+
+    Example:
+        >>> listed([1]), listed(True), listed("abc")
+        ([1], (), ())
+    """
+    return value if isinstance(value, list | tuple) else ()
 
 
 def edited(node: Any, changes: Mapping[str, Any], drop: Iterable[str] = ()) -> Any:

@@ -11,8 +11,8 @@ from typing import Any
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
-from streamfilter.providers.events import Origin, Path
-from streamfilter.providers.shapes import fields, get
+from streamfilter.providers.events import Origin, Path, is_mute
+from streamfilter.providers.shapes import fields, get, listed
 
 NAME = "bedrock"
 
@@ -111,12 +111,13 @@ class Reading:
         if block in TEXTS:
             origin.text((*at, *TEXTS[block]), channel)
         elif block == "toolResult":
-            for n, _ in enumerate(delta[block] or ()):
+            for n, _ in enumerate(listed(delta[block])):
                 origin.text((*at, block, n, "text"), channel)
         inner = fields(delta.get("reasoningContent"))
         if "signature" in inner:
             origin.signs[() if len(inner) == 1 else (*at, "reasoningContent", "signature")] = channel
-        is_alone = len(fields(event)) == 1 and fields(said).keys() <= {"contentBlockIndex", "delta", "p"}
+        is_usual = fields(said).keys() <= {"contentBlockIndex", "delta", "p"} and is_mute(said, OPAQUE, ("delta",))
+        is_alone = is_usual and len(fields(event)) == 1
         is_text = block == "text" or len(fields(delta.get(block))) == 1
         origin.is_plain = is_alone and is_text and len(origin.slots) == 1
         if not origin.items:
@@ -144,7 +145,7 @@ def read_whole(origin: Origin) -> None:
     """A response of Converse that did not stream."""
     path: Path = ("output", "message", "content")
     content = get(get(get(origin.event, "output"), "message"), "content")
-    for n, block in enumerate(content or ()):
+    for n, block in enumerate(listed(content)):
         if get(block, "text") is not None:
             origin.text((*path, n, "text"), Channel("answer", (0, 0, "text", n)))
         elif (thought := get(get(block, "reasoningContent"), "reasoningText")) is not None:

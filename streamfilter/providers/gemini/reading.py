@@ -18,7 +18,7 @@ from typing import Any
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Item, Key, Raw, TextDelta, ToolCall, Usage
-from streamfilter.providers.events import Origin, Path
+from streamfilter.providers.events import Origin, Path, is_mute
 from streamfilter.providers.gemini.arguments import Assembler
 from streamfilter.providers.shapes import fields, get, plain
 
@@ -138,7 +138,7 @@ class Reading:
         for n, candidate in enumerate(candidates or ()):
             last = self._candidate(origin, candidate, ("candidates", n))
         self._beside(origin, event, last)
-        if not fields(event).keys() <= _PLAIN["chunk"]:
+        if not (fields(event).keys() <= _PLAIN["chunk"] and is_mute(event, OPAQUE, ("candidates",))):
             origin.is_plain = False
         if not origin.items:
             origin.leaves.clear()
@@ -193,7 +193,8 @@ class Reading:
         content = get(candidate, "content")
         _check(origin, content, "the content of a candidate")
         parts = get(content, "parts")
-        if not (fields(candidate).keys() <= _PLAIN["candidate"] and fields(content).keys() <= _PLAIN["content"]):
+        is_usual = fields(candidate).keys() <= _PLAIN["candidate"] and fields(content).keys() <= _PLAIN["content"]
+        if not (is_usual and is_mute(candidate, OPAQUE, ("content",)) and is_mute(content, OPAQUE, ("parts",))):
             origin.is_plain = False
         if parts is not None and not isinstance(parts, list | tuple):
             raise _malformed(origin, "the parts of a candidate are no list")
@@ -229,7 +230,7 @@ class Reading:
             origin.is_plain = False
             self._call(origin, part, path, choice, call)
             return
-        if not fields(part).keys() <= _PLAIN["part"]:
+        if not (fields(part).keys() <= _PLAIN["part"] and is_mute(part, OPAQUE, ("text",))):
             origin.is_plain = False
         text = get(part, "text")
         if text is not None and not isinstance(text, str):

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from streamfilter.items import Channel, Finish, Key, ToolCall, Usage
-from streamfilter.providers.events import Origin, Path, at, first_seen
+from streamfilter.providers.events import Origin, Path, at, first_seen, is_mute
 from streamfilter.providers.said import Said
-from streamfilter.providers.shapes import edited, fields, get
+from streamfilter.providers.shapes import edited, fields, get, listed
 
 NAME = "langchain"
 
@@ -141,7 +141,7 @@ class Reading:
         is_last = given.get("chunk_position") == "last" or not _is_chunk(message)
         beside = {name for name, value in given.items() if value not in ("", [], {})} - _SIMPLE
         is_simple = not beside and isinstance(given.get("content"), str)
-        origin.is_plain = is_simple and not at_path
+        origin.is_plain = is_simple and not at_path and is_mute(given, OPAQUE, ("content",))
         if not origin.items or not is_simple or is_last:
             origin.rest(choice if is_last else answer)
 
@@ -178,7 +178,7 @@ def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, .
                 yield ("content", n, name, m, "text"), "reasoning", ("content", name, index, get(parts[m], "index"))
         if isinstance(get(get(block, "reasoning_content"), "text"), str):  # Bedrock
             yield ("content", n, "reasoning_content", "text"), "reasoning", ("content", "reasoning_content", index)
-    for n, fragment in enumerate(message.get("tool_call_chunks") or ()):
+    for n, fragment in enumerate(listed(message.get("tool_call_chunks"))):
         index = get(fragment, "index")
         yield ("tool_call_chunks", n, "args"), "tool_arguments", ("tool", n if index is None else index)
     beside = message.get("additional_kwargs")
@@ -186,7 +186,7 @@ def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, .
         return
     for name, kind in ADDITIONAL_TEXTS.items():
         yield ("additional_kwargs", name), kind, ("additional", name)
-    for n, fragment in enumerate(get(beside, "tool_calls") or ()):
+    for n, fragment in enumerate(listed(get(beside, "tool_calls"))):
         index = get(fragment, "index")
         place: Path = ("additional_kwargs", "tool_calls", n, "function", "arguments")
         yield place, "tool_arguments", ("additional", "tool", n if index is None else index)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
-from streamfilter.providers.events import Origin, Path, at
-from streamfilter.providers.shapes import fields, get
+from streamfilter.providers.events import Origin, Path, at, is_mute
+from streamfilter.providers.shapes import fields, get, listed
 
 NAME = "ollama"
 
@@ -34,6 +34,7 @@ COUNTS = ("prompt_eval_count", "eval_count", "total_duration", "load_duration", 
 
 _PLAIN = {"model", "created_at", "message", "done", "response", "thinking"}
 _PLAIN_MESSAGE = {"role", "content", "thinking"}
+_SAID = {"response", "content", "thinking"}
 
 
 class Reading:
@@ -81,7 +82,7 @@ class Reading:
         origin.is_plain = _is_plain(event)
 
     def _read_calls(self, origin: Origin, choice: Key) -> None:
-        for n, call in enumerate(at(origin.event, ("message", "tool_calls")) or ()):
+        for n, call in enumerate(listed(at(origin.event, ("message", "tool_calls")))):
             channel = Channel("tool_arguments", (*choice, "tool_calls", self._calls))
             self._calls += 1
             name, call_id = get(get(call, "function"), "name"), get(call, "id")
@@ -93,10 +94,15 @@ class Reading:
 
 def _is_plain(event: Any) -> bool:
     """Whether all that it says is text, or no text at all."""
-    head, message = fields(event), get(event, "message")
-    inner = fields(message)
-    values = [head.get("response", ""), head.get("thinking", ""), inner.get("content", ""), inner.get("thinking", "")]
-    return head.keys() <= _PLAIN and inner.keys() <= _PLAIN_MESSAGE and all(isinstance(value, str) for value in values)
+    head, inner = fields(event), fields(get(event, "message"))
+    said = [value for each in (head, inner) for name, value in each.items() if name in _SAID]
+    return (
+        head.keys() <= _PLAIN
+        and inner.keys() <= _PLAIN_MESSAGE
+        and all(isinstance(value, str) for value in said)
+        and is_mute(head, OPAQUE, _SAID | {"message"} if inner else _SAID)
+        and is_mute(inner, OPAQUE, _SAID)
+    )
 
 
 def read_whole(origin: Origin) -> None:

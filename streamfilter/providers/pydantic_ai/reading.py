@@ -14,7 +14,7 @@ from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Finish, Key, Raw, ToolCall, Usage
 from streamfilter.providers.events import Origin, Path, Repeat, at, first_seen
 from streamfilter.providers.said import Said
-from streamfilter.providers.shapes import edited, get
+from streamfilter.providers.shapes import edited, get, listed
 
 NAME = "pydantic_ai"
 
@@ -153,7 +153,7 @@ def _index(origin: Origin) -> int:
 
 def _reason(origin: Origin) -> str:
     """Why the last response of a run was complete."""
-    for message in reversed(at(origin.event, MESSAGES) or ()):
+    for message in reversed(listed(at(origin.event, MESSAGES))):
         if get(message, "kind") == "response" and isinstance(get(message, "finish_reason"), str):
             found = str(get(message, "finish_reason"))
             return "tool_calls" if found == "tool_call" else found
@@ -171,7 +171,7 @@ def _kind(origin: Origin, part: object, name: str) -> str:
 
 def read_whole(origin: Origin) -> None:
     """A response that did not stream."""
-    for n, part in enumerate(get(origin.event, "parts") or ()):
+    for n, part in enumerate(listed(get(origin.event, "parts"))):
         kind = _kind(origin, part, "part_kind")
         field = "content" if kind in TEXTS else "args"
         channel = Channel(TEXTS.get(kind, "tool_arguments"), (0, 0, kind, n))

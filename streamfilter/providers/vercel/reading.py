@@ -13,7 +13,7 @@ from typing import Any
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall
 from streamfilter.providers.events import Origin, Repeat, first_seen
-from streamfilter.providers.shapes import fields, get
+from streamfilter.providers.shapes import fields, get, listed
 
 NAME = "vercel"
 
@@ -123,7 +123,8 @@ class Reading:
             self._spoken.add(channel)
             self._last = channel
             origin.text(("inputTextDelta",), channel)
-            origin.is_plain = fields(event).keys() == {"type", "toolCallId", "inputTextDelta"}
+            is_usual = fields(event).keys() == {"type", "toolCallId", "inputTextDelta"}
+            origin.is_plain = is_usual and isinstance(get(event, "inputTextDelta"), str)
         elif kind in ("tool-input-available", "tool-input-error"):
             if channel in self._spoken:
                 is_parsed = kind == "tool-input-available" or not isinstance(get(event, "input"), str)
@@ -142,7 +143,7 @@ def _id(origin: Origin, field: str) -> str:
 
 def read_whole(origin: Origin) -> None:
     """A UI message: text and reasoning among its parts."""
-    for n, part in enumerate(get(origin.event, "parts") or ()):
+    for n, part in enumerate(listed(get(origin.event, "parts"))):
         kind: Any = get(part, "type")
         if kind in PARTS:
             channel = Channel(PARTS[kind], (0, 0, kind, n))

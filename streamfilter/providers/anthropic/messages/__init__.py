@@ -108,12 +108,14 @@ class Wrap(WrapStage):
     def __call__(  # type: ignore[override]  # it is all that a stream is, and has the helper's accessors
         self, source: AsyncIterable[Any], *, context: Context | None = None, after_stop: AfterStop = "close"
     ) -> MessageEvents[Any]:
-        return MessageEvents(super().__call__(source, context=context, after_stop=after_stop))
+        stream = super().__call__(source, context=context, after_stop=after_stop)
+        return MessageEvents(stream, is_helper=hasattr(source, "get_final_message"))
 
     def iter(  # type: ignore[override]
         self, items: Iterable[Any], *, context: Context | None = None, after_stop: AfterStop = "close"
     ) -> SyncMessageEvents[Any]:
-        return SyncMessageEvents(super().iter(items, context=context, after_stop=after_stop))
+        stream = super().iter(items, context=context, after_stop=after_stop)
+        return SyncMessageEvents(stream, is_helper=hasattr(items, "get_final_message"))
 
 
 wrap = Wrap

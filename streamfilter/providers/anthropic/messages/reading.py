@@ -11,7 +11,7 @@ from typing import Any
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
 from streamfilter.providers.events import Echo, Origin, Repeat
-from streamfilter.providers.shapes import fields, get, plain
+from streamfilter.providers.shapes import fields, get, listed, plain
 
 NAME = "anthropic.messages"
 
@@ -80,7 +80,7 @@ class Reading:
         elif kind == "error":
             origin.items.append(Failure(get(event, "error"), origin=origin))
         elif kind == "ping":
-            origin.is_plain = True
+            origin.is_plain = fields(event).keys() == {"type"}
             origin.rest(None)
         else:
             self._echo(origin, event, str(kind))
@@ -112,7 +112,8 @@ class Reading:
             block, field = DELTAS[kind]
             channel = self._last = channel or self._channel(block, index)
             origin.text(("delta", field), channel)
-            origin.is_plain = fields(delta).keys() == {"type", field} and fields(event).keys() <= {"type", "index", "delta"}
+            is_usual = fields(delta).keys() == {"type", field} and fields(event).keys() <= {"type", "index", "delta"}
+            origin.is_plain = is_usual and isinstance(get(delta, field), str)
             if not origin.items:
                 origin.rest(channel)
             return
@@ -151,7 +152,7 @@ class Reading:
         origin.rest(self._last)
 
     def _repeats(self, origin: Origin, event: Any) -> None:
-        for n, block in enumerate(get(get(event, "message"), "content") or ()):
+        for n, block in enumerate(listed(get(get(event, "message"), "content"))):
             self._repeats_block(origin, block, ("message", "content", n), n)
 
     def _repeats_block(self, origin: Origin, block: Any, path: tuple[str | int, ...], index: int) -> None:
@@ -182,7 +183,7 @@ def _index(origin: Origin) -> int:
 
 def read_whole(origin: Origin) -> None:
     """A message that did not stream."""
-    for n, block in enumerate(get(origin.event, "content") or ()):
+    for n, block in enumerate(listed(get(origin.event, "content"))):
         kind = str(get(block, "type"))
         field = TEXTS.get(kind)
         if field is None:

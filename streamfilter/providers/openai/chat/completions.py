@@ -7,7 +7,7 @@ from typing import Any
 from streamfilter.items import Channel, Finish
 from streamfilter.providers.events import Origin, Path
 from streamfilter.providers.openai.chat.texts import texts
-from streamfilter.providers.shapes import fields, get
+from streamfilter.providers.shapes import fields, get, listed
 
 OPAQUE = frozenset(
     {
@@ -21,7 +21,7 @@ OPAQUE = frozenset(
 
 def read_whole(origin: Origin) -> None:
     """A `ChatCompletion`."""
-    for position, choice in enumerate(get(origin.event, "choices") or ()):
+    for position, choice in enumerate(listed(get(origin.event, "choices"))):
         message = get(choice, "message")
         index = get(choice, "index")
         number = index if isinstance(index, int) else position
@@ -43,7 +43,7 @@ def read_whole(origin: Origin) -> None:
 
 def place(response: Any, channel: Channel) -> Path | None:
     """Where text of a channel goes that a completion has not: reasoning that a stage has told from the answer has a field."""
-    for position, choice in enumerate(get(response, "choices") or ()):
+    for position, choice in enumerate(listed(get(response, "choices"))):
         index = get(choice, "index")
         if channel.kind == "reasoning" and channel.key[1:2] == (index if isinstance(index, int) else position,):
             return ("choices", position, "message", "reasoning_content")
@@ -53,6 +53,6 @@ def place(response: Any, channel: Channel) -> Path | None:
 def _calls(message: Any) -> list[Path]:
     """Where the arguments of a message's calls stand."""
     paths: list[Path] = [("function_call", "arguments")]
-    for n, _ in enumerate(get(message, "tool_calls") or ()):
+    for n, _ in enumerate(listed(get(message, "tool_calls"))):
         paths += [("tool_calls", n, "function", "arguments"), ("tool_calls", n, "custom", "input")]
     return paths

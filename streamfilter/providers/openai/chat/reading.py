@@ -8,7 +8,6 @@ Source: the API reference of OpenAI's chat completions, and the variants of the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -16,8 +15,9 @@ from typing import Any, NamedTuple
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, End, Failure, Finish, Item, Key, Raw, Scope, TextDelta, ToolCall, Usage
 from streamfilter.providers import sse
-from streamfilter.providers.events import is_message
-from streamfilter.providers.frames import BINARY_MESSAGES, TEXT_MESSAGES, Framing, message
+from streamfilter.providers.events import is_message, is_mute, said_in
+from streamfilter.providers.frames import BINARY_MESSAGES, SSE, TEXT_MESSAGES, Framing, message
+from streamfilter.providers.openai.chat.completions import OPAQUE
 from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, misquotes, texts
 from streamfilter.providers.shapes import fields, get
 
@@ -114,20 +114,39 @@ class _Calls:
     id of later fragments."""
 
     def __init__(self) -> None:
-        self._known: list[tuple[object, str | None]] = []  # (index, id)
+        self._count = 0
+        self._last: dict[Any, int] = {}  # by index, the last one
+        self._ids: dict[Any, int] = {}
+        self._unnamed: dict[Any, int] = {}  # by index, the last one that has no id yet; in the order in which they came
 
-    def number(self, index: object, call_id: str | None, name: object) -> int:
+    def number(self, index: object, call_id: object, name: object) -> int:
         """The number of a fragment's call among the choice's."""
-        known = self._known
-        for number in range(len(known) - 1, -1, -1):
-            at, named = known[number]
-            if call_id is not None and named == call_id:
-                return number
-            if (call_id is None or named is None) and (at == index if index is not None else not name):
-                known[number] = (at, named or call_id)
-                return number
-        known.append((index, call_id))
-        return len(known) - 1
+        at, called = _key(index), _key(call_id)
+        if called is None:
+            found = self._last.get(at, -1) if index is not None else -1 if name else self._count - 1
+        else:
+            if index is None:
+                at = None if name else next(reversed(self._unnamed), None)
+            nameless = -1 if index is None and name else self._unnamed.get(at, -1)
+            found = max(self._ids.get(called, -1), nameless)
+            if found == nameless >= 0:
+                self._ids[called] = found
+                del self._unnamed[at]
+            at = _key(index)
+        if found >= 0:
+            return found
+        self._count += 1
+        self._last[at] = self._count - 1
+        if called is not None:
+            self._ids[called] = self._count - 1
+        else:
+            self._unnamed.pop(at, None)
+            self._unnamed[at] = self._count - 1
+        return self._count - 1
+
+
+def _key(value: object) -> object:
+    return value if value is None or isinstance(value, str | int | float) else repr(value)
 
 
 class Reader:
@@ -183,10 +202,10 @@ class Reader:
             for frame in map(sse.Frame.checked, frames):
                 if not frame.data:
                     yield _unread(frame, None)
-                elif frame.data.startswith("[DONE]"):
+                elif frame.data.strip() == "[DONE]":
                     yield _unread(frame, ())
                 else:
-                    yield self._origin(_parsed(frame), frame)
+                    yield self._origin(*said_in(frame, self._messages or SSE))
         except MalformedInput as error:
             yield End("error", error)
 
@@ -207,7 +226,8 @@ class Reader:
         if error is not chunk and given.keys() - HEAD:
             origin.extras = Raw(chunk, scope=self._last, origin=origin)
             origin.items.append(origin.extras)
-        origin.is_plain = origin.extras is None and not error and all(parts.is_plain for parts in origin.parts)
+        is_usual = origin.extras is None and not error and all(parts.is_plain for parts in origin.parts)
+        origin.is_plain = is_usual and is_mute(given, OPAQUE, ("choices",))
         if usage is not None:
             origin.items.append(Usage(usage, scope=self._last, origin=origin))
         origin.items += finishes
@@ -244,9 +264,13 @@ class Reader:
             parts.misquotes = misquotes(outer, given, [(slot.path, slot.item.text) for slot in parts.slots])
         finish = outer.get("finish_reason")
         finish = None if finish in ("", "null") else finish
+        if isinstance(finish, Mapping | list):
+            raise MalformedInput("the reason why a choice ended is no word", offset)
         beside = set() if is_usual else (outer.keys() | given.keys()) - STRUCTURE
         is_plain = all(isinstance(given[name], str) for name in TEXT_FIELDS.keys() & given.keys())
-        parts.is_plain = is_plain and not beside and not parts.calls
+        has_only_text = len(given) == len(parts.slots) or is_mute(given, OPAQUE, TEXT_FIELDS)
+        is_mute_beside = has_only_text and is_mute(outer, OPAQUE, ("delta",))
+        parts.is_plain = is_plain and not beside and not parts.calls and is_mute_beside
         has_others = not is_plain and any(has_other_parts(given.get(name)) for name in TEXT_FIELDS)
         if beside - REPEATS or has_others or (len(origin.items) == before and finish is None):
             if not parts.slots and given.get("reasoning_details"):
@@ -303,13 +327,3 @@ def _listed(value: Any, what: str, offset: int) -> Sequence[Any]:
     if not isinstance(value, list | tuple) or not all(map(_is_node, value)):
         raise MalformedInput(f"{what} is no list of objects", offset)
     return value
-
-
-def _parsed(frame: sse.Frame) -> Any:
-    try:
-        chunk = json.loads(frame.data or "")
-    except (ValueError, RecursionError):
-        raise MalformedInput("the data of an event is not JSON", frame.offset) from None
-    if not isinstance(chunk, dict):
-        raise MalformedInput("the data of an event is not a JSON object", frame.offset)
-    return chunk

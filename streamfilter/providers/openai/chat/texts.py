@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from streamfilter.providers.shapes import get
+from streamfilter.providers.shapes import get, listed
 
 Path = tuple[str | int, ...]
 """From a delta to a text in it."""
@@ -51,7 +51,7 @@ def texts(delta: Mapping[str, Any]) -> Iterator[tuple[str, str, Path, str]]:
     if "audio" in delta and isinstance(text := get(delta["audio"], "transcript"), str) and text:
         yield "answer", "audio", ("audio", "transcript"), text
     if "reasoning_details" in delta and not reasons:
-        for n, detail in enumerate(delta["reasoning_details"]):
+        for n, detail in enumerate(listed(delta["reasoning_details"])):
             for name in ("text", "summary"):
                 if isinstance(text := get(detail, name), str) and text:
                     yield "reasoning", "reasoning_details", ("reasoning_details", n, name), text
@@ -97,9 +97,9 @@ def misquotes(choice: Mapping[str, Any], delta: Mapping[str, Any], pieces: Seque
         found.add("message")
     if choice.get("text", "") not in ("", said.get("content")):
         found.add("text")
-    details = delta.get("reasoning_details") or ()
+    details = listed(delta.get("reasoning_details"))
     if details and "reasoning_details" not in said:
-        joined = "".join(get(detail, name) or "" for detail in details for name in ("text", "summary"))
+        joined = "".join(str(get(detail, name) or "") for detail in details for name in ("text", "summary"))
         if joined not in {"", *(said.get(name, "") for name, kind in TEXT_FIELDS.items() if kind == "reasoning")}:
             found.add("reasoning_details")
     if not said:
@@ -109,7 +109,7 @@ def misquotes(choice: Mapping[str, Any], delta: Mapping[str, Any], pieces: Seque
 
 def _quotes_tokens(logprobs: Any, said: Mapping[str | int, str]) -> bool:
     for name in ("content", "refusal"):
-        tokens = get(logprobs, name) or ()
+        tokens = listed(get(logprobs, name))
         if "".join(str(get(token, "token")) for token in tokens) not in ("", said.get(name)):
             return False
     return True
@@ -122,4 +122,4 @@ def _quotes_message(message: Any, delta: Mapping[str, Any], said: Mapping[str | 
 
 def is_signed(delta: Any) -> bool:
     """Whether reasoning in a delta is signed or encrypted: what its provider would not take back if it were changed."""
-    return any(get(detail, "signature") or get(detail, "data") for detail in get(delta, "reasoning_details") or ())
+    return any(get(detail, "signature") or get(detail, "data") for detail in listed(get(delta, "reasoning_details")))

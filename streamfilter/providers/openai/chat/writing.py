@@ -18,6 +18,7 @@ from typing import Any
 from streamfilter.items import Channel, End, Event, Failure, Finish, Item, Key, Raw, TextDelta, ToolCall, Usage
 from streamfilter.providers import sse
 from streamfilter.providers.frames import Framing
+from streamfilter.providers.guarding_frames import Lines
 from streamfilter.providers.openai.chat.beside import quoted
 from streamfilter.providers.openai.chat.reading import HEAD, STRUCTURE, Origin, Parts
 from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, is_signed
@@ -63,11 +64,14 @@ class Writer:
         self._done = False
         self._framing: Framing | None = None
         self._seam = sse.Seam(b"\n\n")
+        self._lines = Lines(quote)
         self._failed = False
 
     def note(self, origin: Origin) -> None:
         """A chunk has arrived: remember what later ones may need of it."""
         origin.is_noted = True
+        if origin.frame is not None and origin.framing is None:
+            self._lines.show(origin.frame)
         self._framing = origin.framing
         for parts, choice in zip(origin.parts, get(origin.chunk, "choices") or (), strict=True):
             delta = get(choice, "delta")

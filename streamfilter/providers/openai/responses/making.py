@@ -61,6 +61,8 @@ class Making(rewriting.Making):
             self._own = {}
         elif kind in ENDS:
             self._is_over = True
+        elif not isinstance(output, int):
+            return
         elif kind == "response.output_item.added":
             self._items[output] = dict(fields(plain(get(event, "item"))))
         elif kind == "response.output_item.done":

@@ -11,8 +11,8 @@ from typing import Any
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
-from streamfilter.providers.events import Origin, Path, Repeat, at
-from streamfilter.providers.shapes import get
+from streamfilter.providers.events import Origin, Path, Repeat, at, is_mute
+from streamfilter.providers.shapes import get, listed
 
 NAME = "openai.responses"
 
@@ -126,7 +126,7 @@ class Reading:
         origin.text(("delta",), channel)
         if get(event, "logprobs"):
             origin.tokens["logprobs",] = channel
-        origin.is_plain = not get(event, "logprobs")
+        origin.is_plain = is_mute(event, OPAQUE, ("delta",)) and isinstance(get(event, "delta"), str)
         if not origin.items:
             origin.rest(channel)
 
@@ -178,7 +178,7 @@ class Reading:
 
     def _end(self, origin: Origin, event: Any, kind: str) -> None:
         response = get(event, "response")
-        for output, item in enumerate(get(response, "output") or ()):
+        for output, item in enumerate(listed(get(response, "output"))):
             self.repeated(origin, item, ("response", "output", output), output)
         if kind == "response.failed":
             origin.items.append(Failure(get(response, "error"), origin=origin))
@@ -198,21 +198,21 @@ class Reading:
                     origin.spans[*path, *place[:-1], name] = channel
 
     def _places(self, origin: Origin, item: Any, output: object) -> Iterator[tuple[Path, Channel]]:
-        for n, part in enumerate(get(item, "content") or ()):
+        for n, part in enumerate(listed(get(item, "content"))):
             kind, field = PARTS.get(str(get(part, "type")), ("", ""))
             if kind:
                 yield ("content", n, field), self._channel(origin, kind, "content", n, output)
-        for n, _ in enumerate(get(item, "summary") or ()):
+        for n, _ in enumerate(listed(get(item, "summary"))):
             yield ("summary", n, "text"), self._channel(origin, "reasoning", "summary", n, output)
         if place := CALLS.get(str(get(item, "type"))):
             yield place, self._channel(origin, "tool_arguments", str(place[-1]), None, output)
-        for n, _ in enumerate(get(get(item, "action"), "commands") or ()):
+        for n, _ in enumerate(listed(get(get(item, "action"), "commands"))):
             yield ("action", "commands", n), self._channel(origin, "tool_arguments", "commands", n, output)
 
 
 def read_whole(origin: Origin) -> None:
     """A response that did not stream."""
     reading = Reading(set())
-    for output, item in enumerate(get(origin.event, "output") or ()):
+    for output, item in enumerate(listed(get(origin.event, "output"))):
         reading.repeated(origin, item, ("output", output), output)
     origin.items.append(Finish(str(get(origin.event, "status") or "completed"), scope=(0, 0), origin=origin))
