@@ -1,53 +1,76 @@
-"""Print every figure, its bound, and whether it is met. Exit code 1 if one is not."""
+"""`python -m benchmarks`: every figure, its bound, whether it is met; and this library beside what one would use instead.
+
+python -m benchmarks                     all of the following; exit code 1 if a figure misses its bound
+python -m benchmarks promised            every figure, and what was promised and whether it holds
+python -m benchmarks kernel matching     the figures of some parts
+python -m benchmarks peers               redaction, blocking and partial JSON beside others, as far as they are installed
+--quick       one round of each comparison: a first look
+--rounds N    each part N times, the least of each figure
+--write       put what was measured into docs/ too
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
+from collections.abc import Iterable
 
-from benchmarks import kernel, matching, moderation, observing, peers, providers, scale, stages, startup, structured, timed, web
-from benchmarks.figures import Figure
-
-GROUPS = {
-    "kernel": kernel,
-    "matching": matching,
-    "moderation": moderation,
-    "observing": observing,
-    "providers": providers,
-    "scale": scale,
-    "stages": stages,
-    "startup": startup,
-    "json": structured,
-    "timed": timed,
-    "web": web,
-}
+from benchmarks import figures, pages, peers, promised
 
 
-async def main(names: list[str]) -> int:
-    """Run the named groups, or all but the peers: those have a table of their own, and are none of this project's dependencies."""
-    unknown = [name for name in names if name not in {*GROUPS, "peers"}]
-    if unknown:
-        print(f"unknown: {', '.join(unknown)}; there are {', '.join(GROUPS)} and peers", file=sys.stderr)
-        return 2
-    if "peers" in names:
-        print(await peers.table(), flush=True)
-        names = [name for name in names if name != "peers"]
-        if not names:
-            return 0
-    missed = 0
-    print("| figure | value | bound | |\n|---|---|---|---|")
-    for name in names or GROUPS:
-        for figure in await GROUPS[name].figures():
-            missed += not figure.met
-            print(_row(figure), flush=True)
-    return 1 if missed else 0
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
+    known = [*promised.GROUPS, "promised", *peers.TABLES, "peers"]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(known))
+    parser.add_argument("--quick", action="store_true", help="one round of each comparison")
+    parser.add_argument("--rounds", type=int, default=1, metavar="N", help="each module N times, the least of each figure")
+    parser.add_argument("--write", action="store_true", help="put what was measured into docs/ too")
+    given = parser.parse_args()
+    if unknown := set(given.names) - set(known):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    if given.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    if given.write and given.quick:
+        parser.error("--quick is a first look: what is written has all its rounds")
+    return given
 
 
-def _row(figure: Figure) -> str:
-    bound = "–" if figure.bound is None else f"{figure.bound:g}"
-    verdict = "" if figure.bound is None else "met" if figure.met else "**missed**"
-    note = f" ({figure.note})" if figure.note else ""
-    return f"| {figure.name}{note} | {figure.value:.4g} | {bound} | {verdict} |"
+async def main(given: argparse.Namespace) -> int:
+    """Measure what was asked for; the peers last, because some of them are large."""
+    if given.quick:
+        figures.quicken(1)
+    some = [name for name in given.names if name in promised.GROUPS]
+    tables = [name for name in given.names if name in peers.TABLES]
+    if "promised" in given.names or not given.names:
+        some = list(promised.GROUPS)
+    if "peers" in given.names or not given.names:
+        tables = list(peers.TABLES)
+    met = not some or await _figures(some, given)
+    for name in tables:
+        began = pages.load()
+        table = await peers.TABLES[name]()
+        print(f"## {table.title}\n\n{table}\n", flush=True)
+        if given.write:
+            pages.write_comparison(table, began)
+    return 0 if met else 1
 
 
-sys.exit(asyncio.run(main(sys.argv[1:])))
+async def _figures(names: Iterable[str], given: argparse.Namespace) -> bool:
+    """Print each part as it comes, and last the promises, if all parts were asked for."""
+    found: list[figures.Figure] = []
+    print(promised.HEAD, flush=True)
+    for name in names:
+        began = pages.load()
+        some, why = await promised.gathered(name, given.rounds)
+        rows = map(promised.row, some) if some else [f"| {name}: not measured, {why} | | | | |"]
+        print("\n".join(rows), flush=True)
+        found += some
+        if given.write:
+            pages.write_figures(name, some, why, began)
+    if set(names) == set(promised.GROUPS):
+        print(f"\n{promised.promises(found)}\n", flush=True)
+    return all(figure.met for figure in found)
+
+
+sys.exit(asyncio.run(main(_arguments())))

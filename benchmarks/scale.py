@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 import regex
 
@@ -116,13 +116,22 @@ async def _cold() -> list[Figure]:
 
 
 def _traps() -> Iterator[Figure]:
+    """The slowest chunk, by the CPU time of its fastest of three runs: what interrupts a run does not count."""
     for name, (pattern, text) in TRAPS.items():
         stage = sf.Redact(pattern, max_hold=1000)
         worst = 0.0
         for pieces in (cut(text + "zc b y"), [text, "z", "c b", "y"], list(text + "zc y")):
-            machine = stage.machine()
-            for piece in pieces:
-                start = time.perf_counter()
-                machine.feed(piece)
-                worst = max(worst, time.perf_counter() - start)
+            runs = [_seconds_each(stage, pieces) for _ in range(3)]
+            worst = max(worst, *map(min, zip(*runs, strict=True)))
         yield Figure(f"trap, {name}: milliseconds of the slowest chunk", worst * 1000, 20)
+
+
+def _seconds_each(stage: sf.Redact, pieces: Sequence[str]) -> list[float]:
+    """Of CPU, for each chunk."""
+    machine = stage.machine()
+    taken = []
+    for piece in pieces:
+        start = time.process_time()
+        machine.feed(piece)
+        taken.append(time.process_time() - start)
+    return taken

@@ -205,8 +205,6 @@ class Stage(Declared, Generic[In, Out]):
         async with source as stream:
             return "".join([item async for item in stream if isinstance(item, str)])
 
-    # ------------------------------------------------------------------ composition
-
     @overload
     def __or__(self, other: Stage[Out, Next]) -> Pipeline[In, Next]: ...
     @overload
@@ -230,8 +228,7 @@ class Stage(Declared, Generic[In, Out]):
                 continue
             if row or part is None or part.owns_source:  # a stream may be closed twice, a source may not
                 joined: Stage[Any, Any] = row[0] if len(row) == 1 else Pipeline(*row)
-                last = segments[-1].name if segments else "pipeline"
-                name = " | ".join(type(each).__name__ for each in row) or last
+                name = " | ".join(type(each).__name__ for each in row) or (segments[-1].name if segments else "pipeline")
                 segments.append(Segment(name, partial(machine_of, joined)))
                 row = []
             if part is not None:

@@ -132,7 +132,7 @@ def test_an_interrupted_file_is_gone_on_with(tmp_path: Path, capsys: pytest.Capt
     source = written(tmp_path / "log.jsonl", records())
     whole, out = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
     assert run(source, "--field", "text", "-o", whole, capsys=capsys)[0] == 1
-    stage = sf.Pipeline(sf.Redact(EMAIL, to="[{rule}]"))
+    stage: sf.Pipeline[str, str] = sf.Pipeline(sf.Redact(EMAIL, to="[{rule}]"))
 
     class Interrupted(Exception):
         pass

@@ -15,7 +15,7 @@ from redis_server import served
 
 import streamfilter as sf
 from streamfilter.providers import sse
-from streamfilter.resumable import MemoryStore, ResumableStream
+from streamfilter.resumable import MemoryStore, ResumableStream, StoreFailed
 from streamfilter.resumable.encoding import ITEM, Encoding
 from streamfilter.resumable.store import Terms
 from streamfilter.testing import run_virtually
@@ -339,6 +339,27 @@ def test_a_writer_that_is_gone_is_told_by_the_reader_in_the_words_of_the_format(
     run_virtually(main())
 
 
+def test_no_frame_leaves_later_than_without_a_store() -> None:
+    """At the same moments of virtual time as from `sse_response`."""
+
+    async def moments(response: Any) -> list[tuple[float, bytes]]:
+        sent: list[tuple[float, bytes]] = []
+        began = asyncio.get_running_loop().time()
+
+        async def send(message: dict[str, Any]) -> None:
+            if message.get("body"):
+                sent.append((round(asyncio.get_running_loop().time() - began, 3), without_ids(message["body"])))
+
+        await response({"type": "http"}, asyncio.Event().wait, send)
+        return sent
+
+    async def main() -> None:
+        kept = resumable_response(ResumableStream(MemoryStore(), "a"), lambda: SAFE(Slow(PIECES)), "events")
+        assert await moments(kept) == await moments(sse_response(SAFE(Slow(PIECES)), "events"))
+
+    run_virtually(main())
+
+
 def test_silence_is_broken_by_comments_that_are_kept_nowhere() -> None:
     """For each reader; they have no id."""
 
@@ -523,6 +544,53 @@ def test_an_application_that_fails_before_its_answer_is_its_servers_to_answer() 
     run_virtually(main())
 
 
+def test_an_application_may_answer_while_it_is_asked() -> None:
+    """Its request still arrives, piece by piece, and the client's leaving is seen when all of it has."""
+
+    async def main() -> None:
+        got, pieces = [], [b"data: a\n\n", b"data: b\n\n", b"data: c\n\n"]
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            headers = [(b"content-type", b"text/event-stream")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            more = True
+            while more:
+                message = await receive()
+                got.append(message["body"])
+                more = message["more_body"]
+                await send({"type": "http.response.body", "body": message["body"], "more_body": True})
+            assert (await receive())["type"] == "http.disconnect"
+
+        store = MemoryStore()
+        made = StreamFilterMiddleware(app, SAFE, format="text", resumable=lambda scope: ResumableStream(store, "a"))
+        client = Client(made, leaves_after=3)
+        client._asked = [{"type": "http.request", "body": each, "more_body": n > 0} for n, each in enumerate(reversed(pieces))]
+        await client.run()
+        assert got == pieces
+        assert without_ids(client.body).startswith(b"data: a\n\n")
+        assert await ResumableStream(store, "a").stop()
+        await asyncio.sleep(5)
+        assert await ResumableStream(store, "a").status() == "ended"
+
+    run_virtually(main())
+
+
+def test_a_server_that_shuts_down_cancels_what_it_passes_on() -> None:
+    """An answer that is not kept is the request's own: cancelled with it, so nothing is left running."""
+
+    async def main() -> None:
+        provider, store = Provider([b'"a'], kind=b"application/octet-stream"), MemoryStore()
+        provider.stalls = True
+        serving = asyncio.ensure_future(Client(filtered(provider, store)).run())
+        await asyncio.sleep(5)
+        serving.cancel()
+        await asyncio.wait([serving])
+        await asyncio.sleep(0)
+        assert (provider.over, serving.cancelled(), store._streams) == (1, True, {})
+
+    run_virtually(main())
+
+
 @pytest.mark.parametrize("when", ["before the answer", "within it"])
 def test_a_stop_cancels_the_application(when: str) -> None:
     """From another server, before its answer and within it; readers come to an end."""
@@ -550,6 +618,31 @@ def test_without_readers_the_application_is_cancelled_if_so_declared() -> None:
         assert provider.over == 0
         await asyncio.sleep(30)
         assert provider.over == 1
+
+    run_virtually(main())
+
+
+class Broken:
+    """A store that cannot be reached."""
+
+    async def create(self, *_: Any) -> int:
+        raise StoreFailed("gone")
+
+    page = create
+
+
+@pytest.mark.parametrize("last_id", ["", "17-3"])
+def test_a_store_that_cannot_be_reached_is_an_error_and_nothing_is_asked_for(last_id: str) -> None:
+    """502 with a body of the format, by a view and by the middleware; and at once."""
+
+    async def main() -> None:
+        provider, source = Provider([]), Slow([])
+        store: Any = Broken()
+        response = resumable_response(ResumableStream(store, "a"), source, "anthropic", last_event_id=last_id)
+        viewed = await Client(response).run()
+        assert (viewed.status, json.loads(viewed.body)["error"]["type"], source.begun) == (502, "api_error", 0)
+        asked = await Client(filtered(provider, store), last_id).run()
+        assert (asked.status, json.loads(asked.body)["error"]["type"], provider.calls) == (502, "server_error", 0)
 
     run_virtually(main())
 
@@ -688,6 +781,16 @@ def test_an_answer_that_nobody_reads_is_stopped_and_counts_until_then() -> None:
         assert busy.status_code == 503
         assert upstream.left.wait(WAIT)
         upstream.let_go.set()
+
+
+def test_readers_of_a_named_store_may_wait_longer_than_its_client_would() -> None:
+    """Else a silence of the model's would count as a lost connection."""
+    pytest.importorskip("httpcore2")
+    pytest.importorskip("redis")
+    from streamfilter.gateway.resuming import store_at
+
+    store: Any = store_at("redis://127.0.0.1:1/0")
+    assert store._client.connection_pool.make_connection().socket_timeout is None
 
 
 @pytest.mark.parametrize("address", ["", "redis", "http://127.0.0.1", "redis://:secret@[bad"])

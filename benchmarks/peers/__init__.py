@@ -1,68 +1,181 @@
-"""What users would pick instead, on the same work in the same run: `python -m benchmarks peers`.
+"""What users would pick instead, on the same work in the same process: `python -m benchmarks peers`.
 
-None of the peers has to be installed. `pip install sether langchain "litellm[proxy]" llm-redacted llm-stream-processor` gets all.
+None of the peers has to be installed; those that are not are named. `pip install --group peers` gets them all, in the versions that
+docs/comparison.md has measured, and belongs into an environment of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
+from typing import TypeVar
 
-from benchmarks.figures import ratio
-from benchmarks.peers.adapters import PEERS, Peer, Streamfilter
-from benchmarks.peers.measure import Exactness, Held, chunked, exactness, held, least, times
-from benchmarks.peers.texts import Text, clean, texts
+from benchmarks.peers import adapters, blocking, documents, rails
+from benchmarks.peers.adapters import Peer, Streamfilter
+from benchmarks.peers.measure import Held, exactness, held, least, times
+from benchmarks.peers.texts import clean, texts
 
-_HEAD = (
-    "peer",
-    "exact: short / long / late",
-    "leaks (whole + fragment)",
-    "held on clean text, mean / p95 / max characters",
-    "chunks to first release",
-    "µs per chunk",
-    "/ streamfilter",
-)
-_NOTES = """
-Exact: what comes out, in chunks of 4 characters and at 30 random cuts, is what the peer makes of the whole text. Leaks: in chunks
-of 4 characters; in brackets at the worst random cut, if that differs; what the peer's detectors miss in the whole text does not
-count. µs of CPU per chunk of "short". What each peer was told, and why: benchmarks/peers/adapters.py."""
+REDACTORS = (*adapters.PEERS, *rails.RAILS)
+_T = TypeVar("_T")
 
 
-async def table() -> str:
-    """Measure all that is installed: a Markdown table and what its words mean."""
-    work, plain = texts(), clean()
-    made: dict[type[Peer], list[Peer]] = {}
-    missing: list[tuple[str, ...]] = []
-    for kind in PEERS:
+@dataclass
+class Table:
+    """What was measured, for a page.
+
+    Args:
+        title: what it is about.
+        head: the columns' names.
+        notes: what their words mean.
+        rows: the cells.
+    """
+
+    title: str
+    head: Sequence[str]
+    notes: str
+    rows: list[Sequence[str]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """By which it can be asked for."""
+        return self.title.lower().replace(" ", "-")
+
+    def __str__(self) -> str:
+        rows = [self.head, ["---"] * len(self.head), *self.rows]
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in rows) + f"\n\n{self.notes}"
+
+    def absent(self, name: str, why: str) -> None:
+        """A row for a peer that could not be measured."""
+        self.rows.append((name, why, *[""] * (len(self.head) - 2)))
+
+
+def _made(kinds: Sequence[type[_T]], table: Table, make: Callable[[type[_T]], object]) -> dict[type[_T], object]:
+    """One of each kind that is installed; rows for the others come at once."""
+    made: dict[type[_T], object] = {}
+    for kind in kinds:
+        package: str = kind.package  # type: ignore[attr-defined]  # both kinds have one
         try:
-            version(kind.package)
-            made[kind] = [kind(text.secrets) for text in work]
+            version(package)
+            made[kind] = make(kind)
         except ImportError as error:  # a package without metadata raises one too
-            needs = "" if error.name == kind.package else f": needs {error.name}"
-            missing.append((_named(kind, kind.package), "not installed" + needs, *[""] * (len(_HEAD) - 2)))
-    rows = {kind: await _measured(kind, peers, work, plain) for kind, peers in made.items()}
-    taken = await times({kind: peers[0] for kind, peers in made.items()}, work[0].text)
-    for kind, row in rows.items():
-        micros = min(taken[kind]) / len(chunked(work[0].text)) * 1e6
-        rows[kind] = (*row, f"{micros:.3g}", f"{ratio(taken[kind], taken[Streamfilter]):.2g}")
-    lower = ("the least that can be held", "yes", "0", *_held(least(plain)), "–", "–")
-    return "\n".join(map(_line, [_HEAD, ("---",) * len(_HEAD), *rows.values(), *missing, lower])) + "\n" + _NOTES
+            needs = "" if error.name in (package, None) else f": needs {error.name}"
+            table.absent(_named(kind, installed=False), "not installed" + needs)
+    return made
 
 
-async def _measured(kind: type[Peer], peers: Sequence[Peer], work: Sequence[Text], plain: str) -> tuple[str, ...]:
-    found: list[Exactness] = [await exactness(peer, text) for peer, text in zip(peers, work, strict=True)]
-    name = _named(kind, f"{kind.package} {version(kind.package)}")
-    leaked = " / ".join(each.leaked() for each in found)
-    return (name, " / ".join(map(str, found)), leaked, *_held(await held(peers[0], plain)))
+def _named(kind: type, *, installed: bool = True) -> str:
+    name = f"{kind.package} {version(kind.package)}" if installed else str(kind.package)  # type: ignore[attr-defined]
+    return f"{name}, {kind.detail}" if kind.detail else name  # type: ignore[attr-defined]
+
+
+async def redaction() -> Table:
+    """Who redacts."""
+    table = Table(
+        "Redaction",
+        (
+            "peer",
+            "exact: short / long / late",
+            "leaks (whole + fragment)",
+            "held on clean text, mean / p95 / max characters",
+            "chunks to first release",
+            "µs per chunk",
+            "/ streamfilter",
+        ),
+        "Exact: what comes out, in chunks of 4 characters and at 30 random cuts, is what the peer makes of the whole text. Leaks:\n"
+        "in chunks of 4 characters; in brackets at the worst random cut, if that differs; what the peer's detectors miss in the\n"
+        'whole text does not count. µs of CPU per chunk of "short", least of several rounds in turn.',
+    )
+    work, plain = texts(), clean()
+    absent = Table("", table.head, "")
+    made = _made(REDACTORS, absent, lambda kind: [kind(text.secrets) for text in work])
+    peers: dict[type[Peer], list[Peer]] = made  # type: ignore[assignment]
+    taken = await times({kind: each[0] for kind, each in peers.items()}, work[0].text)
+    for kind, each in peers.items():
+        found = [await exactness(peer, text) for peer, text in zip(each, work, strict=True)]
+        clear = await held(each[0], plain)
+        cost = taken[kind]
+        exact, leaked = " / ".join(map(str, found)), " / ".join(one.leaked() for one in found)
+        ratio = cost / taken[Streamfilter]
+        table.rows.append((_named(kind), exact, leaked, *_held(clear), _figure(cost), _figure(ratio)))
+    table.rows += [*absent.rows, ("the least that can be held", "yes", "0", *_held(least(plain)), "–", "–")]
+    return table
+
+
+async def stopping() -> Table:
+    """Who stops a stream."""
+    table = Table(
+        "Blocking",
+        (
+            "peer",
+            "stopped",
+            "exact",
+            "sent of the phrase",
+            "lost before it",
+            "held on clean text, mean / p95 / max characters",
+            "chunks to first release",
+            "µs per chunk",
+            "/ streamfilter",
+        ),
+        "Over the same 31 cuttings of a text with one forbidden phrase. Exact: all before the phrase came out, and nothing of it.\n"
+        "Sent and lost: characters, at the worst cutting. µs of CPU per chunk of 4 characters of clean text, least of several\n"
+        "rounds in turn.",
+    )
+    text, plain = blocking.forbidden(), clean()
+    absent = Table("", table.head, "")
+    peers: dict[type[Peer], Peer] = _made(blocking.BLOCKERS, absent, lambda kind: kind([]))  # type: ignore[assignment]
+    taken = await times(peers, plain)
+    for kind, peer in peers.items():
+        found = await blocking.stopped(peer, text)
+        cost, ratio = taken[kind], taken[kind] / taken[blocking.StreamfilterBlock]
+        table.rows.append((_named(kind), *found.cells(), *_held(await held(peer, plain)), _figure(cost), _figure(ratio)))
+    table.rows += absent.rows
+    return table
+
+
+async def parsing() -> Table:
+    """Who gives values of a document that is still arriving."""
+    sizes = list(documents.SIZES)
+    table = Table(
+        "Partial JSON",
+        (
+            "peer",
+            "last value right",
+            "values taken back",
+            "string characters not shown, mean / max",
+            "chunks to first value",
+            *(f"µs per chunk, {size}" for size in sizes),
+        ),
+        "Chunks of 4 characters, and for the last value 30 random cuts too: is it that of `json.loads`? Taken back: values that\n"
+        "were shown and were not true of the document, such as 12 on the way to 123. µs of CPU per chunk with a value after\n"
+        "each, least of several rounds in turn; – where it would have taken too long. Of a model: those know fields of a model\n"
+        "only, and show a document of its own.",
+    )
+    absent = Table("", table.head, "")
+    parsers: dict[type[documents.Parser], documents.Parser] = _made(
+        documents.PARSERS,
+        absent,
+        lambda kind: kind(),
+    )  # type: ignore[assignment]
+    costs = await documents.micros(list(parsers.values()))
+    for (kind, parser), cost in zip(parsers.items(), costs, strict=True):
+        found = documents.shown(parser)
+        right = "yes" if found.right == found.cuttings else f"{found.right} of {found.cuttings}"
+        hidden = f"{found.hidden[0]:.2g} / {found.hidden[1]}"
+        micros = (_figure(cost[size]) if size in cost else "–" for size in sizes)
+        table.rows.append((_named(kind), right, str(found.back), hidden, str(found.first), *micros))
+    table.rows += absent.rows
+    return table
+
+
+def _figure(value: float) -> str:
+    """Three digits; of large figures all before the point."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _held(held: Held | None) -> tuple[str, str]:
     return (str(held), str(held.first)) if held else ("finds something in it", "–")
 
 
-def _named(kind: type[Peer], name: str) -> str:
-    return f"{name}, {kind.detail}" if kind.detail else name
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+TABLES: dict[str, Callable[[], Awaitable[Table]]] = {"redaction": redaction, "blocking": stopping, "partial-json": parsing}
+"""By the names they can be asked for with; a page has marks of the same names."""

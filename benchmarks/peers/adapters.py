@@ -11,6 +11,7 @@ A peer is imported when it is made, and only then; it need not be installed.
 from __future__ import annotations
 
 import abc
+import logging
 import os
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -187,18 +188,20 @@ class LiteLLM(Peer):
 
     def __init__(self, secrets: Sequence[str]) -> None:
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+        logging.getLogger("LiteLLM Proxy").setLevel(logging.ERROR)
         hooks = import_module("litellm.proxy.guardrails.guardrail_hooks.litellm_content_filter")
         guardrails = import_module("litellm.types.guardrails")
         self._types = import_module("litellm.types.utils")
         self._user = import_module("litellm.proxy._types").UserAPIKeyAuth()
-        patterns = [{"pattern_type": "prebuilt", "pattern_name": name} for name in ("email", "credit_card", "us_phone")]
-        own = [(kind, pattern) for kind, pattern in PATTERNS.items() if kind != "phone"]
-        patterns += [{"pattern_type": "regex", "name": kind, "pattern": pattern} for kind, pattern in own]
-        self._guard = hooks.ContentFilterGuardrail(
-            "peers",
-            patterns=[guardrails.ContentFilterPattern(action="MASK", **each) for each in patterns],
-            event_hook=guardrails.GuardrailEventHooks.post_call,
-        )
+        patterns = self._patterns(guardrails.ContentFilterPattern)
+        hook = guardrails.GuardrailEventHooks.post_call
+        self._guard = hooks.ContentFilterGuardrail("peers", patterns=patterns, event_hook=hook)
+
+    def _patterns(self, kind: Any) -> list[Any]:
+        prebuilt = [{"pattern_type": "prebuilt", "pattern_name": name} for name in ("email", "credit_card", "us_phone")]
+        own = [(name, pattern) for name, pattern in PATTERNS.items() if name != "phone"]
+        patterns = [{"pattern_type": "regex", "name": name, "pattern": pattern} for name, pattern in own]
+        return [kind(action="MASK", **each) for each in (*prebuilt, *patterns)]
 
     def inputs(self, chunks: Sequence[str]) -> list[Any]:
         def chunk(finish: str | None = None, **delta: str) -> Any:

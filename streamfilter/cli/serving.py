@@ -34,6 +34,15 @@ def _limits(ctx: click.Context, given: dict[str, Any]) -> Any:
         raise click.UsageError(str(error), ctx) from None
 
 
+def _store(address: str) -> Any:
+    from streamfilter.gateway.resuming import store_at  # noqa: PLC0415  # an extra
+
+    try:
+        return store_at(address)
+    except ValueError as error:
+        raise click.UsageError(f"--resumable: {error}") from None
+
+
 _SECONDS = (
     ("connect", 10.0, "until the upstream is connected"),
     ("first", 600.0, "until its first byte"),
@@ -80,6 +89,11 @@ def _with_seconds(command: Any) -> Any:
 @click.option("--streams", type=int, default=1000, show_default=True, help="Requests at once.")
 @_with_seconds
 @click.option("--grace", type=float, default=30, show_default=True, metavar="SECONDS", help="For streams to end, after SIGTERM.")
+@click.option(
+    "--resumable",
+    metavar="STORE",
+    help="Keep event streams of requests that name one (x-stream-id): memory, or the URL of Redis, redis://HOST:PORT/0.",
+)
 @click.option("--status", metavar="PATH", default="/-", show_default=True, help="Where healthz and metrics are.")
 @click.option("--quiet", is_flag=True, help="No line for each request.")
 def serve(
@@ -94,6 +108,7 @@ def serve(
     allow_private_upstream: bool,
     imports: tuple[str, ...],
     grace: float,
+    resumable: str | None,
     status: str,
     quiet: bool,
     **limits: Any,
@@ -108,6 +123,7 @@ def serve(
     try:
         allowed = _limits(click.get_current_context(), limits)
         serving = gateway.serve
+        store = None if resumable is None else _store(resumable)
     except ModuleNotFoundError as error:
         raise click.UsageError(str(error)) from None
     _log(quiet=quiet)
@@ -124,6 +140,7 @@ def serve(
                 by=by,
                 others=others,
                 limits=allowed,
+                resumable=store,
                 status=status,
                 allow_private_upstream=allow_private_upstream,
             )

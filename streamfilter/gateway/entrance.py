@@ -26,8 +26,10 @@ from streamfilter.gateway.limits import Limits
 from streamfilter.gateway.line import Line
 from streamfilter.gateway.messages import check, length_of, target_of
 from streamfilter.gateway.refusals import Refused
+from streamfilter.gateway.resuming import OWN, UNREAD_SECONDS, stream_id
 from streamfilter.pipeline import Stage
 from streamfilter.providers.openai import chat
+from streamfilter.resumable import ResumableStream, Store
 from streamfilter.web.bodies import Unreadable
 from streamfilter.web.middleware import Receive, Scope, Send, StreamFilterMiddleware
 from streamfilter.web.problems import usual_problem
@@ -67,6 +69,9 @@ class Gateway:
         by: how it chooses: `"header"` (`x-streamfilter-pipeline: NAME`), or `"path"` (`/NAME/v1/…`).
         others: what becomes of paths where no model answers.
         limits: what a request may cost.
+        resumable: where event streams are kept of requests that name one (`x-stream-id: NAME`, with a key): who has lost the
+            connection sends the same request with `Last-Event-ID`, and gets what followed. Choose a new name for each answer.
+        unread_seconds: until a kept answer that nobody reads is stopped; None: never.
         status: the path below which `healthz` and `metrics` are. No request for it goes to the upstream.
         allow_private_upstream: whether the upstream may have an address inside a network.
 
@@ -96,6 +101,8 @@ class Gateway:
         by: Literal["header", "path"] = "header",
         others: Others = "filter",
         limits: Limits | None = None,
+        resumable: Store | None = None,
+        unread_seconds: float | None = UNREAD_SECONDS,
         status: str = "/-",
         allow_private_upstream: bool = False,
     ) -> None:
@@ -110,10 +117,18 @@ class Gateway:
         self._status = status
         self._network = Network(allows_inward=allow_private_upstream)
         self._check(allows_inward=allow_private_upstream)
-        self._forward = Forward(self._upstream, self._limits, self._network, without=frozenset({CHOICE}))
-        self._models = self._filtering(format=lambda scope: scope[KEY].format, media=_STRICT)
+        without = {CHOICE} if resumable is None else {CHOICE, *OWN}
+        self._forward = Forward(self._upstream, self._limits, self._network, without=frozenset(without))
+        self._store = resumable
+        self._unread = unread_seconds
+        if resumable is not None:
+            ResumableStream(resumable, "any", unread_seconds=unread_seconds)  # refuses what makes no sense
+        self._models = self._filtering(
+            format=lambda scope: scope[KEY].format, media=_STRICT, resumable=None if resumable is None else self._kept
+        )
         self._rest = self._forward if others == "pass" else self._filtering()
         self._open = 0
+        self._running = 0  # what the upstream is asked; that of a kept stream outlives its request
         self._counts = Counts(lambda: getattr(pipelines, "error", None) is not None)
 
     def __repr__(self) -> str:
@@ -206,7 +221,7 @@ class Gateway:
         exchange.pipeline, exchange.path = self._chosen(scope, path)
         exchange.request = self._routes[exchange.pipeline]
         exchange.format = format_at(exchange.path, exchange.method)
-        if self._open > self._limits.streams:
+        if max(self._open, self._running + 1) > self._limits.streams:
             raise Refused(503, "too many requests are being served", headers=[(b"retry-after", b"1")])
         if (length := length_of(scope["headers"])) is not None and length > self._limits.body_bytes:
             raise Refused(413, f"the body of a request is larger than {self._limits.body_bytes} bytes")
@@ -230,7 +245,7 @@ class Gateway:
 
     def _filtering(self, **options: Any) -> StreamFilterMiddleware:
         return StreamFilterMiddleware(
-            self._forward,
+            self._asked,
             lambda scope: self._pipeline(scope[KEY].pipeline),
             request=lambda scope: self._pipeline(scope[KEY].request) if scope[KEY].request is not None else None,
             max_body_bytes=self._limits.body_bytes,
@@ -238,6 +253,21 @@ class Gateway:
             on_error=_note,
             **options,
         )
+
+    async def _asked(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._running += 1
+        try:
+            await self._forward(scope, receive, send)
+        finally:
+            self._running -= 1
+
+    def _kept(self, scope: Scope) -> ResumableStream | None:
+        """The stream that a request names."""
+        exchange: Exchange = scope[KEY]
+        found = stream_id(scope["headers"], exchange.query, exchange.path, exchange.pipeline)
+        if found is None or self._store is None:
+            return None
+        return ResumableStream(self._store, found, unread_seconds=self._unread)
 
     def _pipeline(self, name: str) -> Stage[Any, Any]:
         found = self._pipelines.get(name)

@@ -108,7 +108,9 @@ class RedisStore:
             self._client.register_script, (CREATE, APPEND, PAGE, LEAVE, ASK)
         )
         pool = getattr(client, "connection_pool", None)
-        timeout = getattr(pool, "connection_kwargs", {}).get("socket_timeout")
+        # A client made from a URL has no timeout among its arguments, and yet connections with one: ask such a connection.
+        made = pool.make_connection() if hasattr(pool, "make_connection") else None
+        timeout = getattr(made, "socket_timeout", None) or getattr(pool, "connection_kwargs", {}).get("socket_timeout")
         most = getattr(pool, "max_connections", None) or MAX_CONNECTIONS
         self._may_block = most // 2
         self._blocked = 0  # readers that wait, each on a connection

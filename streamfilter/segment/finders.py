@@ -37,7 +37,7 @@ class Finder:
         self._how = how
         self._max = how.max_chars
         self._seen = 0  # characters fed
-        self.start = 0
+        self.start: int = 0
 
     def feed(self, text: str) -> list[int]:
         """Take in more of the text, and give the ends that are certain now, ascending, in characters since the run began."""

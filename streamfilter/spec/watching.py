@@ -42,7 +42,7 @@ class Watched:
     ) -> None:
         self.path = path
         self.error: SpecError | None = None
-        self.version = 0
+        self.version: int = 0
         self._scope = scope
         self._on_error = on_error
         self._pipelines: Mapping[str, Stage[Any, Any]] = {}

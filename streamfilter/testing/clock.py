@@ -154,7 +154,7 @@ class FakeTimer:
 
     def __init__(self, callback: Callable[[], object]) -> None:
         self.callback = callback
-        self.is_cancelled = False
+        self.is_cancelled: bool = False
 
     def cancel(self) -> None:
         """Do not call it."""

@@ -109,9 +109,9 @@ class ScriptedSource(Generic[T]):
         self._error = error
         self._pause = pause
         self._close_error = close_error
-        self.given = 0
-        self.closed = 0
-        self.is_over = False
+        self.given: int = 0
+        self.closed: int = 0
+        self.is_over: bool = False
 
     def __aiter__(self) -> ScriptedSource[T]:
         return self

@@ -83,23 +83,28 @@ async def keep(
         return
     given = [value for key, value in scope["headers"] if key.lower() == b"last-event-id"]
     last_id = given[-1].decode("latin-1").strip() if given else ""
+    kept_app = _Kept(app, scope, receive, send, name, on_error)
     try:
-        if not last_id:
-            answering = _Kept(app, scope, receive, send, name, on_error)
-            with suppress(StreamExists):
-                producer = await resumable.start(answering)
-                await answering.serve(resumable, producer)
-                return
+        producer = None if last_id else await resumable.start(kept_app)
+    except StreamExists:
+        producer = None
+    except StoreFailed as error:
+        await _failed(send, error, name, on_error)
+        return
+    if producer is not None:
+        await kept_app.serve(resumable, producer)
+        return
+    try:
         found = await following(resumable, last_id, name=name, on_error=on_error)
         head = None if found is None else found.head or (_LOST if last_id else await found.begun())
-        if found is None or head is None:
-            await _nothing(send)
-        else:
-            headers = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in head["headers"]]
-            await _follow({"status": OK, "headers": headers}, found, send, lambda: until_gone(receive))
     except StoreFailed as error:
-        problem = problem_of(error, on_error)
-        await _answer(send, problem.status, json_text(body_of(name, problem)).encode(), b"application/json")
+        await _failed(send, error, name, on_error)
+        return
+    if found is None or head is None:
+        await _nothing(send)
+    else:
+        headers = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in head["headers"]]
+        await _follow({"status": OK, "headers": headers}, found, send, lambda: until_gone(receive))
 
 
 _LOST: Head = {"headers": [["content-type", "text/event-stream; charset=utf-8"], ["cache-control", "no-cache, no-transform"]]}
@@ -113,10 +118,13 @@ async def _nothing(send: Send) -> None:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _answer(send: Send, status: int, content: bytes, kind: bytes) -> None:
-    headers = [(b"content-type", kind), (b"content-length", str(len(content)).encode())]
+async def _failed(send: Send, error: StoreFailed, name: str, on_error: OnError | None) -> None:
+    """The store cannot be reached, so nothing is asked for: an answer that nobody could come back to was not what was wanted."""
+    problem = problem_of(error, on_error)
+    content = json_text(body_of(name, problem)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
     with suppress(OSError):
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await send({"type": "http.response.body", "body": content, "more_body": False})
 
 
@@ -154,7 +162,11 @@ class _Kept:
         self._app.add_done_callback(_RUNNING.discard)
         await self._has_begun.wait()
         if not self._is_direct:
-            found = await following(resumable, None, name=self._name, on_error=self._on_error)
+            try:
+                found = await following(resumable, None, name=self._name, on_error=self._on_error)
+            except StoreFailed as error:
+                await _failed(self._send, error, self._name, self._on_error)
+                return
             if found is None or not self._start:  # it was stopped before there was an answer
                 await _nothing(self._send)
             else:

@@ -54,7 +54,9 @@ def with_id(body: bytes, id: str | None) -> bytes:  # noqa: A002  # what the fie
     return b"%s\n\n" % body if id is None else b"%s\nid: %s\n\n" % (body, id.encode())
 
 
-async def written(start: Start, writing: Writing, *, clock: Clock | None = None, on_error: OnError | None = None) -> Any:
+async def written(
+    start: Start, writing: Writing, *, clock: Clock | None = None, on_error: OnError | None = None
+) -> AsyncIterator[Head | bytes]:
     """What is to be kept of a stream: its head, its frames, and those of its error. An async generator.
 
     Args:

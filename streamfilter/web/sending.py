@@ -31,7 +31,7 @@ class Frames(Machine):
     name = "events"
     count = 0
 
-    def feed(self, item: bytes) -> Sequence[Message]:
+    def feed(self, item: Any) -> Sequence[Any]:
         return (Message(None, raw=item),)
 
 

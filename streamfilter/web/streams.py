@@ -137,7 +137,7 @@ class _Told(Detecting):
         self._texts: Callable[[], Machine] = lambda: _chained(context, _FrameTexts(), inner, _TextFrames(wrap.pipeline, context))
         self._kind = kind
         self._passes = unknown == "pass"
-        self._decoder = _FRAMINGS[kind].decoder()
+        self._reader = _FRAMINGS[kind].decoder()
         self._bytes = bytearray()  # what has come and not left
         self._begin_at = 0  # where they begin in the body
         self.waits, self.watchers = inner.waits, inner.watchers
@@ -158,7 +158,7 @@ class _Told(Detecting):
     def _looked(self, piece: bytes, *, is_last: bool) -> Sequence[Any]:
         out: list[bytes] = []
         try:
-            for frame in self._decoder.finish() if is_last else self._decoder.feed(piece):
+            for frame in self._reader.finish() if is_last else self._reader.feed(piece):
                 frame.checked()
                 if not frame.data and frame.offset == self._begin_at:  # a comment passes at once
                     out += self._taken(frame.offset + len(frame.raw))

@@ -70,7 +70,7 @@ def ways(whole: S, places: Iterable[int]) -> list[list[S]]:
         >>> ways("abcd", [128])
         [['abcd'], ['a', 'b', 'c', 'd'], ['ab', 'cd']]
     """
-    size = len(whole)
+    size: int = len(whole)
     cuts = sorted({0, size, *(place * size // 256 for place in places)})
     return [[whole], [whole[at : at + 1] for at in range(size)], [whole[a:b] for a, b in itertools.pairwise(cuts)]]
 
