@@ -107,7 +107,7 @@ class RedisStore:
         self._create, self._append, self._page, self._leave, self._ask = map(
             self._client.register_script, (CREATE, APPEND, PAGE, LEAVE, ASK)
         )
-        pool = getattr(client, "connection_pool", None)
+        pool: Any = getattr(client, "connection_pool", None)
         # A client made from a URL has no timeout among its arguments, and yet connections with one: ask such a connection.
         made = pool.make_connection() if hasattr(pool, "make_connection") else None
         timeout = getattr(made, "socket_timeout", None) or getattr(pool, "connection_kwargs", {}).get("socket_timeout")
