@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
-FOR_DEVELOPERS = {"dev", "docs", "fuzz"}
+FOR_DEVELOPERS = {"dev", "docs", "frameworks", "fuzz"}
 REQUIRED = {"pydantic", "regex"}
 """All that an installation without extras may ask for, and what these ask for themselves."""
 BESIDE = {"pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"}
