@@ -10,6 +10,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
+from streamfilter.errors import MalformedInput
+
 Key: TypeAlias = tuple[Hashable, ...]
 
 
@@ -188,12 +190,18 @@ class End(Event):
 
     Args:
         reason: why, in one word (`"stop"`, `"blocked"`, `"error"`).
-        error: raised to the consumer once everything before it was delivered.
+        error: raised to the consumer once everything before it was delivered. `MalformedInput` is no decision: what is still held
+            then was broken off, and dies as on an error of the source.
     """
 
     reason: str
     error: BaseException | None = None
     scope: Scope = field(default=(), kw_only=True)
+
+    @property
+    def is_broken_off(self) -> bool:
+        """Whether the source broke the text off here, by sending what cannot be read."""
+        return isinstance(self.error, MalformedInput)
 
 
 Item: TypeAlias = str | Event

@@ -287,6 +287,8 @@ class Lift(Machine):
             raise TypeError(wrong_item(self.name, event))
         if isinstance(event, TextDelta):
             return self.feed(TextDelta(event.text, event.channel, event.origin))
+        if isinstance(event, End) and event.is_broken_off:
+            return self.end(event)
         scope = event.scope
         if scope is None:
             return (event,)
@@ -352,11 +354,12 @@ class Lift(Machine):
 
     def end(self, end: End) -> Sequence[Item]:
         """End the stream here: all text still held dies."""
+        usage = self.rescue()
         self.ended = True
         self._runs.clear()
         self._by_choice.clear()
         self._plain = None
-        return (end,)
+        return [*usage, end]
 
 
 def _swallow(event: Event) -> Sequence[Item]:

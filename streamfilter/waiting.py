@@ -59,7 +59,7 @@ class WaitingLift(Lift):
     def feed(self, item: Item) -> Sequence[Item]:
         if type(item) is not str and type(item) is not TextDelta and self.is_pending:
             self._events += 1
-        if self._waiting:
+        if self._waiting and not (isinstance(item, End) and item.is_broken_off):
             scope = _scope(item)
             if scope is not None:
                 queue = self._last if self._last or _is_wide(scope) else self._queue(scope)
@@ -103,12 +103,12 @@ class WaitingLift(Lift):
         return [*super().rescue(), *self._usage()]
 
     def end(self, end: End) -> Sequence[Item]:
-        usage = self._usage()
+        out = super().end(end)
         self._behind = {}
         self._last = deque()
         self._waiting = 0
         self._due.clear()
-        return [*usage, *super().end(end)]
+        return out
 
     @property
     def is_full(self) -> bool:  # type: ignore[override]  # it is not set, but seen

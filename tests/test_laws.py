@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import inspect
 import itertools
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +15,7 @@ import regex
 
 import streamfilter as sf
 from streamfilter.matching import AnyRule, Rule, replace_all
-from streamfilter.testing import check_stage
+from streamfilter.testing import check_stage, run_virtually
 from streamfilter.testing.laws import AnyStage
 
 WORD_A = Rule("x", r"\ba\b")
@@ -179,14 +180,71 @@ TABLES = ("extract", "limits", "links", "markdown", "regroup", "shape", "sources
 """The tables of other families: their own tests run the laws on them, with the texts that they are about."""
 
 
+ROWS: list[tuple[Any, ...]] = [
+    *LAWFUL,
+    *(row for name in TABLES for table in ("LAWFUL", "LAWFUL3") for row in getattr(import_module(f"laws_{name}"), table, ())),
+]
+"""All of them."""
+
+
+def broken_off() -> sf.End:
+    """What a decoder gives where it cannot read on."""
+    return sf.End("error", sf.MalformedInput("an event cannot be read", 0))
+
+
+@pytest.mark.parametrize("stage", {repr(stage): stage for stage, *_ in ROWS}.values(), ids=repr)
+def test_what_is_held_dies_where_a_decoder_cannot_read_on(stage: AnyStage) -> None:
+    """As on an error of the source; usage that waits in the text does not. What was decided before has left, whatever the cuts."""
+    if any(part.function is not None for part in stage.stages):
+        pytest.skip("it has no machine; to it, that is an error of the source")
+    for text in ("a b 12\nab", "<a_1", "**bold [a](b ab", "x <think> y ab a"):
+        for delta in (str, sf.TextDelta):
+            given: list[Any] = []
+            for pieces in ([text], list(text)):
+                machine = stage.machine()
+                given.append([item for piece in pieces for item in machine.feed(delta(piece))])
+                if any(isinstance(item, sf.End) for item in given[-1]):
+                    break
+                usage, end = sf.Usage({"tokens": 9}), broken_off()
+                early, late = machine.feed(usage), machine.feed(end)
+                assert [item for item in (*early, *late) if isinstance(item, sf.Usage)] == [usage]
+                assert [item for item in late if item is not usage] == [end]
+                assert (machine.held, [*machine.finish()]) == (0, [])
+
+
+def test_a_moderated_text_without_a_verdict_dies_where_a_decoder_cannot_read_on() -> None:
+    """Nobody is asked any more, and no verdict is waited for."""
+    asked: list[str] = []
+
+    async def check(window: sf.Window) -> bool:
+        asked.append(window.text)
+        await asyncio.sleep(1)
+        return True
+
+    async def source() -> AsyncIterator[sf.Item]:
+        yield "One is said. Two is "
+        yield sf.Usage({"tokens": 9})
+        await asyncio.sleep(0.5)
+        yield broken_off()
+
+    async def main() -> tuple[list[Any], float]:
+        left: list[Any] = []
+        stage: sf.Stage[Any, Any] = sf.Pipeline(sf.Moderate(check, window=sf.by_sentence()), sf.Redact("zzz"))
+        with pytest.raises(sf.MalformedInput):
+            async for item in stage(source()):
+                left.append(item)  # noqa: PERF401  # what came before the error is looked at
+        return left, asyncio.get_running_loop().time()
+
+    left, seconds = run_virtually(main())
+    assert left == [sf.Usage({"tokens": 9})]  # which waits in the text, and is all that survives
+    assert seconds == pytest.approx(0.5, abs=1e-3)
+    assert asked == ["One is said. "]
+
+
 def test_every_public_stage_is_in_a_table() -> None:
     """A stage that is exported and not checked is found. Some give no text, read none, or have no machine for plain code."""
-    rows: list[tuple[Any, ...]] = [*LAWFUL]
-    for name in TABLES:
-        table = import_module(f"laws_{name}")
-        rows += [*getattr(table, "LAWFUL", ()), *getattr(table, "LAWFUL3", ())]
     public = {each for name in sf.__all__ if inspect.isclass(each := getattr(sf, name)) and issubclass(each, sf.Stage)}
-    checked = {type(part) for stage, *_ in rows for part in (stage, *stage.stages, getattr(stage, "inner", stage))}
+    checked = {type(part) for stage, *_ in ROWS for part in (stage, *stage.stages, getattr(stage, "inner", stage))}
     give_values = {sf.JSONItems, sf.JSONText, sf.JSONEvents, sf.ParseJSON, sf.ToolCalls}
     of_chunks = {sf.wrap}  # whose laws are those of the formats: test_providers
     assert public - checked == {sf.Stage, sf.TextStage, sf.Buffer, sf.Timeout, sf.KeepAlive, *give_values, *of_chunks}

@@ -189,6 +189,8 @@ class _Coalescing(Machine):
             return (event,)
         if choice := choice_of(event.scope):
             self._seen.add(choice)
+        if isinstance(event, End) and event.is_broken_off:
+            self.cancel()
         out = [*self._all(), event]
         if isinstance(event, End):
             self.ended = True

@@ -141,10 +141,6 @@ class _Moderation(WaitingLift):
     def cancel(self) -> Sequence[Awaitable[object]]:
         return self._asking.stop()
 
-    def end(self, end: End) -> Sequence[Item]:
-        self._asking.stop()
-        return super().end(end)
-
     def rescue(self) -> Sequence[Item]:
         self._asking.stop()
         return super().rescue()
