@@ -52,6 +52,17 @@ class Clock(Protocol):
         ...
 
 
+class Unbroken(Protocol):
+    """A machine that gives text in pieces which half shown would show what is not there."""
+
+    kinds: Sequence[str] | None
+    """The kinds of channel whose text it gives so; None is every kind."""
+
+    def give_units(self, units: Callable[[str], list[str]]) -> None:
+        """A stage behind it would cut these units. Give each of them in a piece of its own instead, where that is whole."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that a stage found, and what it did. It never holds the text.
@@ -120,6 +131,7 @@ class Context:
         is_started: whether it is of one stream: what it lacks then, no caller will add.
         seen: the choices that have come so far, whichever stage of one stream saw them: a stage that stops one must know of those
             whose text is still held before it.
+        unbroken: of one stream: the machines begun so far whose pieces no stage behind them should cut.
         is_decoded: whether it is for what the strings in a JSON text say.
         gauge: of one stream that is measured: what does so.
         watches: of one stream: what its observers have made of it.
@@ -135,6 +147,7 @@ class Context:
     after_stop: AfterStop = field(default="close", init=False, compare=False)
     is_started: bool = field(default=False, init=False, compare=False, repr=False)
     seen: set[Key] = field(default_factory=set, init=False, compare=False, repr=False)
+    unbroken: list[Unbroken] = field(default_factory=list, init=False, compare=False, repr=False)
     is_decoded: bool = field(default=False, init=False, compare=False, repr=False)
     gauge: Gauge | None = field(default=None, init=False, compare=False, repr=False)
     _stage: StageStats | None = field(default=None, init=False, compare=False, repr=False)  # of the stage that this copy is for
@@ -176,6 +189,7 @@ class Context:
         """The same context for what the strings in a JSON text say: there is one choice only in there, and no more JSON."""
         decoded = copy.copy(self)
         object.__setattr__(decoded, "seen", set())
+        object.__setattr__(decoded, "unbroken", [])
         object.__setattr__(decoded, "is_decoded", True)
         object.__setattr__(decoded, "gauge", None)  # the stages in there are those of the stage that reads it
         return decoded

@@ -10,6 +10,7 @@ from streamfilter.testing.laws import AnyStage
 LAWFUL: list[tuple[AnyStage, Callable[[str], str]]] = [
     (sf.Markdown(), str),
     (sf.Markdown(max_hold=3), str),
+    (sf.Markdown() | sf.Pace(delay=0.001), str),
 ]
 
 ALPHABET = "ab *_`[](<|-\n"

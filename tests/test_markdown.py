@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from laws_markdown import LAWFUL3
@@ -14,8 +14,9 @@ from rendering import known, seen
 
 import streamfilter as sf
 from streamfilter.markup.markdown_blocks import Blocks
-from streamfilter.testing import Mark, batch, check_stage, cut, prefix, released
+from streamfilter.testing import Mark, batch, check_stage, cut, prefix, released, ways
 from streamfilter.testing.laws import AnyStage
+from streamfilter.testing.tracing import text_in
 
 
 def shown(text: str, **options: Any) -> Iterator[tuple[str, str]]:
@@ -154,6 +155,42 @@ def test_what_was_shown_renders_to_a_beginning_of_the_whole(text: str) -> None:
         pieces = cut(text, *(rng.randint(0, len(text)) for _ in range(3)))
         batch(sf.Markdown(), pieces, str)
         prefix(sf.Markdown(), pieces)
+
+
+@pytest.mark.parametrize("by", ["word", "char", "line", "chunk"])
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_a_steady_pace_shows_no_half_of_it_either(text: str, by: Literal["word", "char", "line", "chunk"]) -> None:
+    """What `Pace` lets leave at a time renders to a beginning of the whole, however the text came and on whichever chunks."""
+    stage: sf.Stage[Any, Any] = sf.Pipeline(sf.Markdown(), sf.Pace(chars_per_second=200, by=by))
+    env = known(text)
+    whole = seen(text, env)
+    for pieces in ways(text)[:3]:
+        for items in (pieces, [sf.TextDelta(piece, origin=n) for n, piece in enumerate(pieces)]):
+            out = ""
+            for item in stage.iter(items):
+                out += text_in([item])
+                assert whole.startswith(seen(out, env)), f"{out!r} was shown, of {whole!r}"
+            assert out == text
+
+
+def test_pace_cuts_text_that_is_no_markup_and_that_no_markdown_stands_before() -> None:
+    """Words outside of markup leave one by one; other channels and other stages are cut as ever; what is not paced stays as it came."""
+    markdown, pace = sf.Markdown(), sf.Pace(chars_per_second=200, channels=None)
+    text = "see **the long map** and go on"
+    units = ["see ", "**the long map** ", "and ", "go ", "on"]
+    other = sf.Channel("reasoning")
+    assert list((markdown | pace).iter([text])) == units
+    assert list((markdown | sf.MapText(str) | pace).iter([text])) == units
+    stage: sf.Stage[Any, Any] = sf.Pipeline(markdown, pace)
+    assert list(stage.iter([sf.TextDelta("a *b", other), sf.TextDelta("* c", other)])) == [
+        sf.TextDelta(each, other) for each in ("a ", "*b", "* ", "c")
+    ]
+    stage = sf.Pipeline(markdown, sf.Pace(delay=1))
+    assert list(stage.iter([sf.TextDelta("a *b c* d", other)])) == [sf.TextDelta("a *b c* d", other)]
+    assert list((pace | markdown).iter([text])) == ["see ", "**the long map** ", "and ", "go ", "on"]
+    assert list(markdown.iter([text])) == [text]
+    with (markdown | pace).iter([text], context=sf.Context(stats=True)) as measured:
+        assert list(measured) == units
 
 
 def test_a_whole_document_is_shown_piece_by_piece_as_it_renders() -> None:

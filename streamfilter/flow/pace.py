@@ -37,6 +37,8 @@ _UNITS = {
     "char": re.compile(r"(?s)."),
 }
 
+_Cut: TypeAlias = Callable[[str], list[str]]
+
 Unit: TypeAlias = Literal["word", "line", "char", "chunk"]
 
 
@@ -50,7 +52,8 @@ class Pace(TextStage):
 
     Nothing changes its order: text of other channels and events wait behind what came before them; only events without a place
     pass at once. A unit is not waited for to be complete: what has come of a word is one, and what continues a word that has begun
-    to leave has no delay. For whole words, write `Words() | Pace(...)`.
+    to leave has no delay. For whole words, write `Words() | Pace(...)`. Behind `Markdown()`, what is half shown otherwise is a
+    unit: a link, an emphasis, a row of a table.
 
     Without an event loop no time passes: all leaves at once, cut as it would be.
 
@@ -114,14 +117,17 @@ class _Pacing(Machine):
 
     def __init__(self, stage: Pace, context: Context) -> None:
         self._kinds = None if stage.channels is None else frozenset(stage.channels)
-        self._cut: Callable[[str], list[str]] | None = None if stage.by == "chunk" else _UNITS[stage.by].findall
+        self._cut: _Cut = _whole if stage.by == "chunk" else _UNITS[stage.by].findall
+        self._unbroken = tuple(context.unbroken)
+        for machine in self._unbroken:
+            machine.give_units(self._cut)
         self._by = stage.by
         self._delay = stage.delay
         self._each = 1 / stage.chars_per_second if stage.chars_per_second else 0.0
         self._max_lag = stage.max_lag
         self._max_hold = stage.max_hold
         self._seen = context.seen
-        self._paces: dict[Channel, bool] = {}  # whether a channel is, of those that have come
+        self._cuts: dict[Channel, _Cut | None] = {}  # of the channels that have come; None: its text is not paced
         self._last: dict[Channel, str] = {}  # the last character of these
         self._timer = Timer(context.clock, self._ring)
         self._wake: Callable[[], None] = lambda: None
@@ -147,16 +153,14 @@ class _Pacing(Machine):
             text, channel = item.text, item.channel
         else:
             return self._event(item)
-        is_paced = self._paces.get(channel)
-        if is_paced is None:
-            is_paced = self._open(channel)
-        if not is_paced or not text:
+        cut = self._cuts[channel] if channel in self._cuts else self._open(channel)
+        if cut is None or not text:
             return self._pass(item, len(text))
-        pieces = [text] if self._cut is None else self._cut(text)
+        pieces = cut(text)
         if not self._timer.is_running:
             return _items(item, pieces)
         cost = self._cost(channel, pieces[0])
-        if self._delay is not None and self._cut is not None:
+        if self._delay is not None and self._by != "chunk":
             self._last[channel] = text[-1]
         if len(pieces) == 1 and not self._queue:
             if not cost:
@@ -196,12 +200,16 @@ class _Pacing(Machine):
 
     # ------------------------------------------------------------------ what arrives
 
-    def _open(self, channel: Channel) -> bool:
-        """The first text of a channel has come: whether it is paced."""
+    def _open(self, channel: Channel) -> _Cut | None:
+        """The first text of a channel has come: how it is cut, if it is paced."""
         self._seen.add(channel.choice)  # a stage behind this one may stop one whose text is still here
-        kinds = self._kinds
-        is_paced = self._paces[channel] = channel.kind != "tool_arguments" if kinds is None else channel.kind in kinds
-        return is_paced
+        kinds, kind = self._kinds, channel.kind
+        cut: _Cut | None = None
+        if kind != "tool_arguments" if kinds is None else kind in kinds:
+            is_unbroken = any(machine.kinds is None or kind in machine.kinds for machine in self._unbroken)
+            cut = _whole if is_unbroken else self._cut
+        self._cuts[channel] = cut
+        return cut
 
     def _event(self, event: Item) -> Sequence[Item]:
         if isinstance(event, str):
@@ -215,6 +223,8 @@ class _Pacing(Machine):
         if choice := choice_of(event.scope):
             self._seen.add(choice)
         if isinstance(event, End):
+            if event.is_broken_off:
+                return [*self.rescue(), *self._pass(event, 0)]
             self.is_full = True
         return self._pass(event, 0)
 
@@ -334,6 +344,10 @@ class _Pacing(Machine):
         self.ended = True
         self.is_full = False  # what is read on for its usage passes
         self._timer.stop()
+
+
+def _whole(text: str) -> list[str]:
+    return [text]
 
 
 def _items(item: str | TextDelta, pieces: list[str]) -> Sequence[Item]:

@@ -16,10 +16,11 @@ from pydantic import Field
 
 from streamfilter.context import Context
 from streamfilter.hold import Hold
-from streamfilter.machine import TextMachine
+from streamfilter.machine import Machine, TextMachine
 from streamfilter.markup.markdown_blocks import Blocks
 from streamfilter.markup.markdown_inline import Inline, Names
 from streamfilter.markup.markdown_lines import cells
+from streamfilter.markup.unbreaking import Unbreaking
 from streamfilter.pipeline import TextStage, stage
 
 MAX_HOLD = 1000
@@ -58,6 +59,12 @@ class Markdown(TextStage):
 
     def start(self, context: Context | None = None) -> TextMachine:
         return _Reader(self.max_hold)
+
+    def machine(self, context: Context | None = None) -> Machine:
+        given = context or Context()
+        machine = Unbreaking(lambda: self.start(given), type(self).__name__, kinds=self.channels, seen=given.seen)
+        given.unbroken.append(machine)
+        return machine
 
     def holds(self) -> str:
         return f"holds Markdown that is not complete, at most {self.max_hold} characters; longer constructs leave as they are"
