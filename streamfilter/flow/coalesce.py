@@ -7,16 +7,16 @@ so they are due in that order too, and one timer is enough.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from streamfilter.context import Context
-from streamfilter.flow.timer import TOLERANCE, Timer
+from streamfilter.flow.delaying import Delaying
+from streamfilter.flow.timer import TOLERANCE
 from streamfilter.items import PLAIN, Channel, End, Event, Item, Key, TextDelta
-from streamfilter.lift import choice_of
-from streamfilter.machine import Machine, TextMachine, mapping, wrong_item
+from streamfilter.machine import Machine, TextMachine, mapping
 from streamfilter.pipeline import TextStage, stage
 
 MAX_CHARS = 1000
@@ -89,22 +89,13 @@ class _Piece:
         return _like(self.first, "".join(self.texts))
 
 
-class _Coalescing(Machine):
-    waits = True
-
+class _Coalescing(Delaying):
     def __init__(self, stage: Coalesce, context: Context) -> None:
-        self._kinds = None if stage.channels is None else frozenset(stage.channels)
+        super().__init__("Coalesce", stage.channels, context)
         self._seconds = stage.seconds
         self._max_chars = stage.max_chars
-        self._seen = context.seen
         self._joins: dict[Channel, bool] = {}  # whether a channel's text is joined, of the channels that have come
         self._pieces: dict[Key, _Piece] = {}  # what waits, in the order in which it is due
-        self._timer = Timer(context.clock, self._ring)
-        self._wake: Callable[[], None] = lambda: None
-
-    def attach(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-        self._timer.start()
 
     def feed(self, item: Item) -> Sequence[Item]:
         if type(item) is str:
@@ -115,7 +106,7 @@ class _Coalescing(Machine):
             return self._event(item)
         is_joined = self._joins.get(channel)
         if is_joined is None:
-            is_joined = self._open(channel)
+            is_joined = self._joins[channel] = self._keeps(channel)
         out: list[Item] = []
         choice = channel[1][:2]  # the channel's, without the call: this is done for each chunk
         piece = self._pieces.get(choice)
@@ -166,29 +157,16 @@ class _Coalescing(Machine):
         return ()
 
     @property
+    def is_waiting(self) -> bool:
+        return bool(self._pieces)
+
+    @property
     def held(self) -> int:
         return sum(piece.chars for piece in self._pieces.values())
 
     # ------------------------------------------------------------------
 
-    def _open(self, channel: Channel) -> bool:
-        """The first text of a channel has come: whether it is joined."""
-        self._seen.add(channel.choice)  # a stage behind this one may stop one whose text is still here
-        kinds = self._kinds
-        is_joined = self._joins[channel] = channel.kind != "tool_arguments" if kinds is None else channel.kind in kinds
-        return is_joined
-
-    def _event(self, event: Item) -> Sequence[Item]:
-        if isinstance(event, str):
-            return self.feed(str.__str__(event))  # a subclass of str, as some clients give
-        if not isinstance(event, Event):
-            raise TypeError(wrong_item("Coalesce", event))
-        if isinstance(event, TextDelta):
-            return self.feed(TextDelta(event.text, event.channel, event.origin))
-        if event.scope is None:
-            return (event,)
-        if choice := choice_of(event.scope):
-            self._seen.add(choice)
+    def _placed(self, event: Event) -> Sequence[Item]:
         if isinstance(event, End) and event.is_broken_off:
             self.cancel()
         out = [*self._all(), event]
@@ -235,10 +213,6 @@ class _Coalescing(Machine):
         out = [piece.item() for piece in self._pieces.values()]
         self._pieces.clear()
         return out
-
-    def _ring(self) -> None:
-        if self._pieces:
-            self._wake()
 
 
 def _like(item: str | TextDelta, text: str) -> str | TextDelta:

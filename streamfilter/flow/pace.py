@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from streamfilter.context import Context
-from streamfilter.flow.timer import TOLERANCE, Timer
+from streamfilter.flow.delaying import Delaying
+from streamfilter.flow.timer import TOLERANCE
 from streamfilter.items import PLAIN, Channel, End, Event, Item, TextDelta, Usage
-from streamfilter.lift import choice_of
-from streamfilter.machine import Machine, TextMachine, mapping, wrong_item
+from streamfilter.machine import Machine, TextMachine, mapping
 from streamfilter.pipeline import TextStage, stage
 
 MAX_LAG = 1.0
@@ -112,11 +112,9 @@ class Pace(TextStage):
         return f"lets text leave at {rate}; holds each character {self.max_lag:g} seconds at most, and {self.max_hold} characters"
 
 
-class _Pacing(Machine):
-    waits = True
-
+class _Pacing(Delaying):
     def __init__(self, stage: Pace, context: Context) -> None:
-        self._kinds = None if stage.channels is None else frozenset(stage.channels)
+        super().__init__("Pace", stage.channels, context)
         self._cut: _Cut = _whole if stage.by == "chunk" else _UNITS[stage.by].findall
         self._unbroken = tuple(context.unbroken)
         for machine in self._unbroken:
@@ -126,11 +124,8 @@ class _Pacing(Machine):
         self._each = 1 / stage.chars_per_second if stage.chars_per_second else 0.0
         self._max_lag = stage.max_lag
         self._max_hold = stage.max_hold
-        self._seen = context.seen
         self._cuts: dict[Channel, _Cut | None] = {}  # of the channels that have come; None: its text is not paced
         self._last: dict[Channel, str] = {}  # the last character of these
-        self._timer = Timer(context.clock, self._ring)
-        self._wake: Callable[[], None] = lambda: None
         # (item, characters, seconds that it costs). What costs nothing leaves with what is before it.
         self._queue: deque[tuple[Item, int, float]] = deque()
         self._chars = 0  # in the queue
@@ -142,8 +137,7 @@ class _Pacing(Machine):
         self._needs: deque[tuple[float, int]] = deque()
 
     def attach(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-        self._timer.start()
+        super().attach(wake)
         self._free = self._timer.now()
 
     def feed(self, item: Item) -> Sequence[Item]:
@@ -190,6 +184,10 @@ class _Pacing(Machine):
         return ()
 
     @property
+    def is_waiting(self) -> bool:
+        return bool(self._queue)
+
+    @property
     def is_pending(self) -> bool:  # type: ignore[override]  # it is not set, but seen
         """Whether anything waits for its time."""
         return bool(self._queue)
@@ -202,26 +200,14 @@ class _Pacing(Machine):
 
     def _open(self, channel: Channel) -> _Cut | None:
         """The first text of a channel has come: how it is cut, if it is paced."""
-        self._seen.add(channel.choice)  # a stage behind this one may stop one whose text is still here
-        kinds, kind = self._kinds, channel.kind
         cut: _Cut | None = None
-        if kind != "tool_arguments" if kinds is None else kind in kinds:
-            is_unbroken = any(machine.kinds is None or kind in machine.kinds for machine in self._unbroken)
+        if self._keeps(channel):
+            is_unbroken = any(machine.kinds is None or channel.kind in machine.kinds for machine in self._unbroken)
             cut = _whole if is_unbroken else self._cut
         self._cuts[channel] = cut
         return cut
 
-    def _event(self, event: Item) -> Sequence[Item]:
-        if isinstance(event, str):
-            return self.feed(str.__str__(event))  # a subclass of str, as some clients give
-        if not isinstance(event, Event):
-            raise TypeError(wrong_item("Pace", event))
-        if isinstance(event, TextDelta):
-            return self.feed(TextDelta(event.text, event.channel, event.origin))
-        if event.scope is None:
-            return (event,)
-        if choice := choice_of(event.scope):
-            self._seen.add(choice)
+    def _placed(self, event: Event) -> Sequence[Item]:
         if isinstance(event, End):
             if event.is_broken_off:
                 return [*self.rescue(), *self._pass(event, 0)]
@@ -285,10 +271,6 @@ class _Pacing(Machine):
             self._free = free
 
     # ------------------------------------------------------------------ what leaves
-
-    def _ring(self) -> None:
-        if self._queue:
-            self._wake()
 
     def _due(self, now: float) -> list[Item]:
         """What may leave by now."""
