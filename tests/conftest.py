@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import regex
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("ci", deadline=None, max_examples=200, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -10,6 +11,7 @@ settings.register_profile("long", settings.get_profile("ci"), max_examples=20_00
 settings.load_profile("ci")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Ray's tests come last: its threads draw from the global random numbers, which Hypothesis takes for a strategy's doing."""
-    items.sort(key=lambda item: item.path.name == "test_ray.py")
+@pytest.fixture(autouse=True)
+def _empty_cache_of_patterns() -> None:
+    """Where `regex` keeps 500 patterns it draws global random numbers to drop some: Hypothesis takes that for a strategy's doing."""
+    regex.purge()

@@ -214,7 +214,8 @@ def _group(tree: Tree, number: int) -> Node:
 @lru_cache(maxsize=1024)
 def _examples(source: str, flags: int) -> tuple[str, ...]:
     """Characters that a class or a literal matches: common ones, else the first in Unicode."""
-    pattern = regex.compile(source, flags)
+    # Kept here, not by `regex`: where that keeps 500 it draws global random numbers to drop some, which Hypothesis reports.
+    pattern = regex.compile(source, flags, cache_pattern=False)
     common = tuple(char for char in dict.fromkeys(source + _COMMON) if pattern.fullmatch(char))
     if common:
         return _spread(common)
