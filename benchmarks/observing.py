@@ -10,7 +10,8 @@ from benchmarks.figures import Figure, TextSource, compare, ratio
 from benchmarks.kernel import Keep, drain
 from streamfilter import observe
 from streamfilter.context import Context
-from streamfilter.stream import Stream, _Outcome
+from streamfilter.outcome import Outcome
+from streamfilter.stream import Stream
 
 CHUNKS = 50_000
 SHORT_STREAMS = 2000
@@ -29,7 +30,7 @@ class _Unwatched(Context):
 
 def _bare(texts: list[str]) -> AsyncIterable[object]:
     """The same driver over the same machine, with nothing in it that could watch."""
-    named = {"name": "Keep", "context": _Unwatched(), "below": (), "outcome": _Outcome(), "inner": False, "is_live": True}
+    named = {"name": "Keep", "context": _Unwatched(), "below": (), "outcome": Outcome(), "inner": False, "is_live": True}
     return Stream(Keep().machine(), TextSource(texts), **named)  # type: ignore[arg-type]  # each is what it is called
 
 

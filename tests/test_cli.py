@@ -229,3 +229,17 @@ def test_without_scikit_learn_it_is_said_how_to_get_it(monkeypatch: pytest.Monke
     assert out == ""
     assert err == 'streamfilter: the demonstration of moderation needs scikit-learn: pip install "streamfilter[demo]"\n'
     assert run_app(["demo", "--fast"]) == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_an_interrupt_while_the_command_line_is_loaded_is_quiet(tmp_path: Path) -> None:
+    """Loading takes half a second, in which people change their minds: exit code 130, and no traceback."""
+    (tmp_path / "click.py").write_text("import os, signal\nos.write(1, b'x')\nsignal.pause()\n")
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    env = {**os.environ, "PYTHONPATH": path}
+    with subprocess.Popen([*COMMAND, "run", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(1) == b"x"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, b"", b"")

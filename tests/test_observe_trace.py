@@ -22,7 +22,9 @@ from streamfilter import observe
 from streamfilter.detectors import PII, SECRETS
 from streamfilter.observe.least import least_holds
 from streamfilter.observe.page import MAX_POINTS, line_of, thinned, time_of
-from streamfilter.observe.tracing import CHUNKS_PER_SECOND, MAX_BYTES, Step, pieces_of
+from streamfilter.observe.recordings import MAX_BYTES, pieces_of
+from streamfilter.observe.tracing import CHUNKS_PER_SECOND, Step
+from streamfilter.providers import openai
 
 RECORDING = Path(str(files("streamfilter.cli").joinpath("recordings", "redaction.sse")))
 SECRETS_IN_IT = ("@", "4111", "sk-")
@@ -235,10 +237,22 @@ def test_what_is_no_recording_is_refused(recording: Any, error: type[Exception],
         observe.trace(sf.Redact("a"), recording)
 
 
+def test_what_is_in_a_wrap_is_traced() -> None:
+    """A recording's text goes through the pipeline inside, so its trace is the trace."""
+    inside = sf.Redact(r"\d{4}")
+    chunks = [{"choices": [{"index": 0, "delta": {"content": text}}]} for text in ("pin 12", "34", " ok")]
+    body = b"".join(b"data: %s\n\n" % json.dumps(chunk).encode() for chunk in chunks)
+    want = observe.trace(inside, ["pin 12", "34", " ok"])
+    wraps: list[sf.Stage[Any, Any]] = [sf.wrap(inside), sf.Pipeline(openai.chat.wrap(inside))]
+    for stage in wraps:
+        seen = observe.trace(stage, body)
+        assert (seen.steps, seen.findings, seen.stages) == (want.steps, want.findings, want.stages)
+
+
 def test_a_pipeline_over_chunks_and_a_bad_pace_are_refused() -> None:
-    """The pipeline inside a wrap is what can be traced."""
+    """Chunks have no characters to count."""
     with pytest.raises(TypeError, match="trace the pipeline inside it"):
-        observe.trace(sf.wrap(sf.Redact("a")), ["x"])
+        observe.trace(openai.chat.Decode(), ["x"])
     for pace in (0, -1, float("nan")):
         with pytest.raises(ValueError, match="a positive number is needed"):
             observe.trace(sf.Redact("a"), ["x"], chunks_per_second=pace)
@@ -258,15 +272,15 @@ class _Page(HTMLParser):
         self.rows: list[list[str]] = []
         self.feed(page)
 
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
-        self.links += [value or "" for name, value in attributes if name in ("src", "href", "srcset", "action", "data")]
+        self.links += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
         if tag not in ("meta", "br"):
             self.open.append(tag)
         if tag == "tr":
             self.rows.append([])
 
-    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
 
     def handle_endtag(self, tag: str) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
     def run(*args: str) -> tuple[int, str, str]:
         code = run_app(args)
-        return code, *capsys.readouterr()
+        said = capsys.readouterr()
+        return code, said.out, said.err
 
     return run
 
@@ -181,3 +183,69 @@ def test_help_says_what_a_command_is_for(command: str, run: Any) -> None:
     assert command in run("--help")[1]
     completed = shell(COMP_WORDS=f"streamfilter {command[:3]}", COMP_CWORD="1", _STREAMFILTER_COMPLETE="bash_complete")[1]
     assert command in completed
+
+
+WRAPS = """version = 1
+[[pipeline.any]]
+stage = "wrap"
+pipeline = [{stage = "redact", rules = ["email", "phone", "api_key", "credit_card"]}]
+[[pipeline.chat]]
+stage = "openai.chat.wrap"
+pipeline = [{stage = "redact", rules = ["email", "phone", "api_key", "credit_card"]}]
+[[pipeline.plain]]
+stage = "redact"
+rules = ["email", "phone", "api_key", "credit_card"]
+[[pipeline.turned]]
+stage = "openai.chat.decode"
+[[pipeline.turned]]
+stage = "redact"
+rules = ["email"]
+[[pipeline.turned]]
+stage = "anthropic.messages.encode"
+as_bytes = true
+"""
+RECORDING = files("streamfilter.cli").joinpath("recordings", "redaction.sse")
+
+
+def test_declared_wraps_are_run(tmp_path: Path) -> None:
+    """A pipeline in a wrap does what it does without one, because `run` wraps what is not; formats can be turned into others; and what
+    is for text alone says so."""
+    path = tmp_path / "p.toml"
+    path.write_text(WRAPS)
+    plain = shell("run", "-p", str(path), "--name", "plain", str(RECORDING))
+    assert plain[0] == 0
+    assert "joe.bloggs" not in plain[1]
+    for name in ("any", "chat"):
+        assert shell("run", "-p", str(path), "--name", name, str(RECORDING)) == plain
+    code, out, err = shell("run", "-p", str(path), "--name", "turned", str(RECORDING))
+    assert (code, err) == (0, "")
+    assert out.endswith('event: message_stop\ndata: {"type":"message_stop"}\n\n')
+    for args, says in [
+        (["bench", "--name", "turned", str(RECORDING)], "bench is for pipelines over text"),
+        (["trace", "--name", "turned", str(RECORDING)], "trace is for text"),
+        (["run", "--name", "any", "--redact", "email", str(RECORDING)], "a stage in the wrong place"),
+        (
+            ["run", "--name", "any", "--field", "text", str(RECORDING), "-o", str(tmp_path / "out")],
+            "--field is for pipelines over text",
+        ),
+    ]:
+        code, out, err = shell(args[0], "-p", str(path), *args[1:])
+        assert (code, out, err.count("\n")) == (2, "", 1), err
+        assert says in err
+
+
+def test_check_explains_what_is_inside_of_a_stage(tmp_path: Path, run: Any) -> None:
+    """Those in a wrap and in `FilterJSON` hold text too: each has a row, and in JSON a place below."""
+    path = tmp_path / "p.toml"
+    path.write_text(
+        'version = 1\n[[pipeline.a]]\nstage = "wrap"\n'
+        'pipeline = [{stage = "filter_json", pipeline = [{stage = "redact", rules = ["email"], max_hold = 77}]}]\n'
+    )
+    code, out, err = run("check", str(path))
+    assert (code, err) == (0, "")
+    words = " ".join(out.replace("│", " ").split())
+    assert words.index(" 0 Wrap ") < words.index(" 0.0 FilterJSON ") < words.index(" 0.0.0 Redact ") < words.index("77 characters")
+    code, out, err = run("check", str(path), "--json")
+    (wrap,) = json.loads(out)["pipelines"]["a"]
+    assert wrap["pipeline"][0]["pipeline"][0]["most_held_chars"] == 77
+    assert "\n" not in wrap["does"]

@@ -7,14 +7,18 @@ import json
 import os
 import pickle
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import streamfilter as sf
 from streamfilter import detectors
 from streamfilter.detectors import PII, SECRETS
+from streamfilter.providers import detecting
 
 V = "version = 1\n"
 
@@ -120,7 +124,7 @@ WRONG_STAGES: list[tuple[str, int, str]] = [
     ('stage = "redact"\nrules = "PII"', 4, ".rules: a text stands here, an array is needed"),
     ('stage = "redact"\n\n# so\nrules = ["emial"]', 6, ".rules[0]: unknown rule 'emial': did you mean 'email'?"),
     ("stage = 'redact'\nrules = ['\\d+']", 4, ".rules[0]: unknown rule '\\\\d+': a pattern is written {pattern = '…'}"),
-    ('stage = "redact"\nrules = ["PII",\n{pattern = "("}]', 4, ".rules[1]: pattern is not valid: missing ) at position 1"),
+    ('stage = "redact"\nrules = ["PII",\n{pattern = "("}]', 5, ".rules[1]: pattern is not valid: missing ) at position 1"),
     ('stage = "redact"\nrules = [{patern = "a"}]', 4, ".rules[0]: unknown field 'patern' of a rule: did you mean 'pattern'?"),
     ('stage = "redact"\nrules = [{name = "a"}]', 4, ".rules[0]: a rule needs pattern, or words"),
     ('stage = "redact"\nrules = [{pattern = "a", flags = ["ignorcase"]}]', 4, "unknown flag 'ignorcase': did you mean 'ignorecase'?"),
@@ -159,7 +163,7 @@ WRONG_STAGES: list[tuple[str, int, str]] = [
 
 @pytest.mark.parametrize(("body", "line", "want"), WRONG_STAGES, ids=[want[:60] for *_, want in WRONG_STAGES])
 def test_what_is_wrong_with_a_stage_is_said(body: str, line: int, want: str, tmp_path: Path) -> None:
-    """With the line where its statement begins, its path, what is wrong and what would be right. YAML and JSON name the same path."""
+    """With the line where it begins, its path, what is wrong and what would be right. YAML and JSON name the same path."""
     import tomllib
 
     pytest.importorskip("yaml")
@@ -216,6 +220,54 @@ def test_lines_of_toml_are_those_of_the_statement() -> None:
     assert {path: toml_line(text, path) for path in want} == want
 
 
+VALUES: Any = st.recursive(
+    st.sampled_from(["1", '"a,]}#"', "'\\'", '"""\n"]\n"""', "'''\n}'''''", '"""\\""""""', "2024-01-01", "true", '"\\"["', '"\u2028"']),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", '"c d"', "'='", "parts.a", "pipeline"]), inner, max_size=3)
+    ),
+    max_leaves=9,
+)  # fmt: skip
+"""Values as TOML writes them: scalars as they stand, lists and tables of them."""
+
+
+def written_out(value: Any, path: tuple[str | int, ...], out: list[str], want: dict[tuple[str | int, ...], int]) -> None:
+    """Write a value, its elements on lines of their own, and note the line of each by its path."""
+    want[path] = "".join(out).count("\n") + 1
+    if isinstance(value, list):
+        out.append("[ # [\n")
+        for number, each in enumerate(value):
+            written_out(each, (*path, number), out, want)
+            out.append("\n# ],\n,\n" if number % 2 else ", # }\n")
+        out.append("]")
+    elif isinstance(value, dict):
+        out.append("{ ")
+        for number, (key, each) in enumerate(value.items()):
+            out.append(f"{', ' if number else ''}{key} = ")
+            written_out(each, (*path, *(key.split(".") if "." in key else [key.strip("\"'")])), out, want)
+        out.append(" }")
+    else:
+        out.append(value)
+
+
+@given(st.lists(VALUES, max_size=3), st.lists(VALUES, min_size=1, max_size=3))
+@settings(max_examples=100)
+def test_lines_of_toml_are_those_of_the_value(first: list[Any], second: list[Any]) -> None:
+    """Also in arrays and inline tables over several lines: that of the value itself, whatever brackets stand in texts and comments."""
+    from streamfilter.spec.places import toml_line
+
+    out = ["# so\n"]
+    want: dict[tuple[str | int, ...], int] = {}
+    for number, values in enumerate((first, second)):
+        out.append("\n[[pipeline.parts]]\n")
+        for key, value in enumerate(values):
+            out.append(f"k{key}.pipeline = ")
+            written_out(value, ("pipeline", "parts", number, f"k{key}", "pipeline"), out, want)
+            out.append(" # so\n")
+    text = "".join(out)
+    tomllib.loads(text)
+    assert {path: toml_line(text, path) for path in want} == want
+
+
 def test_missing_files_and_directories(tmp_path: Path) -> None:
     """Named as what they are."""
     with pytest.raises(sf.SpecError, match=r"none.toml: there is no such file"):
@@ -226,9 +278,9 @@ def test_missing_files_and_directories(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "f.toml")
     with pytest.raises(sf.SpecError, match=r"f.toml: it is no regular file"):
         sf.load(tmp_path / "f.toml")
-    for given in (None, 3, b"a"):
+    for wrong in (None, 3, b"a"):
         with pytest.raises(sf.SpecError, match="no declaration: give the path of a file, or a dictionary"):
-            sf.load(given)  # type: ignore[arg-type]
+            sf.load(wrong)  # type: ignore[arg-type]
 
 
 def test_dictionaries_are_checked_as_files_are() -> None:
@@ -369,7 +421,7 @@ def test_what_has_no_name_is_not_written() -> None:
         assert "hunter2" not in str(caught.value)
     assert sf.load(sf.dump(sf.MapText(local), objects={"shout": local}), objects={"shout": local}) == sf.MapText(local)
     with pytest.raises(sf.SpecError, match="is not declared: declare what it is joined to"):
-        sf.dump(sf.wrap(sf.Words()))
+        sf.dump(detecting.Decode())
     with pytest.raises(sf.SpecError, match="JSON has no such number"):
         sf.dump(sf.Redact(sf.Rule("a", "a", timeout=float("inf"))))
 
@@ -544,3 +596,18 @@ stopwords = ["demo"]
     pytest.importorskip("phonenumbers")
     stage = sf.Redact(detectors.phone_number("GB"))
     assert sf.load(sf.dump(stage)) == stage
+
+
+@pytest.mark.parametrize("where", ["inner", "allowed"])
+def test_what_a_declaration_asks_about_a_match_has_an_end(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pattern for a match, which gitleaks would search in linear time, may backtrack without an end: then the stream ends, as it
+    does when the pattern of a rule does that, and nothing of the match leaves."""
+    monkeypatch.setattr("streamfilter.detectors.gitleaks.findings.MAX_SECONDS", 0.05)
+    slow = "(?:key=((?:a|aa)+)+)b"
+    check = {"use": "gitleaks_finding", "inner": slow} if where == "inner" else {"use": "gitleaks_finding", "allowed": [{"patterns": [slow]}]}  # fmt: skip
+    rule = {"name": "key", "pattern": "key=a+", "check": check}
+    filtering = sf.load({"version": 1, "pipeline": {"a": [{"stage": "redact", "rules": [rule]}]}})
+    got: list[str] = []
+    with pytest.raises(sf.LimitExceeded, match=r"timeout of 0\.05"):
+        got += filtering.iter(["so key=", "a" * 60, " and"])
+    assert "key" not in "".join(got)

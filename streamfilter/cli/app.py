@@ -9,16 +9,13 @@ import click
 from rich.console import Console
 
 import streamfilter as sf
-from streamfilter.cli import catalogue, moderation, structured
+from streamfilter.cli import INTERRUPTED, catalogue, moderation, structured
 from streamfilter.cli import demo as redaction
 from streamfilter.cli.checking import Checked
 from streamfilter.cli.filtering import run
 from streamfilter.cli.serving import serve
 from streamfilter.cli.timing import bench
 from streamfilter.cli.tracing import trace
-
-INTERRUPTED = 130
-"""The exit code of what a keyboard interrupt ended, as shells count it (128 + SIGINT)."""
 
 
 def run_app(args: Sequence[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,10 @@ class Checked:
         for name, pipeline in self.pipelines.items():
             title = _plain(f"pipeline {name}")
             table = Table("", "stage", "channels", "what it does", title=title, title_justify="left", show_lines=True)
-            for number, part in enumerate(pipeline.stages):
+            for place, part in _places(pipeline):
                 told = _described(part)
                 where = "items" if not isinstance(part, TextStage) else ", ".join(told["channels"] or ["every text channel"])
-                table.add_row(str(number), _plain(told["stage"]), _plain(where), _plain(told["does"]))
+                table.add_row(place, _plain(told["stage"]), _plain(where), _plain(told["does"]))
             console.print(table if pipeline.stages else _plain(f"pipeline {name}: no stage, passes everything"))
         if self.needs:
             console.print(_plain(f"It needs, where it is loaded: {', '.join(self.needs)}"))
@@ -58,8 +58,25 @@ def _plain(text: str) -> Text:
     return Text("".join(char if char.isprintable() else repr(char)[1:-1] for char in text))
 
 
+def _inner(part: Stage[Any, Any]) -> Stage[Any, Any] | None:
+    """The pipeline that a stage has inside of it, if any."""
+    inner = getattr(part, "pipeline", None)
+    return inner if isinstance(inner, Stage) else None
+
+
+def _places(pipeline: Stage[Any, Any], above: str = "") -> Iterator[tuple[str, Stage[Any, Any]]]:
+    """Each stage, and those inside of it, with their numbers."""
+    for number, part in enumerate(pipeline.stages):
+        yield f"{above}{number}", part
+        if (inner := _inner(part)) is not None:
+            yield from _places(inner, f"{above}{number}.")
+
+
 def _described(part: Stage[Any, Any]) -> dict[str, Any]:
     does = part.holds() if isinstance(part, TextStage) else part.explanation()
+    inner = _inner(part)
+    if inner is not None:
+        does = does.removesuffix(f"\n{inner.explain()}")  # they have rows of their own
     return {
         "stage": type(part).__name__,
         "channels": part.channels if isinstance(part, TextStage) else None,
@@ -68,4 +85,5 @@ def _described(part: Stage[Any, Any]) -> dict[str, Any]:
         "waits": part.must_wait,
         "reads": part.reads,
         "gives": part.gives,
+        **({} if inner is None else {"pipeline": [_described(each) for each in inner.stages]}),
     }

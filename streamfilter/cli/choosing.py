@@ -90,11 +90,12 @@ def with_pipeline(command: Callable[..., Any]) -> Callable[..., Any]:
             stages: list[Any] = [] if declared is None else [sf.load(declared, name, allow_imports=imports)]
             stages += [sf.Redact(*guards, to=to)] if guards else []
             stages += [sf.StopAt(*(text.replace("\\n", "\n") for text in stops))] if stops else []
+            stage: sf.Stage[Any, Any] = sf.Pipeline(*stages)
         except sf.SpecError:
             raise
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise click.UsageError(str(error)) from None
-        return command(*args, stage=sf.Pipeline(*stages), **options)
+        return command(*args, stage=stage, **options)
 
     for option in reversed(_OPTIONS):
         chosen = option(chosen)

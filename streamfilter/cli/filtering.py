@@ -120,6 +120,8 @@ def _bulk(
         raise click.UsageError(f"{out} is a file: for several inputs a directory is needed")
     if not is_one and field:
         raise click.UsageError("--field is for one file at a time")
+    if field and stage.reads == "chunks":
+        raise click.UsageError("--field is for pipelines over text: leave out the wrap, the format of chunks is found out")
     if any(out.resolve() == file.resolve() for file in files):
         raise click.UsageError(f"{out} is an input: it would be lost")
     inputs = [(files[0], Path(out.name))] if is_one else list(inputs_in(files, out))

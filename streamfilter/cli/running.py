@@ -54,10 +54,11 @@ def filter_file(
         MalformedInput: the input is no stream of a provider's events; all before that is written first.
     """
     pieces = _read(source, watch)
-    if form is Format.AUTO:
+    over_chunks = pipeline.reads == "chunks"
+    if form is Format.AUTO and not over_chunks:
         form, pieces = _detected(pieces)
-    stage: Stage[Any, Any] = pipeline if form is Format.TEXT else detecting.wrap(pipeline)
-    items: Iterator[Any] = _decoded(pieces) if form is Format.TEXT else pieces
+    stage: Stage[Any, Any] = pipeline if over_chunks or form is Format.TEXT else detecting.wrap(pipeline)
+    items: Iterator[Any] = _decoded(pieces) if form is Format.TEXT and not over_chunks else pieces
     if any(part.must_wait for part in pipeline.stages):
         return asyncio.run(_filter_live(stage, items, sink))
     with stage.iter(items) as stream:

@@ -16,7 +16,7 @@ from rich.table import Table
 
 import streamfilter as sf
 from streamfilter.cli.choosing import with_pipeline
-from streamfilter.observe.tracing import pieces_of
+from streamfilter.observe.recordings import over_text, pieces_of
 
 
 @click.command()
@@ -38,6 +38,9 @@ def bench(stage: sf.Stage[Any, Any], chunk: int | None, rounds: int, as_json: bo
         pieces = [text[at : at + chunk] for at in range(0, len(text), chunk)]
     if not pieces:
         raise click.UsageError(f"{recording} has no text")
+    stage = over_text(stage)
+    if stage.reads == "chunks":
+        raise click.UsageError("bench is for pipelines over text: this one reads a provider's chunks otherwise than by a wrap")
     stages = {"no stage": sf.Pipeline(), "pipeline": stage}
     parts = stage.stages
     if len(parts) > 1:

@@ -6,24 +6,21 @@ What was written down is numbers and the names of stages, rules and actions: no 
 from __future__ import annotations
 
 import asyncio
-import codecs
 import json
 import os
-import re
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from streamfilter.context import Context, Finding
-from streamfilter.errors import MalformedInput
 from streamfilter.observe.least import least_holds
+from streamfilter.observe.recordings import Recording, over_text, pieces_of
 from streamfilter.observer import Observer, Opened, Watch, fingerprint
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.plain import SyncStream
-from streamfilter.providers.text import text_of
 from streamfilter.stats import Stats
 from streamfilter.stream import Stream
 from streamfilter.vault import Vault
@@ -33,18 +30,6 @@ CHUNKS_PER_SECOND = 30.0
 
 MAX_FINDINGS = 2000
 """Findings, and answers of checks, that a trace keeps one by one; more nobody reads, and a page of them is slow to show."""
-
-MAX_BYTES = 8 * 1024 * 1024
-"""Of a recording: a model's longest answers, with all that a provider's stream says beside them. Every step of it is kept."""
-
-Recording: TypeAlias = "bytes | os.PathLike[str] | Iterable[str]"
-"""The body of a provider's response (an event stream, lines of JSON) or of a text, or a file of it, or pieces of text."""
-
-_FIELDS = (b"event:", b"id:", b"retry:", b":")
-"""How lines of an event stream begin that stand before its first data. https://html.spec.whatwg.org/multipage/server-sent-events.html"""
-
-_TOKEN = re.compile(r"\s*\S{1,5}|\s+\Z")
-"""A piece of a plain text, of about the size of a model's token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +171,7 @@ def trace(
     this runs in an event loop of its own and takes as long as the recording does at that pace; otherwise it takes no time.
 
     Args:
-        stage: a pipeline over text.
+        stage: a pipeline over text, or such a one in a `wrap`.
         recording: the body of a response or of a text, as bytes or as the path of a file; or pieces of text.
         name: what to call it; by default the name of the file.
         chunks_per_second: the pace.
@@ -195,7 +180,7 @@ def trace(
         context: what the stream is started with, but for its clock.
 
     Raises:
-        TypeError: the pipeline works on a provider's chunks (trace what is inside its `wrap`), or the recording is nothing such.
+        TypeError: the pipeline reads a provider's chunks otherwise than by a `wrap`, or the recording is nothing such.
         ValueError: the pace is not positive.
         MalformedInput: the body of a response cannot be read, a text is not UTF-8, or it is longer than 8 MiB.
 
@@ -207,7 +192,7 @@ def trace(
         >>> seen.counts
         {'redacted': 1}
     """
-    part = as_stage(stage)
+    part = over_text(as_stage(stage))
     if "chunks" in (part.reads, part.gives):
         raise TypeError(f"trace is for text: {type(part).__name__} works on a provider's chunks; trace the pipeline inside it")
     if not chunks_per_second > 0:
@@ -225,43 +210,6 @@ def trace(
     return Trace(shown, fingerprint(part), stages, len(texts), *lists, run.counts, run.stats)
 
 
-def pieces_of(recording: Recording) -> list[str]:
-    """The pieces of text of a recording. A plain text is cut to pieces of about the size of tokens.
-
-    Raises:
-        TypeError: it is no recording.
-        MalformedInput: it is the body of a response and cannot be read, is text and not UTF-8, or is longer than 8 MiB.
-
-    Example:
-        >>> pieces_of(b"A plain text.")
-        ['A', ' plain', ' text.']
-    """
-    if isinstance(recording, os.PathLike):
-        with Path(recording).open("rb") as file:
-            recording = file.read(MAX_BYTES + 1)
-    if isinstance(recording, str):
-        raise TypeError("the recording is a str: give a Path for a file, the bytes of a body, or a list of pieces of text")
-    if isinstance(recording, bytes | bytearray):
-        if len(recording) > MAX_BYTES:
-            raise MalformedInput(f"the recording is longer than {MAX_BYTES} bytes, of which every step would be kept", MAX_BYTES)
-        if _has_frames(bytes(recording)):
-            with text_of([bytes(recording)]) as stream:
-                return [*stream]
-        if recording.lstrip().startswith(b"{") and (pieces := _lines(bytes(recording))) is not None:
-            return pieces
-        try:
-            return _TOKEN.findall(recording.decode("utf-8-sig"))
-        except UnicodeDecodeError as error:
-            raise MalformedInput("the recording is neither a provider's stream nor text in UTF-8", error.start) from None
-    if not hasattr(recording, "__iter__"):
-        raise TypeError(f"the recording is {type(recording).__qualname__}: bytes, a Path or pieces of text are needed")
-    pieces = list(recording)
-    for piece in pieces:
-        if not isinstance(piece, str):
-            raise TypeError(f"the recording has {type(piece).__qualname__} among its pieces: str is needed")
-    return pieces
-
-
 def _run_live(run: _Run) -> None:
     """In an event loop of its own: in a notebook there is one already, and so it is another thread's."""
     try:
@@ -271,29 +219,6 @@ def _run_live(run: _Run) -> None:
     else:
         with ThreadPoolExecutor(1) as pool:
             pool.submit(asyncio.run, run.live()).result()
-
-
-def _has_frames(body: bytes) -> bool:
-    """Whether a body is an event stream, or frames of AWS, which begin with the zeros of their length, and no plain text."""
-    for line in body.removeprefix(codecs.BOM_UTF8).splitlines():
-        if line.startswith((b"data:", b"\0")):
-            return True
-        if line and not line.startswith(_FIELDS):
-            return False
-    return False
-
-
-def _lines(body: bytes) -> list[str] | None:
-    """The answer in lines of JSON; None if they are no provider's: an answer may be JSON itself."""
-    pieces: list[str] = []
-    with text_of([body]) as stream:
-        try:
-            pieces.extend(stream)
-        except MalformedInput:
-            if pieces:
-                raise
-            return None
-    return pieces
 
 
 class _Run(Observer, Watch):

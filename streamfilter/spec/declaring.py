@@ -10,7 +10,7 @@ from streamfilter.errors import SpecError
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.spec.forms import Place, Schema, Schemas, check_fields
 from streamfilter.spec.named import live_objects
-from streamfilter.spec.scope import Plain, Scope, prefixes
+from streamfilter.spec.scope import Absent, Plain, Scope, prefixes
 from streamfilter.spec.stages import PipelineForm
 from streamfilter.spec.texts import Format, Source, source_of, written
 from streamfilter.spec.words import kind_of, shown, unknown
@@ -172,26 +172,26 @@ def dump_text(
 
 def json_schema(
     *,
-    checks: Iterable[str] | None = None,
-    objects: Iterable[str] | None = None,
+    checks: Iterable[str] | Mapping[str, object] | None = None,
+    objects: Iterable[str] | Mapping[str, object] | None = None,
     allow_imports: Iterable[str] = (),
 ) -> dict[str, Any]:
     """The JSON Schema (2020-12) of declarations, for editors and for whoever generates them.
 
-    It accepts what `load` accepts with the same arguments, but for what only running tells: whether a pattern compiles, two fields
-    go together, a file, an import or a variable is there.
+    It accepts what `load` accepts with the same arguments, but for what a schema cannot say: whether a pattern compiles, a file,
+    an import or a variable is there, one number is more than another. The guide to declared pipelines lists it.
 
     Args:
-        checks: the names of live checks; if neither these nor `objects` are given, every name is accepted.
-        objects: the names of other live objects.
+        checks: live checks by name, or their names alone; if neither these nor `objects` are given, every name is accepted.
+        objects: other live objects, by name, or their names alone: then one is accepted where another might have to stand.
         allow_imports: as for `load`.
 
     Example:
         >>> json_schema()["properties"]["version"]
         {'const': 1, 'description': 'The version of the format.'}
     """
-    names = None if checks is None and objects is None else (*(checks or ()), *(objects or ()))
-    schemas = Schemas(names, prefixes(allow_imports))
+    known = None if checks is None and objects is None else {**_named(checks or ()), **_named(objects or ())}
+    schemas = Schemas(known, prefixes(allow_imports))
     pipeline = PipelineForm().schema(schemas)
     version: Schema = {"const": VERSION, "description": "The version of the format."}
     named: Schema = {
@@ -213,6 +213,11 @@ def json_schema(
         "additionalProperties": False,
         "$defs": dict(sorted(schemas.defs.items())),
     }
+
+
+def _named(given: Iterable[str] | Mapping[str, object]) -> Mapping[str, object]:
+    """Live objects, or what stands for them where there are only names."""
+    return given if isinstance(given, Mapping) else {name: Absent(name) for name in given}
 
 
 def scope_of(

@@ -8,7 +8,7 @@ no rule.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,6 +22,16 @@ Schema = dict[str, Any]
 
 NONE: Plain = {"none": True}
 """None, where it is not the default: TOML has no null."""
+
+NOTHING: Schema = {
+    "anyOf": [
+        {"type": "null"},
+        {"type": "object", "properties": {"none": {"const": True}}, "required": ["none"], "additionalProperties": False},
+    ]
+}
+
+END = r"(?![\s\S])"
+"""The end of a text, in Python and in ECMA 262: in Python `$` stands before a line end too."""
 
 ENV: Schema = {
     "type": "object",
@@ -61,11 +71,11 @@ class Schemas:
     """The definitions of a schema, as they are come by.
 
     Args:
-        names: of the live objects; None: they are not known, and may be any.
+        objects: live objects by name; None: they are not known, and may be any.
         allow_imports: modules from which may be imported.
     """
 
-    names: tuple[str, ...] | None = None
+    objects: Mapping[str, object] | None = None
     allow_imports: tuple[str, ...] = ()
     defs: dict[str, Schema] = field(default_factory=dict)
 
@@ -73,22 +83,23 @@ class Schemas:
         """What refers to a definition."""
         return {"$ref": f"#/$defs/{name}"}
 
-    @property
-    def references(self) -> list[Schema]:
-        """The texts that name something live or imported."""
-        names: list[Schema] = [{"type": "string", "pattern": f"^{NAME}$", "description": "The name of a live object."}]
-        if self.names is not None:
-            names = [{"enum": [*self.names]}] if self.names else []
-        return [*names, *self.imports]
+    def references(self, suits: Callable[[object], bool]) -> list[Schema]:
+        """The texts that name something imported, or something live that suits."""
+        if self.objects is None:
+            live: list[Schema] = [{"type": "string", "pattern": f"^{NAME}{END}", "description": "The name of a live object."}]
+        else:
+            names = [name for name, value in self.objects.items() if suits(value)]
+            live = [{"enum": names}] if names else []
+        return [*live, *self.imports]
 
     @property
     def imports(self) -> list[Schema]:
         """The texts that name something imported."""
         allowed = [
-            f"(?={re.escape(entry)})" if entry.endswith(".") else f"(?={re.escape(entry)}{'$' if ':' in entry else ':'})"
+            f"(?={re.escape(entry)})" if entry.endswith(".") else f"(?={re.escape(entry)}{END if ':' in entry else ':'})"
             for entry in self.allow_imports
         ]
-        return [{"type": "string", "pattern": f"^({'|'.join(allowed)}){IMPORT}$"}] if allowed else []
+        return [{"type": "string", "pattern": f"^({'|'.join(allowed)}){IMPORT}{END}"}] if allowed else []
 
 
 def any_of(schemas: Sequence[Schema]) -> Schema:
@@ -210,8 +221,7 @@ class Nothing:
         return dict(NONE)
 
     def schema(self, schemas: Schemas) -> Schema:
-        table = {"type": "object", "properties": {"none": {"const": True}}, "required": ["none"], "additionalProperties": False}
-        return {"anyOf": [{"type": "null"}, table]}
+        return NOTHING
 
 
 class Secret:

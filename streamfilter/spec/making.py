@@ -7,7 +7,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import SecretStr
@@ -42,9 +42,9 @@ def form_of(annotation: Any, name: str = "") -> Form:
         annotation = annotation.__origin__
     origin, args = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        return _either(args, name)
+        return _either(tuple(_bounded(each, fields) for each in args), name)
     if annotation in _SCALARS:
-        return Scalar(functools.reduce(lambda inner, each: Annotated[inner, each], fields, annotation), *_SCALARS[annotation])
+        return Scalar(_bounded(annotation, fields), *_SCALARS[annotation])
     if origin is Literal:
         return Choice(args)
     least = max((each.min_length for field in fields for each in field.metadata if hasattr(each, "min_length")), default=0)
@@ -55,6 +55,13 @@ def form_of(annotation: Any, name: str = "") -> Form:
         numbers = {int, str} == {*get_args(args[0])}
         return Table(form_of(args[1]), numbers, least) if numbers or _is_text(args[0]) else _single(annotation, name)
     return _single(annotation, name)
+
+
+def _bounded(annotation: Any, fields: Sequence[FieldInfo]) -> Any:
+    """A type with the `Field`s of what it stands in; None has no bounds."""
+    if annotation is types.NoneType:
+        return annotation
+    return functools.reduce(lambda inner, each: Annotated[inner, each], fields, annotation)
 
 
 def _is_text(annotation: Any) -> bool:
@@ -99,6 +106,8 @@ def _either(args: tuple[Any, ...], name: str) -> Form:
     kinds = tuple(each for each in args if each in (Rule, Terms))
     forms: list[Form] = [RuleForm(kinds)] if kinds else []
     forms += [form_of(each, name) for each in args if each not in kinds]
+    if any(isinstance(form, Worded) for form in forms):  # which is what a text means then
+        forms = [form for form in forms if not (isinstance(form, Scalar) and form.takes("text"))]
     if any(isinstance(form, Named) for form in forms):
         empty = [form for form in forms if isinstance(form, Fields) and not form.required]
         has_text = any(form.takes("text") for form in forms if not isinstance(form, Named))
@@ -192,6 +201,7 @@ class Fields:
             "properties": {**more, **self.properties(schemas)},
             "required": [*more, *self.required],
             "additionalProperties": False,
+            **_together(self.cls),
         }
 
 
@@ -222,7 +232,13 @@ class Worded:
         return getattr(value, self._name)
 
     def schema(self, schemas: Schemas) -> Schema:
-        return {"type": "string", "description": summary(self._cls)}
+        return {"type": "string", "description": summary(self._cls), **_together(self._cls)}
+
+
+def _together(cls: type[Any]) -> Schema:
+    from streamfilter.spec.together import together  # noqa: PLC0415  # most who load make no schema
+
+    return together(cls)
 
 
 def built(cls: type[Any], values: Mapping[str, Any], at: Place) -> Any:

@@ -93,13 +93,15 @@ class Named:
         except SpecError as error:
             hint = closest(name, self._names)
             raise at.wrong(f"nothing is named {shown(name)}: {hint}" if hint and ":" not in name else error.problem) from None
-        if self.what == "a function" and not callable(value):
-            raise at.wrong(f"{name} is a {type(value).__qualname__}: a function is needed")
-        if self.what == "a class" and isinstance(value, Absent):
-            return type(name, (Event,), {})
-        if self.what == "a class" and not isinstance(value, type):
-            raise at.wrong(f"{name} is no class")
-        return value
+        if not self._suits(value):
+            raise at.wrong(
+                f"{name} is no class" if self.what == "a class" else f"{name} is a {type(value).__qualname__}: a function is needed"
+            )
+        return type(name, (Event,), {}) if self.what == "a class" and isinstance(value, Absent) else value
+
+    def _suits(self, value: object) -> bool:
+        """Whether it may stand here, as far as can be told before the constructor has it."""
+        return callable(value) if self.what == "a function" else self.what != "a class" or isinstance(value, type | Absent)
 
     def _called(self, name: str, at: Place) -> Any:
         place = _FUNCTIONS.get(self.argument, {}).get(name)
@@ -147,7 +149,7 @@ class Named:
         return {"use": name} if self.is_text else name
 
     def schema(self, schemas: Schemas) -> Schema:
-        texts = [*schemas.references]
+        texts = schemas.references(self._suits)
         if own := [*_FUNCTIONS.get(self.argument, {})]:
             texts.insert(0, {"enum": own})
         tables: list[Schema] = []

@@ -1,7 +1,7 @@
 """How stages and pipelines stand in a file: a stage is a table whose `stage` names it, a pipeline an array of them.
 
-The stages are the public ones of this library, by their names in snake case, and a user's own by `module:qualname`. There is no
-list of them here: `streamfilter.__all__` is one.
+The stages are the public ones of this library, by their names in snake case, those of a provider's format behind its name
+(`openai.chat.wrap`), and a user's own by `module:qualname`. There is no list of them here: `streamfilter.__all__` is one.
 """
 
 from __future__ import annotations
@@ -13,31 +13,49 @@ from typing import Any
 from streamfilter.errors import SpecError
 from streamfilter.pipeline import Pipeline, Stage, TextStage, Wait
 from streamfilter.spec.containers import Array
-from streamfilter.spec.forms import Place, Scalar, Schema, Schemas, check_fields
+from streamfilter.spec.forms import Place, Scalar, Schema, Schemas, any_of, check_fields
 from streamfilter.spec.making import Fields, built
 from streamfilter.spec.named import is_stage_function
 from streamfilter.spec.scope import Plain, name_of
 from streamfilter.spec.words import kind_of, shown, snake, summary, unknown
 
+FORMATS = ("anthropic.messages", "bedrock.converse", "bedrock.invoke", "gemini", "langchain", "ollama", "openai.chat",
+           "openai.completions", "openai.responses", "pydantic_ai", "vercel")  # fmt: skip
+"""The providers' formats, each a module with stages of its own."""
+
 
 @functools.cache
-def stage_names() -> dict[str, str]:
-    """The public name of what may be a stage, by how files write it."""
-    return {snake(name): name for name in import_module("streamfilter").__all__ if name[0].isupper()}
+def stage_names() -> dict[str, tuple[str, str]]:
+    """The module and the name of what may be a stage, by how files write it."""
+    own = {snake(name): ("streamfilter", name) for name in import_module("streamfilter").__all__ if name[0].isupper()}
+    kinds = ("Wrap", "Decode", "Encode")
+    others = {f"{form}.{kind.lower()}": (f"streamfilter.providers.{form}", kind) for form in FORMATS for kind in kinds}
+    return own | {"wrap": ("streamfilter", "wrap")} | others
 
 
 @functools.cache
 def stage_class(name: str) -> type[Stage[Any, Any]] | None:
     """The public stage that files call so."""
-    found = getattr(import_module("streamfilter"), stage_names().get(name, ""), None)
+    if name not in stage_names():
+        return None
+    module, attribute = stage_names()[name]
+    found = getattr(import_module(module), attribute, None)
     is_stage = isinstance(found, type) and issubclass(found, Stage) and found not in (Stage, TextStage)
     return found if is_stage else None
 
 
 @functools.cache
 def all_stages() -> dict[str, type[Stage[Any, Any]]]:
-    """Every public stage, by how files write it. This imports them all."""
-    return {name: cls for name in sorted(stage_names()) if (cls := stage_class(name)) is not None}
+    """Every public stage, by how files write it, those of formats last. This imports them all."""
+    return {
+        name: cls for name in sorted(stage_names(), key=lambda name: ("." in name, name)) if (cls := stage_class(name)) is not None
+    }
+
+
+def stage_name(cls: type[Stage[Any, Any]]) -> str | None:
+    """How files write a public stage; None if it is none."""
+    module = cls.__module__.removeprefix("streamfilter.providers.")
+    return next((name for name in (snake(cls.__name__), f"{module}.{cls.__name__.lower()}") if stage_class(name) is cls), None)
 
 
 @functools.cache
@@ -74,7 +92,8 @@ class PipelineForm:
             return self._nested(fields, at)
         found: Any = self._imported(name, at.down("stage")) if ":" in name else stage_class(name)
         if found is None:
-            raise at.down("stage").wrong(unknown("stage", name, all_stages()))
+            known = [each for each in all_stages() if "." not in each or "." in name]
+            raise at.down("stage").wrong(unknown("stage", name, known))
         if isinstance(found, type):
             return _fields(found).read(fields, at)  # type: ignore[no-any-return]
         check_fields(fields, [], [], name, at)
@@ -112,13 +131,13 @@ class PipelineForm:
 
     def _written(self, value: Stage[Any, Any], at: Place) -> dict[str, Plain]:
         cls = type(value)
-        public = stage_class(snake(cls.__name__)) is cls
-        if not public and cls.__module__.startswith("streamfilter.") and not isinstance(value, Wait):
+        name = stage_name(cls)
+        if name is None and cls.__module__.startswith("streamfilter.") and not isinstance(value, Wait):
             raise at.wrong(f"{cls.__qualname__} of {cls.__module__} is not declared: declare what it is joined to")
         try:
             if isinstance(value, Wait):
                 return {"stage": name_of(value.fn, {})}
-            name = snake(cls.__name__) if public else name_of(cls, {})
+            name = name or name_of(cls, {})
         except SpecError as error:
             raise at.misplaced(error) from None
         return {"stage": name, **_fields(cls).write(value, at)}
@@ -131,7 +150,14 @@ class PipelineForm:
                 "items": schemas.ref("stage"),
                 "description": "Stages, in the order in which text goes through them.",
             }
-            schemas.defs["stage"] = {"anyOf": [*map(schemas.ref, self._stages(schemas)), *self._imports(schemas)]}
+            # The names stand here too, so that an editor tells all of them where one is wrong.
+            names: list[Schema] = [{"enum": [*all_stages()]}, *schemas.imports]
+            schemas.defs["stage"] = {
+                "type": "object",
+                "properties": {"stage": any_of(names) | {"description": "What the stage does, by its name."}},
+                "required": ["stage"],
+                "anyOf": [*map(schemas.ref, self._stages(schemas)), *self._imports(schemas)],
+            }
         return schemas.ref("pipeline")
 
     def _stages(self, schemas: Schemas) -> list[str]:

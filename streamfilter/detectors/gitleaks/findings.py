@@ -6,6 +6,7 @@ pickled.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal, cast
 
 import regex
@@ -13,6 +14,20 @@ from pydantic import Field
 
 from streamfilter.declaration import Declared, declared
 from streamfilter.detectors.checks import entropy
+from streamfilter.errors import LimitExceeded
+from streamfilter.matching.rules import MAX_SECONDS
+
+
+def _timed(method: Callable[..., regex.Match[str] | None], text: str) -> regex.Match[str] | None:
+    """Search in a match, no longer than a rule may: patterns that Go searches in linear time can backtrack without an end here.
+
+    Raises:
+        LimitExceeded: it takes longer.
+    """
+    try:
+        return method(text, timeout=MAX_SECONDS)
+    except TimeoutError:
+        raise LimitExceeded("timeout", MAX_SECONDS, "the check of a match by a rule of gitleaks, in seconds") from None
 
 
 @declared
@@ -42,7 +57,7 @@ class AllowList(Declared):
         """Whether a secret, found in a match, is none."""
         target = secret if self.target == "secret" else match
         compiled = cast("tuple[regex.Pattern[str], ...]", self.__dict__["_compiled"])
-        by_pattern = target != "" and any(each.search(target) for each in compiled)
+        by_pattern = target != "" and any(_timed(each.search, target) for each in compiled)
         small = secret.lower()
         by_word = any(word.lower() in small for word in self.stopwords)
         if self.condition == "or":
@@ -78,7 +93,11 @@ class Finding(Declared):
         object.__setattr__(self, "_compiled", self.inner and regex.compile(self.inner))
 
     def __call__(self, match: str) -> bool:
-        """Whether a match is to be reported."""
+        """Whether a match is to be reported.
+
+        Raises:
+            LimitExceeded: a search in it takes too long.
+        """
         match = match.strip("\n")
         if self.keywords and not any(keyword in match.lower() for keyword in self.keywords):
             return False
@@ -89,7 +108,7 @@ class Finding(Declared):
 
     def _secret(self, match: str) -> str:
         compiled = cast("regex.Pattern[str] | None", self.__dict__["_compiled"])
-        found = compiled.fullmatch(match) if compiled else None
+        found = _timed(compiled.fullmatch, match) if compiled else None
         if found is None:
             return match
         if self.group:

@@ -1,0 +1,96 @@
+"""What a recording says, in pieces: the body of a provider's response, a text, or pieces of text.
+
+Nothing is known here of what is done with them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from streamfilter.errors import MalformedInput
+from streamfilter.pipeline import Stage
+from streamfilter.providers.text import text_of
+from streamfilter.providers.wrapping import WrapStage
+
+MAX_BYTES = 8 * 1024 * 1024
+"""Of a recording: a model's longest answers, with all that a provider's stream says beside them. Every step of it is kept."""
+
+Recording: TypeAlias = "bytes | os.PathLike[str] | Iterable[str]"
+"""The body of a provider's response (an event stream, lines of JSON) or of a text, or a file of it, or pieces of text."""
+
+_FIELDS = (b"event:", b"id:", b"retry:", b":")
+"""How lines of an event stream begin that stand before its first data. https://html.spec.whatwg.org/multipage/server-sent-events.html"""
+
+_TOKEN = re.compile(r"\s*\S{1,5}|\s+\Z")
+"""A piece of a plain text, of about the size of a model's token."""
+
+
+def over_text(stage: Stage[Any, Any]) -> Stage[Any, Any]:
+    """The pipeline inside a `wrap`: it is what the text of a recording goes through. Any other is given as it is."""
+    only = stage.stages[0] if len(stage.stages) == 1 else stage
+    return only.pipeline if isinstance(only, WrapStage) else stage
+
+
+def pieces_of(recording: Recording) -> list[str]:
+    """The pieces of text of a recording. A plain text is cut to pieces of about the size of tokens.
+
+    Raises:
+        TypeError: it is no recording.
+        MalformedInput: it is the body of a response and cannot be read, is text and not UTF-8, or is longer than 8 MiB.
+
+    Example:
+        >>> pieces_of(b"A plain text.")
+        ['A', ' plain', ' text.']
+    """
+    if isinstance(recording, os.PathLike):
+        with Path(recording).open("rb") as file:
+            recording = file.read(MAX_BYTES + 1)
+    if isinstance(recording, str):
+        raise TypeError("the recording is a str: give a Path for a file, the bytes of a body, or a list of pieces of text")
+    if isinstance(recording, bytes | bytearray):
+        if len(recording) > MAX_BYTES:
+            raise MalformedInput(f"the recording is longer than {MAX_BYTES} bytes, of which every step would be kept", MAX_BYTES)
+        if _has_frames(bytes(recording)):
+            with text_of([bytes(recording)]) as stream:
+                return [*stream]
+        if recording.lstrip().startswith(b"{") and (pieces := _lines(bytes(recording))) is not None:
+            return pieces
+        try:
+            return _TOKEN.findall(recording.decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise MalformedInput("the recording is neither a provider's stream nor text in UTF-8", error.start) from None
+    if not hasattr(recording, "__iter__"):
+        raise TypeError(f"the recording is {type(recording).__qualname__}: bytes, a Path or pieces of text are needed")
+    pieces = list(recording)
+    for piece in pieces:
+        if not isinstance(piece, str):
+            raise TypeError(f"the recording has {type(piece).__qualname__} among its pieces: str is needed")
+    return pieces
+
+
+def _has_frames(body: bytes) -> bool:
+    """Whether a body is an event stream, or frames of AWS, which begin with the zeros of their length, and no plain text."""
+    for line in body.removeprefix(codecs.BOM_UTF8).splitlines():
+        if line.startswith((b"data:", b"\0")):
+            return True
+        if line and not line.startswith(_FIELDS):
+            return False
+    return False
+
+
+def _lines(body: bytes) -> list[str] | None:
+    """The answer in lines of JSON; None if they are no provider's: an answer may be JSON itself."""
+    pieces: list[str] = []
+    with text_of([body]) as stream:
+        try:
+            pieces.extend(stream)
+        except MalformedInput:
+            if pieces:
+                raise
+            return None
+    return pieces
