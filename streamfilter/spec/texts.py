@@ -137,7 +137,14 @@ def parsed(content: bytes, path: Path) -> Source:
         raise SpecError(error.problem, file=name, line=place, column=error.column, path=error.path) from None
 
 
+_PART = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
+_DEEP_KEY = re.compile(rf"(?m)(?:^|[\[{{,])[ \t]*+(?:{_PART}){{{MAX_DEPTH}}}")
+"""A key with so many parts: `tomllib` reads one in a time that grows with their square, and a file could hold a million."""
+
+
 def _toml(text: str) -> tuple[Plain, Lines]:
+    if deep := _DEEP_KEY.search(text):
+        raise SpecError("it is nested too deeply", line=text.count("\n", 0, deep.end()) + 1)
     try:
         return tomllib.loads(text), lambda path: toml_line(text, path)
     except ValueError as error:  # also of a number with too many digits
