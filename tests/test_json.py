@@ -266,6 +266,41 @@ def test_prose_is_skipped(text: str, want: Any) -> None:
             assert all(grows(value, want) for value in out)
 
 
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ('{"key": 1}', 6),
+        ('{ "key"\n : 1}', 9),
+        ('{"' + "k" * 200 + '": 1}', 203),
+        ('{"a\\n": 1}', 6),
+        ('[{"a": 1}]', 5),
+        ('[ \n {"a" : 1}]', 9),
+        ('[[{"a": 1}]]', 6),
+        ("[[], 1]", 2),
+        ("{}", 1),
+        ("[{}]", 2),
+        ('["a", 1]', 3),
+        ('  {"a": 1}', 6),
+    ],
+)
+def test_a_document_is_shown_with_the_character_that_shows_it(text: str, first: int) -> None:
+    """Behind its first colon, `{}` or first complete element; how it begins does not matter, nor how long its first key is."""
+    for size in (1, 2, 5, len(text)):
+        machine = sf.ParseJSON[Any]().machine()
+        given = [bool(machine.feed(text[at : at + size])) for at in range(0, len(text), size)]
+        assert given.index(True) == first // size, (text, size)
+
+
+@pytest.mark.parametrize("text", ["{", '{"', '{"a', '{"a"', "[", "[ {", '[{"a" ', '{"a":', '{"' + "k" * 100])
+def test_a_beginning_alone_is_no_document(text: str) -> None:
+    """Where the text ends before it has shown that it is one, there was none; behind the colon there was."""
+    for pieces in cuts(text):
+        out, error = parsed(pieces)
+        assert isinstance(error, sf.TruncatedInput)
+        assert error.offset == len(text)
+        assert out == ([{}] if text.endswith(":") else [])
+
+
 def test_brackets_without_end_are_searched_in_linear_time() -> None:
     """A hundred thousand brackets that are no document are looked at once, and so is what looks like keys and strings."""
     for text in ("[" * 9000 + "x", '{"' * 20_000, '["a' * 20_000, "[{" * 20_000, '{"[' * 20_000, "[1" + "[" * 1000 + "x" * 1000):
@@ -319,6 +354,8 @@ def test_several_documents(text: str, want: list[Any]) -> None:
         ("[-Infinity]", sf.MalformedInput, 1, 2, (0,)),
         ("\ufeff[1]", sf.MalformedInput, 1, 1, ()),
         ('["\\x"]', sf.MalformedInput, 1, 3, (0,)),
+        ('[\n{"a": 1,\n "b": [2,\n\n3]}\n ,"' + "x" * 60 + '",\n\n\n  x]', sf.MalformedInput, 9, 3, (2,)),
+        ("[" + "[1,\n2],\n" * 100 + "\n\nx]", sf.MalformedInput, 203, 1, (100,)),
     ],
 )
 def test_errors_say_where(text: str, kind: type[Exception], line: int, column: int, path: tuple[Any, ...]) -> None:
@@ -512,10 +549,17 @@ def test_an_empty_piece_changes_nothing() -> None:
 
 def test_a_limit_that_is_met_in_prose_shows_nothing() -> None:
     """Nothing had shown that it was a document."""
-    for text, options in (('see ["this is long] {"a":1}', {"max_string": 5}), ('x [[[ {"a":1}', {"max_depth": 2})):
+    for text, options in (
+        ('see ["this is long] {"a":1}', {"max_string": 5}),
+        ('x [[[ {"a":1}', {"max_depth": 2}),
+        ('[{"abcdef":1}]', {"max_string": 5}),
+        ('[{"a":1}]', {"max_depth": 1}),
+    ):
         for pieces in cuts(text):
             out, error = parsed(pieces, **options)
             assert (out, type(error)) == ([], sf.LimitExceeded)
+    machine = sf.ParseJSON[Any](max_string=5).machine()
+    assert [bool(machine.feed(character)) for character in '{"abcdef'] == [False] * 7 + [True]  # with the first that is too much
     assert parsed(["[" + " " * 12_000 + 'x] {"a":1}']) == ([{"a": 1}], None)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import streamfilter as sf
+from streamfilter.parsing import scanner
 from streamfilter.parsing.parser import Limits, Parser
 from streamfilter.parsing.tree import Tree
 
@@ -43,6 +44,22 @@ def test_values_are_those_of_json_loads(kind: str) -> None:
                 assert list(sf.ParseJSON(strict=True, live=live).iter(cut))[-1] == value
             assert list(sf.JSONItems("$.items[*]").iter(cut)) == items
             assert list(sf.JSONItems("$.items[7]").iter(cut)) == items[7:8]
+
+
+def test_large_pieces_are_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a part ends: between elements, inside of one, or inside of one that is longer than it."""
+    rng = random.Random(5)
+    parts = (scanner.RUN_MOST, 300, 257)
+    for element in ELEMENTS.values():
+        items = [element(rng) for _ in range(2000)]
+        items[700] = {"long": ["},{" * 20_000, *items[:600]]}
+        items[1400] = "x," * 30_000
+        text = json.dumps({"items": items})
+        for most in parts:
+            monkeypatch.setattr(scanner, "RUN_MOST", most)
+            for cut in ([text], [text[at : at + 50_000] for at in range(0, len(text), 50_000)]):
+                assert list(sf.JSONItems("$.items[*]").iter(cut)) == items
+                assert list(sf.ParseJSON(strict=True, live=True).iter(cut))[-1] == {"items": items}
 
 
 def test_a_type_validates_each_of_them() -> None:

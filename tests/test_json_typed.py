@@ -1171,6 +1171,18 @@ def test_what_pydantic_does_not_know_is_refused(model: Any) -> None:
         plan_of(model)
 
 
+class Client:
+    def __repr__(self) -> str:
+        return "Client(api_key='sk-hunter2')"
+
+
+@pytest.mark.parametrize("model", [Client(), [Client()], {"client": Client()}, {"type": "object"}])
+def test_what_was_given_by_mistake_is_not_shown(model: Any) -> None:
+    """It may be anything, and have a key in its `repr`."""
+    with pytest.raises(TypeError, match=rf"as a value: this is {type(model).__name__}$"):
+        plan_of(model)
+
+
 @pytest.mark.parametrize(
     ("model", "kinds"),
     [

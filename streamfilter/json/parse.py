@@ -130,7 +130,7 @@ class Values(Tree, Reading):
     def __init__(self, *, strings: bool = True, live: bool = False, always: bool = False) -> None:
         super().__init__(strings=strings)
         self._always = always
-        self._live: list[Any] | None = self._top if live else None
+        self._live = live
 
     def piece(self, text: str) -> Sequence[Any]:
         if not self._strings:
@@ -141,14 +141,19 @@ class Values(Tree, Reading):
         container[place] = None
         string += text
         container[place] = string
-        self.changed = False
-        return (self.snapshot() if self._live is None else self._live[0],)
+        root = self._top[0]
+        if self._live or container is self._top:
+            return (root,)
+        copied = inner = root.copy()
+        for place, container in self._open:
+            inner[place] = inner = container.copy()
+        return (copied,)
 
     def given(self) -> Sequence[Any]:
         if not self.changed:
             return ()
         self.changed = False
-        return (self.snapshot() if self._live is None else self._live[0],)
+        return (self._top[0] if self._live else self.snapshot(),)
 
     def finish(self) -> Sequence[Any]:
         self.changed = self.changed or self._always

@@ -9,14 +9,13 @@ pydantic does, which says everything that is wrong with it, and where.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_origin
 
-from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
+from pydantic import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 
 from streamfilter.declaration import show
 from streamfilter.json.partial import NEW
@@ -84,11 +83,15 @@ def _is_hashable(value: Any) -> bool:
     return True
 
 
+_TYPING = frozenset({"typing", "typing_extensions", "types"})
+"""Where that is defined which stands for a type and is none: `Any`, `NewType`, aliases."""
+
+
 def _planned(model: Any) -> Plan:
-    if isinstance(model, str | BaseModel) or (dataclasses.is_dataclass(model) and not isinstance(model, type)):
-        raise TypeError(f"a model is given as a type, not by its name or as a value: {model!r}")
     if inspect.isroutine(model) or isinstance(model, functools.partial):  # pydantic would validate its arguments
         raise TypeError(f"a function is no model: {show(model)}")
+    if not (isinstance(model, type) or get_origin(model) is not None or type(model).__module__ in _TYPING):
+        raise TypeError(f"a model is given as a type, not by its name or as a value: this is {type(model).__qualname__}")
     try:
         adapter = TypeAdapter(model)
         adapter.rebuild(raise_errors=True)
@@ -96,7 +99,7 @@ def _planned(model: Any) -> Plan:
         planner = Planner(schema)
         kinds = planner.kinds(planner.root().schema, sure=False)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError) as error:
-        raise TypeError(f"{model!r} is no type that pydantic can validate: {str(error).splitlines()[0]}") from error
+        raise TypeError(f"{show(model)} is no type that pydantic can validate: {str(error).splitlines()[0]}") from error
     opens = ("{" if "object" in kinds else "") + ("[" if "array" in kinds else "")
     return Plan(planner.root(), opens, adapter)
 

@@ -35,6 +35,10 @@ class Reading(Sink):
         return self.given()
 
 
+_NONE = Reading()
+_BEGINNING = Position()
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """How documents are read.
@@ -77,10 +81,10 @@ class Documents(Machine):
         self._channel: Channel | None = None  # the one that is read: the first of its kind
         self._decoder: codecs.IncrementalDecoder | None = None
         self._parser: Parser | None = None
-        self._reading = Reading()
+        self._reading = _NONE
         self._wrong_bytes = False
         self.completed = 0  # documents
-        self._position = Position()
+        self._position = _BEGINNING
         self._search = Search(reader.opens, reader.limits)
         self._wrap = reader.wrap
 
@@ -93,8 +97,8 @@ class Documents(Machine):
                     end = parser.end + len(item)
                     if end <= parser.last:  # most of a document is the text of strings
                         parser.end = end
-                        given = take(item)
-                        return (given or ()) if self._wrap is None else self._wrapped(given or ())
+                        given = take(item) or ()
+                        return given if self._wrap is None else self._wrapped(given)
                 taken = parser.feed(item)
             except Exception as error:
                 return self._refused(error)
@@ -174,7 +178,8 @@ class Documents(Machine):
             return ""
         if not reader.strict:
             skipped, candidate = self._search.feed(text)
-            self._position = self._position.behind(skipped)
+            if skipped:
+                self._position = self._position.behind(skipped)
             if candidate:
                 self._open()
             return candidate
@@ -196,7 +201,7 @@ class Documents(Machine):
         self._position = parser.position
         given = self._wrapped(self._reading.finish(), complete=True)
         self.completed += 1
-        self._reading = Reading()
+        self._reading = _NONE
         return given
 
     def _wrapped(self, values: Sequence[Any], *, complete: bool = False) -> Sequence[Any]:

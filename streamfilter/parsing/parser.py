@@ -44,7 +44,8 @@ _BLANKS = cast("_Match", re.compile(r"[ \t\n\r]*").match)  # always matches, as 
 _DIGITS = cast("_Match", re.compile(r"[-+.eE0-9]*").match)
 _NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+)?([eE][-+]?[0-9]+)?").fullmatch
 _BEGUN = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.(?:[0-9]+(?:[eE][-+]?[0-9]*)?)?|[eE][-+]?[0-9]*)?)?").fullmatch  # a beginning
-_VALUE, _AFTER, _KEY, _COLON, _FIRST = range(5)  # what stands at a place, but for blanks
+_VALUE, _AFTER, _KEY, _FIRST = range(4)  # what stands at a place, but for blanks
+_BEGINNING = Position()
 _LITERALS = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
 
 
@@ -92,7 +93,7 @@ class Parser:
         self._digits: list[str] = []  # of a number that may go on
         self.take: Callable[[str], Any] | None = None
         self.last = 0
-        self.end, self._lines, self._line = position or Position()
+        self.end, self._lines, self._line = position or _BEGINNING
         self._offset = self.end  # where the text begins that is read: with the piece, or with what was left of those before it
         grammar = self._read()
         next(grammar)
@@ -106,24 +107,21 @@ class Parser:
             LimitExceeded: it is more than the limits allow.
             ValueError: an error has ended it before.
         """
-        if not text or self.is_complete:
-            return 0
         begin = self._offset = self.end
         try:
             self._send(text)
-            self.end = begin + len(text)
         except StopIteration as over:
-            if over.value is None:  # a generator that has raised says no more
+            if over.value is not None:
+                self.is_complete = True
+                self.end = self._offset + over.value
+            elif not self.is_complete:  # a generator that has raised says no more
                 raise ValueError("fed behind an error") from None
-            self.is_complete = True
-            self.end = self._offset + over.value
+            return self.end - begin
         except Wrong as wrong:
             self.end = self._offset + wrong.at
-            self._count(text, begin)
             raise MalformedInput(wrong.problem, **self._place()) from None
-        if "\n" in text:
-            self._count(text, begin)
-        return self.end - begin
+        self.end = begin + len(text)
+        return len(text)
 
     @property
     def position(self) -> Position:
@@ -153,11 +151,11 @@ class Parser:
         path, arrays = self.path, self._arrays
         text, at, here = (yield), 0, _VALUE
         while True:
-            if at == len(text):
+            while at == len(text):
                 text, at = (yield), 0
             first = text[at]
-            if first in BLANKS:
-                at = _BLANKS(text, at).end() if text.startswith("  ", at) else at + 1
+            if first <= " " and first in BLANKS:
+                at = at + 1 if first == " " else self._counted(text, at, _BLANKS(text, at).end())
             elif here == _VALUE:
                 if len(text) - at > SCAN_CHARS and (end := self._scanned(text, at)):
                     at = end
@@ -189,12 +187,6 @@ class Parser:
                         return at
             elif here == _KEY:
                 text, at = yield from self._key(text, at)
-                here = _COLON
-            elif here == _COLON:
-                if first != ":":
-                    raise Wrong("a colon is missing behind a key", at)
-                self._sink.key(path[-1])  # type: ignore[arg-type]  # in an object it is one
-                at += 1
                 here = _VALUE
             else:  # a container has just begun
                 here = _AFTER if first == "}]"[arrays[-1]] else _VALUE if arrays[-1] else _KEY
@@ -207,7 +199,7 @@ class Parser:
         return left + text
 
     def _key(self, text: str, at: int) -> _Read:
-        """A key."""
+        """A key, with its colon."""
         if text[at] != '"':
             raise Wrong("a key is missing", at)
         at += 1
@@ -234,7 +226,23 @@ class Parser:
             if key in self._keys[-1]:
                 raise Wrong("a key that its object has already", end)
             self._keys[-1].add(key)
-        return text, end + 1
+        if text.startswith(": ", end + 1):
+            at = end + 3
+        else:
+            text, at = yield from self._colon(text, end + 1)
+        self._sink.key(key)
+        return text, at
+
+    def _colon(self, text: str, at: int) -> _Read:
+        """The colon behind a key."""
+        while True:
+            while at == len(text):
+                text, at = (yield), 0
+            if text[at] == ":":
+                return text, at + 1
+            if text[at] not in BLANKS:
+                raise Wrong("a colon is missing behind a key", at)
+            at = self._counted(text, at, _BLANKS(text, at).end())
 
     def _string(self, text: str, at: int) -> _Read:
         """A string, from behind its quotation mark on."""
@@ -343,12 +351,12 @@ class Parser:
             if run is not None:
                 path[-1] += len(run[0]) - 1  # type: ignore[operator]  # an index
                 sink.values(run[0])
-                return run[1]
+                return self._counted(text, at, run[1])
         scanned = self._scanner.container(text, at, len(path), self._offset) if text[at] in "{[" else None
         if scanned is None:
             return 0
         sink.value(scanned[0])
-        return scanned[1]
+        return self._counted(text, at, scanned[1])
 
     def _made(self, written: str, at: int) -> Any:
         """What is made of a number that ends at this place."""
@@ -374,13 +382,13 @@ class Parser:
 
     # ------------------------------------------------------------------ where
 
-    def _count(self, piece: str, begin: int) -> None:
-        """A piece that began there has been read up to the end."""
-        taken = max(0, self.end - begin)  # a number may have begun before the piece, in the same line
-        lines = piece.count("\n", 0, taken)
+    def _counted(self, text: str, at: int, end: int) -> int:
+        """The same end of what has been read from a place on, after its lines have been counted. Only blanks have any."""
+        lines = text.count("\n", at, end)
         if lines:
             self._lines += lines
-            self._line = begin + piece.rfind("\n", 0, taken) + 1
+            self._line = self._offset + text.rfind("\n", at, end) + 1
+        return end
 
     def _place(self) -> dict[str, Any]:
         column = self.end - self._line + 1

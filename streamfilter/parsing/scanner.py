@@ -15,6 +15,10 @@ from streamfilter.parsing.sink import Limits
 FAILURES = 3
 """Failed tries for one piece. A container that is not complete in it fails at its end, and so does each in it."""
 
+RUN_MOST = 32_000
+"""Characters in which elements that follow one another are looked for at once. They are copied: what stays in the processor's cache
+takes half as long as a megabyte. An element that is longer is scanned by itself."""
+
 
 class Scanner:
     """Reads values at a place in a text, within limits.
@@ -67,7 +71,7 @@ class Scanner:
         # Up to the last comma behind what looks like the first element. It may stand inside of one that is not complete.
         begin = _BEGIN(text, at)
         closing = _CLOSING.get(begin[1], "") if begin else ""
-        last = text.rfind(f"{closing},", at) + len(closing)
+        last = text.rfind(f"{closing},", at, at + RUN_MOST) + len(closing)
         run = f"[{text[at:last]}]"
         values, end = (last > at and self._scanned(run, 0, depth - 1)) or ([], 0)
         self._wasted_runs = 0 if end > len(run) // 2 else self._wasted_runs + 1

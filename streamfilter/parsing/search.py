@@ -24,11 +24,18 @@ nothing but white space, can reach it; it is taken for a document then."""
 THOUGHT = ("<think>", "</think>")
 """What models of reasoning put around it, where it comes in the text. Whatever stands there is no answer."""
 
+EVIDENT_CHARS = 64
+"""Characters up to which the beginning of the text is only looked at, which is quicker than to parse it."""
+
 FENCED_CHARS = 100
 """Characters that an empty array and the fence around it may have."""
 
 _FENCED = re.compile(r"\s*(?:```[a-zA-Z]*\s*)?\[\s*\]\s*(?:```\s*)?").fullmatch
 _BRACKET = re.compile(r"[\[{]")
+
+
+_EVIDENT = re.compile(r'(?:\[[ \t\n\r]*)?(?:\{[ \t\n\r]*(?:"[^"\\\x00-\x1f]*(?:"[ \t\n\r]*(:)?)?)?)?').match
+"""The beginning of most documents: an object, or an array of them, up to the first colon."""
 
 
 @functools.cache
@@ -85,8 +92,10 @@ class Search:
     """
 
     def __init__(self, opens: str, limits: Limits) -> None:
-        self._opening = _opening(opens)
+        self._opens = opens
         self._limits = limits
+        self._begun: str | None = "" if limits.max_depth > 1 else None  # all of the text, while it looks like most documents
+        self._evident = min(EVIDENT_CHARS, limits.max_string)  # up to where: what is more than the limits allow is to be found out
         self._probe: Parser | None = None
         self._candidate = ""
         self._thought: bool | None = None  # whether we are inside of one; None until that is known
@@ -96,6 +105,13 @@ class Search:
 
     def feed(self, text: str) -> tuple[str, str]:
         """What is prose, and then what is to be parsed, if that is known."""
+        if self._begun is not None:
+            begun = self._begun + text
+            found = _EVIDENT(begun)
+            if found and begun[0] in self._opens and found.end() < self._evident and (found[1] or found.end() == len(begun)):
+                self._begun = None if found[1] else begun
+                return "", begun if found[1] else ""
+            self._begun, text = None, begun
         skipped, candidate = self._searched(text)
         if len(self._around) <= FENCED_CHARS:
             self._around += skipped[: FENCED_CHARS + 1]
@@ -117,7 +133,7 @@ class Search:
         skipped = ""
         while text:
             if self._probe is None:
-                found = self._opening.search(text)
+                found = _opening(self._opens).search(text)
                 if found is None:
                     return skipped + text, ""
                 skipped += text[: found.start()]
@@ -147,8 +163,8 @@ class Search:
 
     def finish(self) -> tuple[str, str]:
         """The text is over, and what was held as a candidate is none: its prose, and what to search further, if there is any."""
-        prose, rest = "", self._tag
-        self._tag = ""
+        prose, rest = "", self._tag or self._begun or ""
+        self._tag, self._begun = "", None
         if self._probe is not None:
             end = self._prose()
             prose, rest = self._candidate[:end], self._candidate[end:]

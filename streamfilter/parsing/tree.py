@@ -48,7 +48,7 @@ class Tree(Sink):
         self._top: list[Any] = []
         self._container: Any = self._top  # the innermost open one
         self._place: Any = 0  # in it, of what was put last; of an object, the key for what comes next
-        self._open: list[tuple[Any, Any]] = []  # those around it, with their places
+        self._open: list[tuple[Any, Any]] = []  # the open ones inside the root, each behind its place in the one around it
         self._strings = strings
         self._parts: list[str] = []
         self.changed = False
@@ -64,7 +64,12 @@ class Tree(Sink):
         self._begin([])
 
     def end(self) -> None:
-        self._container, self._place = self._open.pop()
+        spine = self._open
+        if spine:
+            self._place, _ = spine.pop()
+            self._container = spine[-1][1] if spine else self._top[0]
+        else:
+            self._container = self._top
 
     def key(self, key: str) -> None:
         self._place = key
@@ -107,12 +112,11 @@ class Tree(Sink):
 
     def snapshot(self) -> Any:
         """The value as it is now. What is complete is shared with later ones, open containers are copied."""
-        spine = self._open
-        if not spine:
+        if self._container is self._top:
             return self.root
         copied = inner = self._top[0].copy()
-        for container, place in spine[1:]:
-            inner[place] = inner = container[place].copy()
+        for place, container in self._open:
+            inner[place] = inner = container.copy()
         return copied
 
     def _begin(self, container: Any) -> None:
@@ -122,6 +126,7 @@ class Tree(Sink):
             outer.append(container)
         else:
             outer[place] = container
-        self._open.append((outer, place))
+        if outer is not self._top:
+            self._open.append((place, container))
         self._container = container
         self.changed = True
