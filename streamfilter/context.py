@@ -55,11 +55,17 @@ class Clock(Protocol):
 class Unbroken(Protocol):
     """A machine that gives text in pieces which half shown would show what is not there."""
 
-    kinds: Sequence[str] | None
-    """The kinds of channel whose text it gives so; None is every kind."""
+    def gives_whole(self, kind: str) -> bool:
+        """Whether it does so for a kind of channel. Else it lets its text pass."""
+        ...
 
-    def give_units(self, units: Callable[[str], list[str]]) -> None:
-        """A stage behind it would cut these units. Give each of them in a piece of its own instead, where that is whole."""
+    def give_units(self, units: Callable[[str], list[str]], kinds: Sequence[str] | None) -> None:
+        """A stage behind it would cut these units of these kinds: give each in a piece of its own instead, where that is whole.
+
+        Args:
+            units: divides a text.
+            kinds: of channel; None is every kind but tool arguments.
+        """
         ...
 
 

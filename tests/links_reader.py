@@ -1,6 +1,7 @@
 """What a page would make of a text: real parsers render it, and every URL that is found is resolved as a browser resolves it.
 
-markdown-it-py renders (with and without HTML, with and without linkify, and without its own list of bad schemes), html5lib is the HTML
+markdown-it-py renders (with and without HTML, with and without linkify, and without its own list of bad schemes), and so does
+Python-Markdown, which takes line breaks and control characters for parts of a target. html5lib is the HTML
 standard's parser, tinycss2 that of CSS Syntax, ada the URL standard's. Nothing here uses the code under test.
 """
 
@@ -13,6 +14,7 @@ from typing import Any
 
 import ada_url
 import html5lib  # type: ignore[import-untyped]
+import markdown  # type: ignore[import-untyped]
 import tinycss2  # type: ignore[import-untyped]
 from markdown_it import MarkdownIt
 
@@ -51,6 +53,7 @@ def pages(text: str) -> Iterator[str]:
     yield text  # into a page as it is
     for renderer in RENDERERS:
         yield renderer.render(text)
+    yield markdown.markdown(text)
 
 
 def urls(page: str) -> Iterator[tuple[str, bool]]:

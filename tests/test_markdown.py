@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Literal
 
 import pytest
@@ -14,7 +14,7 @@ from rendering import known, seen
 
 import streamfilter as sf
 from streamfilter.markup.markdown_blocks import Blocks
-from streamfilter.testing import Mark, batch, check_stage, cut, prefix, released, ways
+from streamfilter.testing import Mark, batch, check_stage, cut, prefix, released, run_virtually, ways
 from streamfilter.testing.laws import AnyStage
 from streamfilter.testing.tracing import text_in
 
@@ -157,6 +157,37 @@ def test_what_was_shown_renders_to_a_beginning_of_the_whole(text: str) -> None:
         prefix(sf.Markdown(), pieces)
 
 
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_no_piece_of_a_providers_stream_is_half_of_something(text: str) -> None:
+    """Deltas on chunks of their own: after each that leaves, what was shown renders to a beginning of the whole."""
+    whole = seen(text, known(text))
+    for pieces in ways(text):
+        out = ""
+        for item in sf.Pipeline[Any, Any](sf.Markdown()).iter([sf.TextDelta(piece, origin=n) for n, piece in enumerate(pieces)]):
+            out += text_in([item])
+            assert whole.startswith(seen(out, known(text))), f"{out!r} was shown, of {whole!r}"
+        assert out == text
+
+
+def test_a_held_construct_leaves_on_the_chunk_that_brought_its_first_character() -> None:
+    """Its other chunks leave no text; chunks behind it keep theirs; events stay where they stood, two at one place too."""
+    markdown: sf.Stage[Any, Any] = sf.Pipeline(sf.Markdown())
+    pieces = ["see ", "[a li", "nk](http:", "//x) o", "k", " *a", "*"]
+    assert [
+        (item.text, item.origin) for item in markdown.iter([sf.TextDelta(each, origin=n) for n, each in enumerate(pieces)])
+    ] == [("see ", 0), ("[a link](http://x) o", 1), ("k", 4), (" ", 5), ("*a*", 5)]
+    marked = [
+        sf.TextDelta("a [b", origin=0),
+        Mark(name=1),
+        Mark(name=2),
+        sf.TextDelta("c](d", origin=1),
+        sf.TextDelta(") e", origin=2),
+    ]
+    left: list[Any] = list(markdown.iter(marked))
+    left = [item.name if isinstance(item, Mark) else (item.text, item.origin) for item in left]
+    assert left == [("a ", 0), ("[b", 0), 1, 2, ("c](d) e", 1)]
+
+
 @pytest.mark.parametrize("by", ["word", "char", "line", "chunk"])
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_a_steady_pace_shows_no_half_of_it_either(text: str, by: Literal["word", "char", "line", "chunk"]) -> None:
@@ -191,6 +222,42 @@ def test_pace_cuts_text_that_is_no_markup_and_that_no_markdown_stands_before() -
     assert list(markdown.iter([text])) == [text]
     with (markdown | pace).iter([text], context=sf.Context(stats=True)) as measured:
         assert list(measured) == units
+
+
+def test_what_stands_between_markdown_and_pace_may_have_a_task_of_its_own() -> None:
+    """Behind a `Buffer`, or a function, Pace still gets its units: a burst leaves bit by bit, and shows no half."""
+
+    async def passing(source: AsyncIterator[str]) -> AsyncIterator[str]:
+        async for text in source:
+            yield text
+
+    async def main(stage: sf.Stage[Any, Any]) -> list[str]:
+        async with stage(burst()) as stream:
+            return [text async for text in stream]
+
+    async def burst() -> AsyncIterator[str]:
+        yield "see **the long map** and go on"
+
+    for between in (sf.Buffer(1), passing):
+        stage: sf.Stage[Any, Any] = sf.Markdown() | between | sf.Pace(delay=0.1)
+        assert run_virtually(main(stage)) == ["see ", "**the long map** ", "and ", "go ", "on"]
+
+
+def test_only_what_is_paced_comes_in_units_and_in_those_of_each_pace() -> None:
+    """Of several rates each cuts its own channels; what none paces stays as it came; Markdown in strings of JSON is no Markdown."""
+    answer, thought, call = sf.Channel("answer"), sf.Channel("reasoning"), sf.Channel("tool_arguments", (0, 0, "a"))
+    items = [sf.TextDelta("a *b c* d", channel) for channel in (answer, thought, call)]
+    rates = sf.Pace(delay=1) | sf.Pace(delay=2, by="char", channels=("reasoning",))
+    left = list(sf.Pipeline[Any, Any](sf.Markdown(channels=None), rates).iter(items))
+    assert [item.text for item in left if item.channel == answer] == ["a ", "*b c* ", "d"]
+    assert [item.text for item in left if item.channel == thought] == ["a", " ", "*b c* ", "d"]
+    assert [item.text for item in left if item.channel == call] == ["a *b c* d"]
+    left = list(sf.Pipeline[Any, Any](sf.Markdown(), sf.Pace(delay=1, by="line"), sf.Pace(delay=1)).iter(["a b\nc"]))
+    assert left == ["a ", "b\n", "c"]
+    assert list((sf.FilterJSON(sf.Markdown()) | sf.Pace(delay=1)).iter(['{"a": "one two"}'])) == ['{"a": ', '"one ', 'two"}']
+    decoded = sf.Context().decoded()
+    sf.Markdown().machine(decoded)
+    assert not decoded.unbroken, "each string in a JSON text has a machine, and all would be kept to the end of the stream"
 
 
 def test_a_whole_document_is_shown_piece_by_piece_as_it_renders() -> None:

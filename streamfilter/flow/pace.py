@@ -118,7 +118,7 @@ class _Pacing(Delaying):
         self._cut: _Cut = _whole if stage.by == "chunk" else _UNITS[stage.by].findall
         self._unbroken = tuple(context.unbroken)
         for machine in self._unbroken:
-            machine.give_units(self._cut)
+            machine.give_units(self._cut, stage.channels)
         self._by = stage.by
         self._delay = stage.delay
         self._each = 1 / stage.chars_per_second if stage.chars_per_second else 0.0
@@ -202,8 +202,7 @@ class _Pacing(Delaying):
         """The first text of a channel has come: how it is cut, if it is paced."""
         cut: _Cut | None = None
         if self._keeps(channel):
-            is_unbroken = any(machine.kinds is None or channel.kind in machine.kinds for machine in self._unbroken)
-            cut = _whole if is_unbroken else self._cut
+            cut = _whole if any(machine.gives_whole(channel.kind) for machine in self._unbroken) else self._cut
         self._cuts[channel] = cut
         return cut
 

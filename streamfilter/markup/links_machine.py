@@ -60,6 +60,7 @@ class Guard(TextMachine):
         self._depth = 0  # of parentheses in it
         self._begun: Finding | None = None
         self._mailbox = False  # whether the last word was the name of an address
+        self._slashed = False  # whether two slashes stand before it, so that it may be a user's name as well
         self._imaged = False  # whether an image may have left that refers to a definition
         self._has_foreign = False  # whether a tag has left that begins SVG or MathML
         self._style = 0  # whether one has left that begins a style, and not its end: 1, or 2 if it may be of SVG or MathML
@@ -125,6 +126,10 @@ class Guard(TextMachine):
         """The text up to there stays."""
         if upto == self._at:
             return
+        if self._domains:
+            text = self._before(self._at)[-1:] + self.hold.buf[self._at : upto]
+            *earlier, word = scan.USER_END.split(text)
+            self._slashed = "//" in word or (self._slashed and not earlier)
         if self._tags.states or self._open or self._any_image:
             self._note(self.hold.buf[self._at : upto])
         self._at = upto
@@ -307,7 +312,7 @@ class Guard(TextMachine):
                 return True
             return False
         end = match.end()
-        kind, verdict = self._verdicts.word(match, buf, over)
+        kind, verdict = self._verdicts.word(match, buf, over, self._before(at))
         if verdict is None:
             return False
         if verdict:
@@ -336,6 +341,7 @@ class Guard(TextMachine):
         if verdict is None:
             return False
         self._mailbox = end < limit and buf[end : end + 1] == "@" and (not before or before[-1] in " \t\n<(,;\"'")
+        self._mailbox = self._mailbox and not self._slashed
         if verdict:
             self._pass(max(end, at + 1))
         else:

@@ -60,12 +60,16 @@ DOMAIN = re.compile(r"(?:[\w.-]|&[\w#]*;?)+")
 DOMAIN_NAME = re.compile(r"(?:[\w-]|&\w+;)+(?:\.|&#?\w+;?)(?:.*(?:\.|&#?\w+;?))?(?:[^\W\d_]{2}|xn--)", re.IGNORECASE)
 """The name of a host: what looks like a top level is of letters."""
 
+USER_END = re.compile(r"[\s()\[\]]")
+"""What no reader takes for a part of a user's name before a host."""
+
 NO_HOST = frozenset(".,;:!?\"'()[]{}<>*`~/|=+#$%^")
 """With one of these behind it, `www.` is no beginning of a host."""
 
 TAG_NAME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,63}")
-BEFORE_TARGET = re.compile(r"[\s>]*")
-"""Between `](` or `]:` and a target: blanks, a line break, and the marks of a quotation that the next line begins with."""
+BEFORE_TARGET = re.compile(r"[\s\x00-\x1f>]*")
+"""Between `](` or `]:` and a target: blanks, a line break, and the marks of a quotation that the next line begins with. And what
+browsers take away before a URL, if a renderer gives it to them: Python-Markdown does."""
 
 HTML_BLANK = re.compile(r"[\t\n\f\r ]*")
 QUOTE = re.compile(r"[\"']")
@@ -76,7 +80,7 @@ ENDS: dict[str, re.Pattern[str]] = {
     "(": re.compile(r"[\s\x00-\x1f()]"),
     ":": re.compile(r"[\s\x00-\x1f]"),
     "<": re.compile(r"[>\n]"),
-    "auto": re.compile(r"[\s<>]"),
+    "auto": re.compile(r"[\x00-\x20<>]"),
     "=": re.compile(r"[\t\n\f\r >]"),
     '"': re.compile(r'"'),
     "'": re.compile(r"'"),
@@ -91,8 +95,21 @@ ENDS: dict[str, re.Pattern[str]] = {
 MAIL_QUERY = re.compile(r"[^\s<>\"'`)\]?#]*[?#]")
 """A `mailto:` with a query. What it is followed by, up to a blank, may be one more of its fields."""
 
-TARGET_ENDS = {**ENDS, "(": re.compile(r"[\s\x00-\x1f)]"), "style": re.compile(r"[ \n\f\r)\"']")}
-"""Where a target ends at the latest, for its verdict: what is in parentheses may belong to its host, and no reader minds a tab."""
+_BREAK = r"[\t\r]|\n(?:[^\S\n]|>)*+(?!\n)"
+
+TARGETS = {
+    **{kind: re.compile(f"[^{end.pattern.removeprefix('[').removesuffix(']')}]*+") for kind, end in ENDS.items()},
+    "(": re.compile(rf"(?:[^\t-\r )]++|{_BREAK})*+"),
+    ":": re.compile(r"[^\t-\r ]*+"),
+    "<": re.compile(rf"(?:[^\n>]++|{_BREAK})*+"),
+    "auto": re.compile(rf"(?:[^\x00-\x20<>]++|{_BREAK})*+"),
+    "style": re.compile(r"[^ \n\f\r)\"']*+"),
+}
+"""A target as far as it may reach, for its verdict: what is in parentheses may belong to its host, and no reader minds a tab. Nor
+do browsers mind a line break, and Python-Markdown takes one for a part of the target. Blanks beyond ASCII are a part of it."""
+
+LINE_BREAK = re.compile(r"\n(?:[^\S\n]|>)*")
+"""A line break in a target, with what a list or a quotation has at the beginning of its next line."""
 
 IN_STYLE = re.compile(r"[\\<]")
 """In a target in a style, an escape or the beginning of what is no part of it may hide how it goes on."""

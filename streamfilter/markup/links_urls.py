@@ -39,6 +39,7 @@ _AUTHORITY_END = re.compile(r"[/?#\\]")
 _NO_AUTHORITY = re.compile(r"[\x00-\x20\x7f@%&<>^|\[\]]")
 _HOST = re.compile(r"([\w-]+(?:\.[\w-]+)*)\.?(?::(\d{0,5}))?")
 _BARE_END = re.compile(r"[<>/?#\\\[\]^|\s]")
+_USER_END = re.compile(r"[\s\x00-\x1f\x7f-\x9f@/()\[\]]")
 _BARE_HOST = re.compile(r"[\w-]+(?:\.[\w-]+)*(?::\d{1,5})?")
 _MAILBOX = re.compile(r"[\w.!$'*+=^`{|}~-]+@([\w-]+(?:\.[\w-]+)*)")
 _HEADER = re.compile(r"(?i)(?:^|[?&;#\r\n])(?:(?!in-reply-)[\w-]*-)?(?:to|b?cc)[=:]([^?&#]*)")
@@ -233,7 +234,7 @@ class Urls:
         found = [_MAILBOX.fullmatch(box) for box in text.split(",")] if text else []
         return all(match is not None and (match[1] in self.images or match[1] in self.links) for match in found)
 
-    def judge_bare(self, text: str, whole: bool, scheme: str = "") -> bool | None:
+    def judge_bare(self, text: str, whole: bool, scheme: str = "", *, is_closed: bool = False) -> bool | None:
         """Whether a URL in plain text is allowed, of which this is what follows the two slashes.
 
         Where it ends is for whoever makes a link of it to say, and they disagree; so what follows the host must not make another
@@ -241,12 +242,19 @@ class Urls:
 
         Args:
             scheme: what stands before the slashes, in lower case; `""` where that is not known, or was judged before.
+            is_closed: whether a `>` ends it for every reader of Markdown, as it stands behind a `<`.
         """
         text = text[: HOST_CHARS + 1]
         end = _BARE_END.search(text)
         if end is None and (not whole or len(text) > HOST_CHARS):
             return False if len(text) > HOST_CHARS or re.search(r"[@%&]", text) else None
         raw = text[: end.start()] if end else text
+        if end and end[0] in "<>^|" and not (is_closed and end[0] == ">" and raw):  # to linkify-it, part of a user's name
+            user = _USER_END.search(text, end.start())
+            if user is None and (not whole or len(text) > HOST_CHARS):
+                return False if len(text) > HOST_CHARS else None
+            if user is not None and user[0] == "@":
+                return False
         if not raw:
             return end is None or end[0] not in "/\\["
         if end and end[0] == "\\":

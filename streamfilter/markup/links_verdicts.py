@@ -35,9 +35,11 @@ class Verdicts:
         limit = mark + self.max_hold
         verdict: bool | None = None
         for upto in (min(start + FIRST_LOOK, limit), limit):
-            end = scan.TARGET_ENDS[kind].search(buf, start, upto)
-            whole = end is not None or (over and upto >= len(buf))
-            target = buf[start : end.start() if end else upto]
+            end = scan.TARGETS[kind].match(buf, start, upto).end()  # type: ignore[union-attr]  # it matches everywhere
+            whole = end < min(upto, len(buf)) or (over and upto >= len(buf))
+            target = buf[start:end]
+            if "\n" in target:
+                target = scan.LINE_BREAK.sub("", target)
             odd = scan.IN_STYLE.search(target) if kind == "style" else None
             if odd is not None:
                 return bool(self.urls.judge(target[: odd.start()], False, loads))
@@ -64,6 +66,10 @@ class Verdicts:
         if end is None and not over:
             return None if len(buf) < limit else False
         value = buf[start : end.start() if end else limit]
+        joined = scan.LINE_BREAK.sub("", value)
+        return self._whole(name, value) and (joined == value or self._whole(name, joined))
+
+    def _whole(self, name: str, value: str) -> bool:
         if name in scan.LISTS:
             return self.urls.judge_all(value)
         if name in scan.PAINTS:
@@ -74,8 +80,8 @@ class Verdicts:
             return self.urls.judge_refresh(value)
         return self.urls.judge_style(value) if name == "style" else not value
 
-    def word(self, match: regex.Match[str], buf: str, over: bool) -> tuple[str, bool | None]:
-        """Where what begins with a match of `BARE` ends, and whether it is allowed."""
+    def word(self, match: regex.Match[str], buf: str, over: bool, before: str) -> tuple[str, bool | None]:
+        """Where what begins with a match of `BARE` ends, and whether it is allowed, behind these two characters."""
         at, end = match.span()
         limit = at + self.max_hold
         if match["style"] is not None:
@@ -103,4 +109,5 @@ class Verdicts:
                 return "bare", True if over else None
             return "bare", self.urls.judge_bare("www." + buf[end : end + HOST_CHARS], over)
         scheme = match["web"][: -len(match["web"].lstrip(ascii_letters))].lower()
-        return "bare", self.urls.judge_bare(buf[end : end + HOST_CHARS + 2], over, scheme)
+        is_closed = before[-1:] == "<" and before != "\\<"
+        return "bare", self.urls.judge_bare(buf[end : end + HOST_CHARS + 2], over, scheme, is_closed=is_closed)

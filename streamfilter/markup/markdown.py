@@ -63,7 +63,8 @@ class Markdown(TextStage):
     def machine(self, context: Context | None = None) -> Machine:
         given = context or Context()
         machine = Unbreaking(lambda: self.start(given), type(self).__name__, kinds=self.channels, seen=given.seen)
-        given.unbroken.append(machine)
+        if not given.is_decoded:  # there are as many machines as strings in there, and no stage that cuts
+            given.unbroken.append(machine)
         return machine
 
     def holds(self) -> str:
@@ -82,6 +83,10 @@ class _Reader(TextMachine):
         reading.send(text)
         # The other pieces go straight to the generator: without a call in between, which most of them are cheap enough to feel.
         self.feed = reading.send  # type: ignore[assignment, method-assign]
+
+    def finish(self) -> None:
+        if len(self.hold):
+            _release(self.hold, len(self.hold))
 
 
 class _Lines:
@@ -141,17 +146,16 @@ class _Lines:
             elif is_inside and "\n" not in text and "|" not in text:
                 settled = inline.feed(text)
                 if settled:
-                    keep(settled + self._margin() if self._margins else settled)
+                    _release(hold, settled + self._margin() if self._margins else settled)
             else:
                 self._free = 0
                 self._read(text)
                 if self._free:
-                    keep(self._free)
+                    _release(hold, self._free)
             text = yield
 
     def _feed_long(self, text: str) -> None:
         """Feed so much at a time that a construct overflows at the same character however the text is cut."""
-        keep = self._hold.keep
         at, held = 0, len(self._hold) - len(text)
         while at < len(text):
             piece = text[at : at + self._max_hold + 1 - held]
@@ -159,11 +163,11 @@ class _Lines:
             self._free = 0
             self._read(piece)
             if self._free:
-                keep(self._free)
+                _release(self._hold, self._free)
             held += len(piece) - self._free
             if held > self._max_hold:
                 self._overflow()
-                keep(held)
+                _release(self._hold, held)
                 held = 0
 
     def _overflow(self) -> None:
@@ -324,3 +328,14 @@ class _Lines:
             self._free += len(self._late)
             self._late = None
         inline.reset(may_define=may_define)
+
+
+def _release(hold: Hold, chars: int) -> None:
+    """So much may leave: in one piece, whatever deltas it came in, as a part may be half of something. Only events part it."""
+    if hold.simple:
+        hold.keep(chars)
+        return
+    start = hold.offset
+    stop = start + chars
+    events = {place for place in hold.pinned if place < stop}
+    hold.units((*sorted(events), stop), start)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from streamfilter.items import PLAIN, Channel, Item, Key, TextDelta
 from streamfilter.lift import Lift
+
+_Cut: TypeAlias = Callable[[str], list[str]]
 
 
 class Unbreaking(Lift):
@@ -20,28 +22,37 @@ class Unbreaking(Lift):
         >>> machine = sf.Markdown().machine(context)
         >>> machine.feed("so **very bold** words")
         ['so **very bold** words']
-        >>> context.unbroken[0].give_units(str.split)
+        >>> context.unbroken[0].give_units(str.split, ["answer"])
         >>> machine.feed("so**very bold**words")
         ['so', '**verybold**words']
     """
 
     def __init__(self, *args: Any, kinds: Sequence[str] | None, **kwargs: Any) -> None:
         super().__init__(*args, kinds=kinds, **kwargs)
-        self.kinds = kinds
-        self._units: Callable[[str], list[str]] | None = None
+        self._given = kinds
+        self._wanted: list[tuple[_Cut, Sequence[str] | None]] = []
+        self._cuts: dict[str, tuple[_Cut, ...]] = {}  # of the kinds of channel that have come
 
-    def give_units(self, units: Callable[[str], list[str]]) -> None:
-        """From now on, text comes in these units."""
-        self._units = units
-        self.feed = self._feed_units  # type: ignore[method-assign]  # so it costs nothing where nobody asks
+    def gives_whole(self, kind: str) -> bool:
+        """Whether the text of a kind of channel is looked at."""
+        return _is_among(kind, self._given)
 
-    def _feed_units(self, item: Item) -> Sequence[Item]:
-        if not self._units or not (type(item) is str or type(item) is TextDelta):
+    def give_units(self, units: _Cut, kinds: Sequence[str] | None) -> None:
+        """From now on, text of these kinds comes in these units; if others are wanted too, in what both cut."""
+        self._wanted.append((units, kinds))
+
+    def feed(self, item: Item) -> Sequence[Item]:
+        if not self._wanted or not (type(item) is str or type(item) is TextDelta):
             return super().feed(item)
-        text, channel = (item, PLAIN) if isinstance(item, str) else (item.text, item.channel)
-        if self.kinds is not None and channel.kind not in self.kinds:
+        text, kind = (item, PLAIN.kind) if isinstance(item, str) else (item.text, item.channel.kind)
+        cuts = self._cuts.get(kind)
+        if cuts is None:
+            cuts = self._cuts[kind] = self._cuts_of(kind)
+        if not cuts:
             return super().feed(item)
-        units = self._units(text)
+        units = [text]
+        for cut in cuts:
+            units = [unit for each in units for unit in cut(each)]
         if len(units) < 2:
             return joined(super().feed(item))
         out: list[Item] = []
@@ -49,9 +60,17 @@ class Unbreaking(Lift):
             out += joined(super().feed(unit if isinstance(item, str) else TextDelta(unit, item.channel, item.origin)))
         return out
 
+    def _cuts_of(self, kind: str) -> tuple[_Cut, ...]:
+        return tuple(cut for cut, kinds in self._wanted if self.gives_whole(kind) and _is_among(kind, kinds))
+
     def _settle(self, scope: Channel | Key) -> list[Item]:
         out = super()._settle(scope)
-        return joined(out) if self._units else out
+        return joined(out) if self._wanted else out
+
+
+def _is_among(kind: str, kinds: Sequence[str] | None) -> bool:
+    """Whether a stage for these kinds of channel applies to one. None is every kind but tool arguments: it is no guard."""
+    return kind != "tool_arguments" if kinds is None else kind in kinds
 
 
 def joined(items: Sequence[Item]) -> list[Item]:
