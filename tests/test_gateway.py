@@ -259,12 +259,13 @@ def test_other_methods_are_refused(method: str) -> None:
 
 
 def test_headers_of_one_connection_are_not_sent_on() -> None:
-    """Those of RFC 9110, 7.6.1, and those that `connection` names, in any case and in several lines."""
+    """Those of RFC 9110, 7.6.1, and those that `connection` names, in any case and in several lines. Nor is another method."""
     hop = [(name, b"1") for name in (b"Keep-Alive", b"Proxy-Connection", b"TE", b"Trailer", b"Upgrade", b"Proxy-Authorization")]
     named = [(b"Connection", b"close, X-Mine"), (b"connection", b" x-OTHER ,,")]
     kept = [(b"Authorization", b"Bearer k"), (b"Content-Length", b"2")]
     given = [*hop, *named, (b"x-mine", b"1"), (b"X-Other", b"1"), *kept, (b"Host", b"evil")]
-    assert asked(given, b"api", coding=None) == [(b"host", b"api"), *kept, (b"via", b"1.1 streamfilter")]
+    method = [(b"X-HTTP-Method-Override", b"POST"), (b"x-method-override", b"POST")]
+    assert asked([*given, *method], b"api", coding=None) == [(b"host", b"api"), *kept, (b"via", b"1.1 streamfilter")]
     assert answered(given) == [(b"authorization", b"Bearer k"), (b"content-length", b"2"), (b"host", b"evil")]
 
 
@@ -285,6 +286,12 @@ def test_a_connection_header_cannot_take_away_what_says_where_a_body_ends() -> N
         ("/v1/messages", "anthropic.messages"),
         ("/v1beta/models/gemini-2.5-pro:streamGenerateContent", "gemini"),
         ("/api/chat", "ollama"),
+        ("/v1/chat/completions/", "openai.chat"),
+        ("/v1/chat/completion%73", "openai.chat"),
+        ("/V1/Chat/Completions", "openai.chat"),
+        ("/v1/chat;a=1/completions;b", "openai.chat"),
+        ("/v1/chat/completions%20", "openai.chat"),
+        ("/v1beta/models/gemini-2.5-pro%3AstreamgeneratecontenT", "gemini"),
         ("/v1/messages/count_tokens", None),
         ("/v1/threads/1/messages", None),
         ("/v1/models", None),
@@ -292,7 +299,7 @@ def test_a_connection_header_cannot_take_away_what_says_where_a_body_ends() -> N
     ],
 )
 def test_the_paths_of_models_are_known(path: str, name: str | None) -> None:
-    """And only where something is posted."""
+    """And only where something is posted; so are other spellings, which a server may take for the same."""
     assert format_at(path, "POST") == name
     assert format_at(path, "GET") is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import http.client
@@ -32,11 +33,27 @@ from gateway_serving import JSON, SAFE, Stalling, Upstream, before, between, by_
 from prometheus_client.parser import text_string_to_metric_families
 from web_serving import WAIT, exchange, frames_of, loads, serving
 
-from streamfilter.gateway import Gateway
+from streamfilter.gateway import Gateway, Limits
+from streamfilter.gateway.connections import Connection
+from streamfilter.resumable import MemoryStore, ResumableStream
 
 MAIL = "joe@example.com"
 ASK = b'{"stream": true, "messages": []}'
 CHAT = "/v1/chat/completions"
+MESSAGE: dict[str, Any] = {
+    "id": "m",
+    "type": "message",
+    "role": "assistant",
+    "content": [],
+    "model": "m",
+    "stop_reason": None,
+    "stop_sequence": None,
+}
+MESSAGE_START = (
+    b"event: message_start\ndata: "
+    + json.dumps({"type": "message_start", "message": {**MESSAGE, "usage": {"input_tokens": 1, "output_tokens": 1}}}).encode()
+    + b"\n\n"
+)
 
 
 @contextmanager
@@ -234,18 +251,55 @@ def test_a_client_that_vanishes_within_its_request_leaves_nothing_open() -> None
             assert not upstream.bodies  # it has not come to its end
 
 
-def test_a_client_that_never_reads_stops_the_upstream_and_is_given_up() -> None:
-    """No more than some buffers are read from the upstream; after the time between two pieces all is closed."""
-    frames = [chat_frames(["word " * 2000])[1]] * 20_000  # 200 MB
-    upstream = Upstream(frames)
-    with between(upstream, limits={"between": 1.0}) as url:
-        host, _, port = url.removeprefix("http://").partition(":")
-        with socket.socket() as connection:
+@pytest.mark.parametrize(
+    ("path", "upstream"),
+    [
+        (CHAT, Upstream([chat_frames(["word " * 2000])[1]] * 20_000)),  # 200 MB
+        ("/image", Upstream([bytes(10_000_000)], (b"content-type", b"image/png"))),
+    ],
+)
+def test_a_client_that_never_reads_stops_the_upstream_and_is_given_up(path: str, upstream: Upstream) -> None:
+    """Some buffers are read from the upstream, and no more; after the time between two pieces all is closed, the client's socket too.
+
+    So it is where everything was sent, and waits in the server: who reads then meets a connection that was reset.
+    """
+    with serving(upstream) as (at, bound):
+        limits = Limits(between=1.0)
+        gateway = Gateway(f"http://{at}:{bound}", {"main": SAFE}, "main", limits=limits, allow_private_upstream=True)
+        with running(gateway) as (url, server), socket.socket() as connection:
+            host, _, port = url.removeprefix("http://").partition(":")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.connect((host, int(port)))
-            connection.sendall(raw_request())
-            assert upstream.left.wait(WAIT)
-            assert upstream.sent * len(frames[0]) < 50_000_000
+            connection.sendall(raw_request(path=path))
+            assert upstream.asked.wait(WAIT)
+            assert len(upstream.pieces) == 1 or upstream.left.wait(WAIT)
+            assert upstream.sent * len(upstream.pieces[0]) < 50_000_000
+            until = time.monotonic() + WAIT
+            while server.server_state.connections:
+                assert time.monotonic() < until, "the client's socket is still open"
+            connection.settimeout(WAIT)
+            with pytest.raises(ConnectionResetError):
+                while connection.recv(1 << 20):
+                    pass
+
+
+def test_a_client_that_reads_slowly_gets_all_of_it() -> None:
+    """What counts is whether it reads at all, not how long a large answer takes, though the server was given all of it at once."""
+    size = 30_000_000
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(size).encode())]})
+        await send({"type": "http.response.body", "body": bytes(size)})
+
+    kind = type("Patient", (Connection,), {"unread_seconds": 0.5})
+    with serving(app, http=kind) as address, socket.create_connection(address, WAIT) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        begun, came = time.monotonic(), 0
+        while piece := connection.recv(65536):
+            came += len(piece)
+            threading.Event().wait(0.002)
+    assert came > size
+    assert time.monotonic() - begun > 2 * 0.5  # or nothing was proved
 
 
 def test_a_request_that_does_not_end_is_given_up() -> None:
@@ -433,7 +487,47 @@ def test_paths_where_no_model_answers(others: Any, status: int, said: Any) -> No
             assert upstream.headers[b"accept-encoding"] == (b"gzip" if others == "pass" else b"identity")
         else:
             assert not upstream.scopes
-        assert MAIL.encode() not in answer(url)[1]
+        for path in (CHAT, f"{CHAT}/", CHAT.replace("s", "%73"), CHAT.upper(), f"{CHAT};a=1"):
+            assert MAIL.encode() not in answer(url, path)[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("text/html; charset=utf-8", "To [email]"),
+        ("TEXT/CSV", "To [email]"),
+        ("text/vtt", "To [email]"),
+        ("application/xml", "To [email]"),
+        ("application/x-subrip", "To [email]"),
+        ("audio/mpeg", f"To {MAIL}"),
+        ("image/png", f"To {MAIL}"),
+        ("application/octet-stream", f"To {MAIL}"),
+        ("multipart/mixed; boundary=x", None),
+        ("application/vnd.ms-excel", None),
+        ("application/x-protobuf", None),
+        ("nonsense", None),
+    ],
+)
+def test_what_else_an_upstream_sends_is_filtered_as_text_or_blocked(kind: str, said: str | None) -> None:
+    """But for images, sounds and files; of a kind that nobody knows, nothing leaves."""
+    with between(Upstream([b"To joe@exa", b"mple.com"], (b"content-type", kind.encode()))) as url:
+        status, raw, _ = answer(url, "/v1/other")
+    assert (status, raw.decode()) == (200, said) if said is not None else (status == 502 and b"joe" not in raw)
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, br", "compress"])
+@pytest.mark.parametrize(("path", "kind"), [(CHAT, "text/event-stream"), (CHAT, "application/json"), ("/v1/other", "text/html")])
+def test_what_is_compressed_in_a_way_that_cannot_be_read_is_blocked(coding: str, path: str, kind: str) -> None:
+    """Though the upstream was asked for none, and though its bytes are not even compressed."""
+    upstream = Upstream(
+        [completion({"content": MAIL})], (b"content-type", kind.encode()), headers=[(b"content-encoding", coding.encode())]
+    )
+    with between(upstream) as url:
+        status, raw, headers = answer(url, path, accept_encoding="br, zstd")
+    assert status == 502
+    assert MAIL.encode() not in raw
+    assert "content-encoding" not in headers
+    assert upstream.headers[b"accept-encoding"] == b"identity"
 
 
 def test_a_prefix_of_the_upstream_stands_before_every_path() -> None:
@@ -535,23 +629,60 @@ def test_streams_may_end_when_the_gateway_is_told_to() -> None:
     assert raw.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
 
 
-def test_streams_that_do_not_end_are_broken_off() -> None:
-    """After the time they have for that; what was held dies, and the upstream's connection is closed."""
-    upstream = Stalling(chat_frames(["Hi, joe@exam"], done=False)[:-1])
+GOING_DOWN: list[tuple[str, Any, str, list[str]]] = [
+    (CHAT, Stalling(chat_frames(["Hi, joe@exam"], done=False)[:-1]), "Hi", ['"type":"server_error"', "data: [DONE]"]),
+    ("/v1/messages", Stalling([MESSAGE_START]), "message_start", ["event: error", '"type":"api_error"']),
+    ("/other", Stalling([b"data: Hi, joe@exam"]), "http/1.1 200", []),  # not even a frame of it has come
+    ("/text", Stalling([b"Hi, joe@exam"], (b"content-type", b"text/plain")), "Hi", ["breaks off"]),
+    (CHAT, Stalling(silent=True), "", ["HTTP/1.1 503", "retry-after: 1"]),
+    (CHAT, Stalling([b'{"choices": [{"message": {"content": "joe@exam'], JSON), "", ["HTTP/1.1 503", "retry-after: 1"]),
+]
+
+
+@pytest.mark.parametrize(("path", "upstream", "begun", "said"), GOING_DOWN)
+def test_what_does_not_end_in_time_is_ended_in_the_words_of_its_format(
+    path: str, upstream: Any, begun: str, said: list[str]
+) -> None:
+    """After the time streams have to end: a legal error frame, or 503 if nothing has left; what was held dies, the upstream is left."""
     with serving(upstream) as (host, port):
         gateway = Gateway(f"http://{host}:{port}", {"main": SAFE}, "main", allow_private_upstream=True)
-        with running(gateway, grace=1) as (url, server):
+        with running(gateway, grace=0.2) as (url, server):
             at, _, bound = url.removeprefix("http://").partition(":")
-            connection, _ = exchange(at, int(bound), raw_request(), lambda raw: b"Hi" in raw)
+            connection, raw = exchange(at, int(bound), raw_request(path=path), lambda raw: begun.lower() in raw.decode().lower())
+            assert upstream.asked.wait(WAIT)
             server.should_exit = True
-            raw = b""
             while piece := connection.recv(65536):
                 raw += piece
             connection.close()
             assert upstream.left.wait(WAIT)
             upstream.let_go.set()
-    assert not raw.endswith(b"0\r\n\r\n")
+    breaks_off = "breaks off" in said  # plain text has no words for an error
+    assert raw.endswith(b"0\r\n\r\n") is (not breaks_off and b"chunked" in raw)
+    assert [words for words in said if words not in raw.decode() and not breaks_off] == []
     assert b"joe" not in raw
+
+
+def test_an_answer_that_is_kept_goes_on_without_its_client_until_it_ends() -> None:
+    """Though nobody reads it when the gateway is told to end: its last frames are in the store."""
+    store = MemoryStore()
+    upstream = Stalling(chat_frames(["Hi, "], done=False)[:-1])
+    with serving(upstream) as (host, port):
+        gateway = Gateway(f"http://{host}:{port}", {"main": SAFE}, "main", allow_private_upstream=True, resumable=store)
+        with running(gateway, grace=WAIT) as (url, server):
+            at, _, bound = url.removeprefix("http://").partition(":")
+            named = raw_request(headers="authorization: Bearer k\r\nx-stream-id: a\r\n")
+            connection, _ = exchange(at, int(bound), named, lambda raw: b"Hi" in raw)
+            connection.close()
+            server.should_exit = True
+            upstream.let_go.set()
+    [kept] = store._streams
+    frames = asyncio.run(read_all(ResumableStream(store, kept)))
+    assert frames[-1] == b"data: [DONE]"
+
+
+async def read_all(stream: ResumableStream) -> list[Any]:
+    async with stream.read() as reader:
+        return [entry async for entry in reader]
 
 
 def test_many_streams_at_once() -> None:

@@ -7,6 +7,7 @@ import itertools
 import json
 import random
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +28,8 @@ pytest.importorskip("uvicorn")
 from web_serving import WAIT, Endless, Source, body_of, called, exchange, frames_of, loads, serving
 
 from streamfilter.web import Problem, problem_of, sse_response, websocket
+from streamfilter.web.problems import FAILED, messages_of
+from streamfilter.web.writing import Writing
 
 SAID = "My pin is 1234-5678, née Ömer.\nLine two: 42 \U0001f600 end"
 RULE = r"\d{4}-\d{4}"
@@ -417,6 +420,7 @@ def test_text_cannot_leave_its_frame() -> None:
     [
         ({"format": "xml"}, "'openai', 'anthropic'"),
         ({"format": "text", "keep_alive": 0}, "seconds above 0"),
+        ({"format": "text", "unread_seconds": 0}, "unread_seconds=0: seconds above 0"),
         ({"format": "text", "keep_alive": float("inf")}, "seconds above 0"),
     ],
 )
@@ -603,6 +607,37 @@ def test_a_client_that_never_reads_stops_the_source() -> None:
         assert source.given < 5_000
         connection.close()
         assert source.closed.wait(WAIT) and served.wait(WAIT)
+
+
+def test_a_client_that_never_reads_nor_leaves_is_given_up() -> None:
+    """After the time that it has, the provider's stream is closed."""
+    source = Endless(["x" * 10_000])
+    served = threading.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await sse_response(source, "text", unread_seconds=0.3)(scope, receive, send)
+        served.set()
+
+    with serving(app) as address, socket.create_connection(address, WAIT) as connection:
+        connection.sendall(GET)
+        assert source.closed.wait(WAIT) and served.wait(WAIT)
+        assert source.given < 5_000
+
+
+@pytest.mark.parametrize("form", ["openai", "anthropic", "vercel-ui", "text", "events"])
+def test_a_server_that_goes_down_leaves_a_legal_error(form: Any) -> None:
+    """A real one, which cancels what does not end in its time: the client is told that it failed; nothing that is held leaves."""
+    source = Source(["My pin is 1234-"], stalls=True)
+    app, _ = application(SAFE(source), form)
+    with serving(app, timeout_graceful_shutdown=1) as (host, port):
+        connection, raw = exchange(host, port, GET, lambda raw: b"is " in raw)
+    with connection:
+        while piece := connection.recv(65536):
+            raw += piece
+    assert raw.endswith(b"0\r\n\r\n") and b"1234" not in raw
+    told = b"".join(message.frame() for message in messages_of(Writing(form).name, FAILED))
+    assert re.sub(rb"\r\n[0-9a-f]+\r\n", b"", raw).endswith(told + b"\r\n")
+    assert source.closings == 1
 
 
 def test_the_openai_client_reads_it() -> None:

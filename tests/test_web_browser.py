@@ -1,11 +1,12 @@
-"""The example page in a real browser: a filtered chat, a plan that fills in, and an answer that is blocked."""
+"""A real browser: the example page (a filtered chat, a plan that fills in, an answer that is blocked), and `EventSource` that resumes."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -20,7 +21,15 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
 from web_serving import WAIT, serving
+
+import streamfilter as sf
+from streamfilter.resumable import MemoryStore, ResumableStream
+from streamfilter.web import resumable_response
 
 BROWSER, DRIVER = which("chromium"), which("chromedriver")
 pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="chromium and its driver are not there")
@@ -38,7 +47,12 @@ FLAGS = [
     "disable-dev-shm-usage",
     "hide-scrollbars",
 ]
-SIZES = {"wide": (1280, 860), "narrow": (400, 860)}
+LOOKS = {
+    "wide": (1280, 860, "light"),
+    "narrow": (400, 860, "dark"),
+    "wide-dark": (1280, 860, "dark"),
+    "narrow-light": (400, 860, "light"),
+}
 SHOTS = os.environ.get("STREAMFILTER_SCREENSHOTS")
 """A directory for pictures of the page, for people to look at."""
 
@@ -94,17 +108,20 @@ class Page:
             self.driver.save_screenshot(f"{SHOTS}/{self.name}-{what}.png")
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_the_example_page(browser: Any, size: str) -> None:
+@pytest.mark.parametrize("look", LOOKS)
+def test_the_example_page(browser: Any, look: str) -> None:
     """Text and values come bit by bit, what was taken out never shows, a blocked answer says so; nothing is fetched from elsewhere."""
     app = example()
+    width, height, scheme = LOOKS[look]
     with serving(app.create_app(pace=0.004)) as (host, port):
         browser.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride",
-            {"width": SIZES[size][0], "height": SIZES[size][1], "deviceScaleFactor": 1, "mobile": size == "narrow"},
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
         )
+        scheme_is = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme_is)
         browser.get(f"http://{host}:{port}/")
-        page = Page(browser, size)
+        page = Page(browser, look)
         page.shot("start")
 
         page.click('[data-ask^="Who"]')
@@ -131,8 +148,88 @@ def test_the_example_page(browser: Any, size: str) -> None:
         assert not browser.find_elements(By.CSS_SELECTOR, "#plan .bone")
         page.shot("end")
 
-        width = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
-        assert width[0] <= width[1], "the page is wider than the window"
+        widths = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
+        assert widths[0] <= widths[1], "the page is wider than the window"
         fetched = browser.execute_script("return performance.getEntriesByType('resource').map((each) => each.name)")
         assert all(name.startswith((f"http://{host}:{port}/", "data:")) for name in fetched)
         assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+# ---------------------------------------------------------------------- a reader of the browser's own, which comes back by itself
+
+LISTENING = """<!doctype html><link rel="icon" href="data:,"><script>
+const got = {text: [], ids: [], opened: 0, ended: "", isClosed: false};
+const source = new EventSource("/answer");
+source.onopen = () => { got.opened++; };
+source.onmessage = (event) => { got.text.push(event.data); got.ids.push(event.lastEventId); };
+for (const name of ["done", "error"])
+  source.addEventListener(name, (event) => {
+    if (event.data) got.ended = name + " " + event.data;
+    got.isClosed = source.readyState === EventSource.CLOSED;
+  });
+</script>"""
+
+NUMBERS = [f"{n}, " for n in range(40)]
+
+
+class Cut:
+    """An application whose connections break off after so many frames; the next one gets some more."""
+
+    def __init__(self, app: Any, frames: int) -> None:
+        self.app = app
+        self.frames = frames
+        self.asked: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"] != "/answer":
+            await self.app(scope, receive, send)
+            return
+        self.asked.append(dict(scope["headers"]).get(b"last-event-id", b"").decode())
+        left = self.frames
+
+        async def some(message: Any) -> None:
+            nonlocal left
+            left -= message["type"] == "http.response.body"
+            if left < 0:
+                raise OSError("cut off")
+            await send({**message, "body": b"retry: 20\n" + message["body"]} if message.get("body") else message)
+
+        await self.app(scope, receive, some)
+
+
+@pytest.mark.parametrize("error", [None, ValueError("of the model")], ids=["whole", "failing"])
+def test_an_event_source_that_is_cut_off_comes_back_and_misses_nothing(browser: Any, error: Exception | None) -> None:
+    """It sends `Last-Event-ID` by itself: each event is there once, the model is asked once, and behind the end it is told to stop."""
+    begun = []
+
+    async def model() -> AsyncIterator[str]:
+        begun.append(1)
+        for text in NUMBERS:
+            await asyncio.sleep(0.005)
+            yield text
+        if error is not None:
+            raise error
+
+    store = MemoryStore()
+
+    async def answer(request: Request) -> Response:
+        stream = ResumableStream(store, "one")
+        safe = sf.Redact(sf.Rule("seven", r"\b7\b"))
+        return resumable_response(stream, lambda: safe(model()), "text", last_event_id=request.headers.get("last-event-id"))
+
+    async def page(_: Request) -> Response:
+        return HTMLResponse(LISTENING)
+
+    app = Cut(Starlette(routes=[Route("/", page), Route("/answer", answer)]), frames=9)
+    with serving(app) as (host, port):
+        browser.get(f"http://{host}:{port}/")
+        WebDriverWait(browser, WAIT, poll_frequency=0.02).until(lambda _: browser.execute_script("return got.isClosed"))
+        got = browser.execute_script("return got")
+        browser.get("about:blank")
+    assert "".join(got["text"]) == "".join(NUMBERS).replace(" 7,", " [seven],")
+    assert len(set(got["ids"])) == len(got["ids"])
+    assert got["ended"].startswith("done" if error is None else 'error {"type":"error","code":"failed"')
+    assert got["opened"] > 3
+    assert begun == [1]
+    assert app.asked[0] == ""
+    assert set(app.asked[1:-1]) < set(got["ids"])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import logging
 import re
+import socket
 import threading
 import tracemalloc
 import zlib
@@ -283,6 +285,27 @@ def test_comments_before_the_first_event_leave_at_once() -> None:
     assert len(many) > 1000
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize("format", [None, "text"])
+def test_nothing_passes_beside_what_events_say(size: int, format: Any) -> None:  # noqa: A002
+    """Comments, names and ids are filtered too, before the format is known and behind; those in which nothing is found stay as they are."""
+    secret = "1234-5678"
+    before = f": to {secret}\n\n" + ": keep-alive\r\n\r\n"
+    for said in (
+        f"event: {secret}\nid: 1\ndata: hi\n\n",
+        f"event: note\nid: {secret}\ndata: hi\n\n",
+        f"event: note\n:{secret}\ndata: hi\n\n",
+    ):
+        raw = (before + "data: hi \n\n" + said + before).encode()
+        reports: list[Any] = []
+        pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
+        out = body_of(filtered(app_of(pieces), format=format, on_report=lambda _, report: reports.append(report)))  # noqa: B023
+        assert secret.encode() not in out
+        assert re.sub(rb"\r\n?", b"\n", out).startswith(b":\n\n: keep-alive\n\n")
+        assert [data for _, data in frames_of(re.sub(rb"\r\n?", b"\n", out))] == ["hi ", "hi"]
+        assert reports[0].counts == {"redacted": 3}
+
+
 def test_garbage_in_an_event_stream_is_blocked() -> None:
     """A page instead of an event stream, an event that is no JSON within one that is: an error frame, and nothing of it."""
     for raw in (b"<html>1234-5678</html>\n\n", raw_of(chat(["Hi"])[:1]) + b"data: {1234-5678\n\n", b'\0\1\2data: {"a"\n\n' * 9):
@@ -300,7 +323,11 @@ def test_other_media_types_pass_and_can_be_declared() -> None:
     headers = [(b"content-length", b"16"), (b"etag", b"1")]
     sent = filtered(app_of([raw], "text/html", headers))
     assert body_of(sent) == raw and [(name.lower(), value) for name, value in sent[0]["headers"][1:]] == headers
-    assert body_of(filtered(app_of([raw], "text/html", headers), media={"text/html": "text"})) == b"<p>[pin]</p>"
+    for name in ("text/html", "text/*", "*/*"):
+        assert body_of(filtered(app_of([raw], "text/html", headers), media={name: "text"})) == b"<p>[pin]</p>"
+    assert body_of(filtered(app_of([raw], "text/html"), media={"*/*": None, "text/*": "text", "text/html": "pass"})) == raw
+    assert body_of(filtered(app_of([raw], "text/html"), media={"*/*": "pass", "text/*": None})) != raw
+    assert body_of(filtered(app_of([raw], "text/plain"), media={"text/*": None})) == b"<p>[pin]</p>"  # it has an entry of its own
 
 
 # ---------------------------------------------------------------------- errors and endings
@@ -658,6 +685,7 @@ def test_responses_without_a_body_pass() -> None:
         ({"on_error": 3}, TypeError, "on_error"),
         ({"context": 3}, TypeError, "a Context"),
         ({"after_stop": "go"}, ValueError, "'close' or 'drain'"),
+        ({"unread_seconds": float("nan")}, ValueError, "unread_seconds=nan"),
     ],
 )
 def test_bad_arguments_are_refused_when_it_is_built(options: dict[str, Any], error: type[Exception], words: str | None) -> None:
@@ -786,6 +814,48 @@ def test_a_client_that_leaves_stops_the_application() -> None:
         connection.close()
         assert served.wait(WAIT)
     assert events == ["over"]
+
+
+def test_a_client_that_never_reads_nor_leaves_is_given_up() -> None:
+    """After the time that it has, the application meets a closed connection, live bodies and those that pass alike."""
+    for kind in (b"text/plain", b"image/png"):
+        served = threading.Event()
+
+        async def app(scope: Any, receive: Any, send: Any, kind: bytes = kind) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+            while True:
+                await send({"type": "http.response.body", "body": b"word " * 2000, "more_body": True})
+
+        safe = StreamFilterMiddleware(app, SAFE, unread_seconds=0.3)
+
+        async def watched(scope: Any, receive: Any, send: Any, safe: Any = safe, served: threading.Event = served) -> None:
+            with contextlib.suppress(OSError):
+                await safe(scope, receive, send)
+            served.set()
+
+        with serving(watched) as address, socket.create_connection(address, WAIT) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert served.wait(WAIT)
+
+
+def test_a_server_that_goes_down_leaves_a_legal_error() -> None:
+    """A real one, which cancels what does not end in its time: the words of the format, and its end; held text dies."""
+    frame = b'data: {"choices": [{"index": 0, "delta": {"content": "pin is 12"}}]}\n\n'
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        await send({"type": "http.response.body", "body": frame, "more_body": True})
+        await asyncio.Event().wait()
+
+    safe = StreamFilterMiddleware(app, sf.Redact("[0-9]+", to="#"))
+    with serving(safe, timeout_graceful_shutdown=1) as (host, port):
+        connection, raw = exchange(host, port, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", lambda raw: b"pin is" in raw)
+    with connection:
+        while piece := connection.recv(65536):
+            raw += piece
+    assert b'{"error":{"message":"The answer could not be completed.","type":"server_error"' in raw
+    assert raw.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+    assert b"12" not in raw.partition(b"pin is")[2]
 
 
 def test_plain_text_that_breaks_off_is_seen_to_be_incomplete() -> None:

@@ -273,6 +273,25 @@ def test_who_asks_for_what_is_not_there_starts_nothing() -> None:
     run_virtually(main())
 
 
+@pytest.mark.parametrize("last_id", [False, True])
+def test_what_another_version_has_written_is_an_error_of_the_format(last_id: bool) -> None:
+    """Not one of the server's: who reads it is told that it failed."""
+
+    async def main() -> Client:
+        store = MemoryStore()
+        stream = ResumableStream(store, "one")
+        await store.create("one", "owner", Terms(15, 3600, 100, False))
+        await store.append("one", "owner", 1, ITEM, ["{no item"] * 3)
+        first = (await store.page("one", 0, 1, "")).entries[0].position
+        response = resumable_response(stream, None, "text", last_event_id=str(first) if last_id else None)
+        return await Client(response).run()
+
+    client = run_virtually(main())
+    assert client.status == 200
+    assert client.is_complete
+    assert b'event: error\ndata: {"type":"error","code":"failed"' in client.body
+
+
 @pytest.mark.parametrize(
     ("form", "ending"),
     [
@@ -385,6 +404,7 @@ def test_wrong_arguments_are_refused_when_the_response_is_made() -> None:
         (TypeError, "a function that gives the stream", {"start": Source([])}),
         (ValueError, "format=", {"format": "sse"}),
         (ValueError, "keep_alive=", {"keep_alive": 0}),
+        (ValueError, "unread_seconds=", {"unread_seconds": -1}),
         (ValueError, "gone_status=", {"gone_status": 99}),
         (ValueError, "content-type", {"headers": {"Content-Type": "a"}}),
     ]

@@ -17,9 +17,15 @@ WAIT = 10.0
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[tuple[str, int]]:
-    """Serve an application with uvicorn, in a thread; gives host and port. All that it serves is over when this is left."""
-    config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=5)
+def serving(app: Any, **options: Any) -> Iterator[tuple[str, int]]:
+    """Serve an application with uvicorn, in a thread; gives host and port. All that it serves is over when this is left.
+
+    Args:
+        app: the application.
+        options: of uvicorn's.
+    """
+    given = {"log_level": "critical", "lifespan": "off", "ws": "websockets-sansio", "timeout_graceful_shutdown": 5, **options}
+    config = uvicorn.Config(app, **given)
     server = uvicorn.Server(config)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -31,7 +31,8 @@ from streamfilter.pipeline import Stage
 from streamfilter.providers.openai import chat
 from streamfilter.resumable import ResumableStream, Store
 from streamfilter.web.bodies import Unreadable
-from streamfilter.web.middleware import Receive, Scope, Send, StreamFilterMiddleware
+from streamfilter.web.exchange import Receive, Scope, Send
+from streamfilter.web.middleware import StreamFilterMiddleware
 from streamfilter.web.problems import usual_problem
 from streamfilter.web.streams import Kind
 
@@ -45,6 +46,13 @@ CHOICE = b"x-streamfilter-pipeline"
 
 _STRICT: Mapping[str, Kind | None] = {"*/*": None, "text/plain": None, "text/markdown": None}
 """Where a model answers, it does so in JSON or in events. What says to be anything else could be those all the same."""
+
+_READABLE: Mapping[str, Kind | None] = {
+    **dict.fromkeys(("text/*", "application/xml", "application/javascript", "application/x-subrip"), "text"),
+    **dict.fromkeys(("image/*", "audio/*", "video/*", "application/octet-stream", "application/pdf", "application/zip"), "pass"),
+    "*/*": None,
+}
+"""Elsewhere: what has text in it is filtered as that, what is an image, a sound or a file passes, and all else is blocked."""
 
 _NAME = re.compile(r"[A-Za-z0-9._~-]+")
 
@@ -74,6 +82,9 @@ class Gateway:
         unread_seconds: until a kept answer that nobody reads is stopped; None: never.
         status: the path below which `healthz` and `metrics` are. No request for it goes to the upstream.
         allow_private_upstream: whether the upstream may have an address inside a network.
+
+    Attributes:
+        limits: what a request may cost.
 
     Raises:
         ValueError: an argument makes no sense, or the upstream is an address inside a network.
@@ -113,12 +124,12 @@ class Gateway:
         self._offers = frozenset(offers or ())
         self._by = by
         self._others = others
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._status = status
         self._network = Network(allows_inward=allow_private_upstream)
         self._check(allows_inward=allow_private_upstream)
         without = {CHOICE} if resumable is None else {CHOICE, *OWN}
-        self._forward = Forward(self._upstream, self._limits, self._network, without=frozenset(without))
+        self._forward = Forward(self._upstream, self.limits, self._network, without=frozenset(without))
         self._store = resumable
         self._unread = unread_seconds
         if resumable is not None:
@@ -126,7 +137,7 @@ class Gateway:
         self._models = self._filtering(
             format=lambda scope: scope[KEY].format, media=_STRICT, resumable=None if resumable is None else self._kept
         )
-        self._rest = self._forward if others == "pass" else self._filtering()
+        self._rest = self._forward if others == "pass" else self._filtering(media=_READABLE)
         self._open = 0
         self._running = 0  # what the upstream is asked; that of a kept stream outlives its request
         self._counts = Counts(lambda: getattr(pipelines, "error", None) is not None)
@@ -177,6 +188,13 @@ class Gateway:
         else:
             await self._exchanged(scope, receive, send)
 
+    def end(self) -> None:
+        """End what is still being served: streams with an error of their format, others with a status. Nothing more is served.
+
+        A server does so when the time is over that streams have to end by themselves.
+        """
+        self._forward.end()
+
     async def aclose(self) -> None:
         """Close the connections to the upstream. A server does so at its end."""
         await self._forward.aclose()
@@ -187,13 +205,13 @@ class Gateway:
         begun = time.monotonic()
         exchange = Exchange()
         CURRENT.set(exchange)
-        line = Line(exchange, receive, send, self._limits)
+        line = Line(exchange, receive, send, self.limits)
         self._open += 1
         self._counts.open.inc()
         try:
             await self._admitted(scope, exchange, line)
         except Unreadable as error:
-            exchange.ending = "refused"
+            exchange.ending = "failed" if exchange.status else "refused"  # an answer that has begun does not end well
             await line.answer(error if isinstance(error, Refused) else Refused(error.status, str(error)))
         except Exception as error:
             # Of a body that was being filtered the client has been told; else it breaks off, or nothing has been sent.
@@ -204,6 +222,7 @@ class Gateway:
             exchange.ending = "failed"
             raise
         finally:
+            line.close()
             self._open -= 1
             self._counts.open.dec()
             seconds = time.monotonic() - begun
@@ -221,10 +240,10 @@ class Gateway:
         exchange.pipeline, exchange.path = self._chosen(scope, path)
         exchange.request = self._routes[exchange.pipeline]
         exchange.format = format_at(exchange.path, exchange.method)
-        if max(self._open, self._running + 1) > self._limits.streams:
+        if max(self._open, self._running + 1) > self.limits.streams:
             raise Refused(503, "too many requests are being served", headers=[(b"retry-after", b"1")])
-        if (length := length_of(scope["headers"])) is not None and length > self._limits.body_bytes:
-            raise Refused(413, f"the body of a request is larger than {self._limits.body_bytes} bytes")
+        if (length := length_of(scope["headers"])) is not None and length > self.limits.body_bytes:
+            raise Refused(413, f"the body of a request is larger than {self.limits.body_bytes} bytes")
         if exchange.format is None and self._others == "block":
             raise Refused(404, "the path is none of a model's")
         serve = self._rest if exchange.format is None else self._models
@@ -248,9 +267,10 @@ class Gateway:
             self._asked,
             lambda scope: self._pipeline(scope[KEY].pipeline),
             request=lambda scope: self._pipeline(scope[KEY].request) if scope[KEY].request is not None else None,
-            max_body_bytes=self._limits.body_bytes,
+            max_body_bytes=self.limits.body_bytes,
             on_report=self._reported,
             on_error=_note,
+            unread_seconds=None,  # `Line` sees to that
             **options,
         )
 
@@ -301,6 +321,7 @@ class Gateway:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        await self._forward.ended()  # answers that are kept go on without their clients, until `end`
         await self.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 

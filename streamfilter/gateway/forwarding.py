@@ -1,7 +1,8 @@
 """`Forward`: an ASGI application that asks the upstream, and gives its answer as it comes.
 
 It filters nothing, and knows of no pipeline: `StreamFilterMiddleware` is around it. Whatever ends it, such as the client's leaving,
-closes what the upstream sends.
+closes what the upstream sends. When the gateway goes down, what still runs ends as an upstream that fails would end it: so who
+filters it tells the client in the words of its format.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from streamfilter.gateway.limits import Limits
 from streamfilter.gateway.messages import answered, asked
 from streamfilter.gateway.refusals import Refused
 from streamfilter.web.bodies import DROPPED, MEDIA
-from streamfilter.web.middleware import Receive, Scope, Send
+from streamfilter.web.exchange import Receive, Scope, Send
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KEPT_IDLE = 100
@@ -43,11 +44,13 @@ class Forward:
         self._network = network
         self._without = without
         self._pool: httpcore2.AsyncConnectionPool | None = None
+        self._running: dict[asyncio.Task[None], asyncio.Timeout] = {}  # each with what ends it
+        self._is_ending = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         body = _Upload(receive)
-        sender = asyncio.ensure_future(self._answer(scope, body, send))
+        sender = asyncio.get_running_loop().create_task(self._answer(scope, body, send))
         watcher = asyncio.ensure_future(body.until_gone())
         try:
             await asyncio.wait((sender, watcher), return_when=asyncio.FIRST_COMPLETED)
@@ -59,6 +62,17 @@ class Forward:
         if is_over:
             sender.result()
 
+    def end(self) -> None:
+        """End what runs, and begin nothing more."""
+        self._is_ending = True
+        for total in self._running.values():
+            _wait(total, 0)
+
+    async def ended(self) -> None:
+        """Return when nothing runs any more."""
+        while self._running:
+            await asyncio.wait(self._running)
+
     async def aclose(self) -> None:
         """Close all connections."""
         if self._pool is not None:
@@ -69,8 +83,11 @@ class Forward:
         exchange: Exchange = scope[KEY]
         has_begun = False
         response: httpcore2.Response | None = None
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            async with asyncio.timeout(self._limits.total), asyncio.timeout(None) as patience:
+            async with asyncio.timeout(0 if self._is_ending else self._limits.total) as total, asyncio.timeout(None) as patience:
+                self._running[task] = total
                 body.on_end = lambda: _wait(patience, self._limits.first)
                 response = await self._connected().handle_async_request(self._request(scope, exchange, body))
                 headers = _checked(exchange, response)
@@ -84,10 +101,13 @@ class Forward:
                 patience.reschedule(None)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (TimeoutError, httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
+            if self._is_ending and isinstance(error, TimeoutError):
+                raise _GoingDown from None
             if has_begun:
                 raise
             raise _refusal(error) from None
         finally:
+            self._running.pop(task, None)
             if response is not None:
                 await response.aclose()
 
@@ -141,6 +161,13 @@ class _Upload:
         await self._has_ended.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
+
+
+class _GoingDown(Refused):
+    """The time is over that the answer had to end."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "the gateway goes down", headers=[(b"retry-after", b"1")])
 
 
 class _Left(Refused):

@@ -9,7 +9,8 @@ from typing import Any
 from streamfilter.gateway.exchange import Exchange
 from streamfilter.gateway.limits import Limits
 from streamfilter.gateway.refusals import Refused
-from streamfilter.web.middleware import Receive, Send
+from streamfilter.web.exchange import Receive, Send
+from streamfilter.web.patience import Patience
 
 
 class Line:
@@ -30,6 +31,7 @@ class Line:
         self._receive = receive
         self._send = send
         self._limits = limits
+        self._patience = Patience(limits.between)
         self._size = 0
         self._has_all = False  # the request's body
         self.has_left = False
@@ -63,13 +65,16 @@ class Line:
         if message["type"] == "http.response.start":
             self._exchange.status = message["status"]
         try:
-            async with asyncio.timeout(self._limits.between):
-                await self._send(message)
-        except (TimeoutError, OSError):
+            await self._patience.of(self._send(message))
+        except OSError:
             self.has_left = True
             raise OSError("the client does not read") from None
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self._exchange.is_complete = True
+
+    def close(self) -> None:
+        """Nothing more is sent."""
+        self._patience.close()
 
     async def answer(self, refusal: Refused) -> None:
         """Answer in place of the upstream, if nothing was sent yet; else the response breaks off."""

@@ -27,6 +27,9 @@ OF_ONE_CONNECTION = frozenset(
 _LEADING_ELSEWHERE = frozenset({b"alt-svc", b"strict-transport-security", b"public-key-pins"})
 """What an upstream says of its own host. A client that believed the first of the gateway's would go past it."""
 
+_OTHER_METHODS = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
+"""Headers by which some servers take a request for one of another method. What it is was judged by the one in its first line."""
+
 VIA = (b"via", b"1.1 streamfilter")
 
 _PLAIN = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)+")
@@ -104,7 +107,9 @@ def asked(headers: Headers, authority: bytes, *, without: Iterable[bytes] = (), 
         >>> asked([(b"Connection", b"x-a"), (b"X-A", b"1"), (b"Authorization", b"k")], b"api", coding=b"identity")
         [(b'host', b'api'), (b'Authorization', b'k'), (b'accept-encoding', b'identity'), (b'via', b'1.1 streamfilter')]
     """
-    dropped = {*_named(headers), *without, b"host", b"expect"} - {b"content-length"}  # that one tells where the body ends
+    dropped = {*_named(headers), *without, *_OTHER_METHODS, b"host", b"expect"} - {
+        b"content-length"
+    }  # that one tells where the body ends
     if coding is not None:
         dropped.add(b"accept-encoding")
     made = [(b"host", authority), *((name, value) for name, value in headers if name.lower() not in dropped)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
 
 import uvicorn
 
+from streamfilter.gateway.connections import Connection
 from streamfilter.gateway.entrance import Gateway
 
 _HEADER_BYTES = 64 * 1024
@@ -16,6 +18,9 @@ _HEADER_BYTES = 64 * 1024
 
 _BACKLOG = 2048
 """Connections that wait to be taken: uvicorn's own number."""
+
+_LAST_SECONDS = 5.0
+"""That a client has to read how its stream ends, once the time is over that it had to end by itself."""
 
 
 def serve(
@@ -32,7 +37,7 @@ def serve(
         gateway: what is served.
         host: a name or address to listen at.
         port: of it; 0 is any that is free.
-        grace: seconds that streams have to end, once the signal has come. Those that have not are broken off.
+        grace: seconds that streams have to end, once the signal has come. Those that have not end with an error of their format.
         on_ready: called with the URL, as soon as connections are taken.
 
     Raises:
@@ -66,9 +71,10 @@ def listening_at(host: str, port: int) -> socket.socket:
 
 def server_of(gateway: Gateway, grace: float) -> uvicorn.Server:
     """The server that `serve` runs."""
+    kind = type("Connection", (Connection,), {"unread_seconds": gateway.limits.between})
     config = uvicorn.Config(
         gateway,
-        http="h11",  # the strictest reader there is, and the one that the tests run with
+        http=kind,  # of h11, the strictest reader there is, and the one that the tests run with
         ws="none",
         lifespan="on",
         log_config=None,
@@ -78,6 +84,23 @@ def server_of(gateway: Gateway, grace: float) -> uvicorn.Server:
         server_header=False,  # both are the upstream's to say
         date_header=False,
         h11_max_incomplete_event_size=_HEADER_BYTES,
-        timeout_graceful_shutdown=max(1, round(grace)),
+        timeout_graceful_shutdown=round(grace + _LAST_SECONDS),
     )
-    return uvicorn.Server(config)
+    return _Server(config, gateway, grace)
+
+
+class _Server(uvicorn.Server):
+    """Ends what is still being served when its time is over, before uvicorn would break it off."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, grace: float) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+        self._grace = grace
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and let streams end."""
+        ending = asyncio.get_running_loop().call_later(self._grace, self._gateway.end)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            ending.cancel()

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from streamfilter.closing import Closing
 from streamfilter.items import Event
-from streamfilter.resumable.encoding import Encoding
+from streamfilter.resumable.encoding import ITEM, Encoding
 from streamfilter.resumable.failures import StreamUnknown
 from streamfilter.resumable.producing import Producer
 from streamfilter.resumable.reading import Reader
-from streamfilter.resumable.store import Position, Store, Terms, check_id, check_seconds
+from streamfilter.resumable.store import Page, Position, Store, Terms, check_id, check_seconds
 from streamfilter.stream import check_source
 
 LEASE_SECONDS = 15.0
@@ -150,6 +150,28 @@ class ResumableStream:
             NotResumable: that is no id of an event of ours.
         """
         return Reader(self._store, self._id, Position.read(after) if after else None, self._encoding)
+
+    async def peek(self, after: Position | None = None) -> tuple[Page, Any]:
+        """What follows at this moment, for who has to answer before he reads: nothing is waited for, and no reader is counted.
+
+        Args:
+            after: the event that was last seen; None: from the beginning.
+
+        Returns:
+            A page with the next entry, if there is one; and, behind an event, the first item of all, or None if it is forgotten.
+
+        Raises:
+            StreamUnknown: there is no such stream.
+            MalformedInput: nothing of this version has written the first item.
+            StoreFailed: the store cannot be reached.
+        """
+        if after is None:
+            return await self._store.page(self._id, 0, 1, ""), None
+        page = await self._store.page(self._id, after.number, 1, "")
+        for entry in (await self._store.page(self._id, 0, 1, "")).entries:
+            if entry.position.number == 1 and entry.name == ITEM:
+                return page, self._encoding.decoded(entry.payload, 1)
+        return page, None
 
     async def stop(self) -> bool:
         """Ask for its end, from any server: the source is closed within about a second, and readers come to an end.

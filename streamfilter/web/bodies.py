@@ -82,7 +82,8 @@ class Filter:
         text_at: of events of an application's own, the field in which their text stands (`"token"`, `"delta.text"`).
         unknown: what becomes of a body that cannot be read: its encoding or charset is unknown, no event tells its format, it is no
             JSON though it says so. `"block"` blocks it, `"pass"` lets it pass unfiltered.
-        media: media types to add to `MEDIA`, or to replace there; None says that they cannot be read, `"*/*"` is all others.
+        media: media types to add to `MEDIA`, or to replace there; None says that they cannot be read. `"text/*"` is all of a kind
+            that have no entry of their own, `"*/*"` is all others.
         max_body_bytes: of a body that has to be there as a whole, once decompressed. A larger one is blocked.
         after_stop: what happens to the source once a stage has ended a stream.
 
@@ -147,7 +148,10 @@ class Filter:
             return found
         if media_type.endswith("+json"):
             return "json"
-        return None if not media_type or media_type == "multipart/byteranges" else self.media.get("*/*", "pass")
+        if not media_type or media_type == "multipart/byteranges":
+            return None
+        others = self.media.get("*/*", "pass")
+        return self.media.get(f"{media_type.partition('/')[0]}/*", others)
 
 
 class ResponseBody:

@@ -21,6 +21,7 @@ from streamfilter.resumable.failures import StoreFailed, StreamExists
 from streamfilter.resumable.producing import Producer
 from streamfilter.resumable.stream import ResumableStream
 from streamfilter.web.handoff import Gone, Handoff
+from streamfilter.web.patience import UNREAD_SECONDS
 from streamfilter.web.problems import OnError, body_of, messages_of, problem_of
 from streamfilter.web.resuming import Following, Head, body_of_frame, following
 from streamfilter.web.sending import Frames, Sending, answer, until_gone
@@ -129,7 +130,7 @@ async def _failed(send: Send, error: StoreFailed, name: str, on_error: OnError |
 
 
 async def _follow(start: dict[str, Any], found: Following, send: Send, gone: Callable[[], Awaitable[object]]) -> None:
-    await answer({"type": "http.response.start", **start}, Sending(found, Frames()), send, gone)
+    await answer({"type": "http.response.start", **start}, Sending(found, Frames(), unread_seconds=UNREAD_SECONDS), send, gone)
 
 
 class _Kept:

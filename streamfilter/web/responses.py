@@ -12,6 +12,7 @@ from streamfilter.providers.frames import json_text
 from streamfilter.resumable.failures import StoreFailed, StreamExists
 from streamfilter.resumable.stream import ResumableStream
 from streamfilter.stream import check_source
+from streamfilter.web.patience import UNREAD_SECONDS, check_unread
 from streamfilter.web.problems import OnError, body_of, problem_of
 from streamfilter.web.resuming import Start, following, written
 from streamfilter.web.sending import Frames, Sending, answer, until_gone
@@ -103,6 +104,7 @@ def sse_response(
     *,
     on_error: OnError | None = None,
     keep_alive: float | None = KEEP_ALIVE_SECONDS,
+    unread_seconds: float | None = UNREAD_SECONDS,
     clock: Clock | None = None,
     model: str = "",
     status: int = 200,
@@ -126,6 +128,7 @@ def sse_response(
             `JSONEvents(patch=True)`).
         on_error: is told the exception, before the client is; it may give a `Problem`, or the words that the client is told.
         keep_alive: seconds of silence until a comment is sent; None sends none.
+        unread_seconds: until a client that reads nothing and does not leave is given up, and the stream closed; None: never.
         clock: what they go by; without one, the event loop that runs.
         model: the model's name, for formats that have it, where the stream does not bring it.
         status: of HTTP.
@@ -155,7 +158,8 @@ def sse_response(
     check_source(stream, "the stream")
     _check_alive(keep_alive)
     given = _headers(format, headers)
-    sending = Sending(stream, Writing(format, model), seconds=keep_alive, clock=clock, on_error=on_error)
+    writing = Writing(format, model)
+    sending = Sending(stream, writing, seconds=keep_alive, clock=clock, on_error=on_error, unread_seconds=unread_seconds)
     return StreamResponse(sending, status=status, headers=given, background=background)
 
 
@@ -168,6 +172,7 @@ def resumable_response(
     gone_status: int = 204,
     on_error: OnError | None = None,
     keep_alive: float | None = KEEP_ALIVE_SECONDS,
+    unread_seconds: float | None = UNREAD_SECONDS,
     clock: Clock | None = None,
     model: str = "",
     status: int = 200,
@@ -192,6 +197,7 @@ def resumable_response(
             its own, or its last event. By 204 an `EventSource` is told to stop.
         on_error: is told the exception, where the stream is written, and of what only one reader sees, where it is read.
         keep_alive: as for `sse_response`.
+        unread_seconds: as for `sse_response`; the stream itself goes on.
         clock: as for `sse_response`.
         model: as for `sse_response`.
         status: as for `sse_response`.
@@ -225,6 +231,7 @@ def resumable_response(
     """
     check_format(format)
     _check_alive(keep_alive)
+    check_unread(unread_seconds)
     if start is not None and not callable(start):
         raise TypeError(
             f"start is {type(start).__qualname__}: a function that gives the stream is needed, such as lambda: safe(model())"
@@ -238,7 +245,7 @@ def resumable_response(
             with suppress(StreamExists):
                 await resumable.start(written(start, Writing(format, model), clock=clock, on_error=on_error))
         found = await following(resumable, last_event_id, name=name, on_error=on_error)
-        return None if found is None else Sending(found, Frames(), seconds=keep_alive, clock=clock)
+        return None if found is None else Sending(found, Frames(), seconds=keep_alive, clock=clock, unread_seconds=unread_seconds)
 
     return ResumableResponse(
         opened,

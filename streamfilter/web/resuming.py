@@ -16,6 +16,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
 from streamfilter.context import Clock, Context
+from streamfilter.errors import MalformedInput
 from streamfilter.resumable.encoding import END, ending_decoded
 from streamfilter.resumable.failures import NotResumable, StoreFailed, StreamUnknown
 from streamfilter.resumable.reading import Reader
@@ -178,21 +179,14 @@ async def following(
     """
     try:
         after = Position.read(last_id) if last_id else None
-        page = await _page(resumable, 0 if after is None else after.number)
+        page, head = await resumable.peek(after)
         if not _has_more(page, after):
             return None
-        first = page if after is None else await _page(resumable, 0)
     except (NotResumable, StreamUnknown):
         return None
-    head = None
-    if after is not None and first.entries and first.entries[0].position.number == 1 and first.entries[0].name != END:
-        head = resumable._encoding.decoded(first.entries[0].payload, 1)  # noqa: SLF001  # as in _page
+    except MalformedInput:  # who reads it is told so, in the words of the format
+        head = None
     return Following(resumable.read(last_id), head if isinstance(head, dict) else None, name, on_error)
-
-
-async def _page(resumable: ResumableStream, number: int) -> Page:
-    """What follows a number, without waiting, and without counting as a reader."""
-    return await resumable._store.page(resumable._id, number, 1, "")  # noqa: SLF001  # one part of the library with another
 
 
 def _has_more(page: Page, after: Position | None) -> bool:

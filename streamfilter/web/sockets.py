@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from streamfilter.stream import check_source
 from streamfilter.web.messages import Message, printable
+from streamfilter.web.patience import UNREAD_SECONDS
 from streamfilter.web.problems import OnError
 from streamfilter.web.sending import Left, Sending, until_gone
 from streamfilter.web.writing import ExitFormat, Writing, check_format
@@ -44,6 +45,7 @@ async def websocket(
     *,
     on_error: OnError | None = None,
     on_message: Callable[[str | bytes], object] | None = None,
+    unread_seconds: float | None = UNREAD_SECONDS,
     model: str = "",
 ) -> bool:
     """Send a stream over a web socket while it arrives, one message for each event; the socket stays open for the next.
@@ -59,6 +61,7 @@ async def websocket(
         on_error: as for `sse_response`.
         on_message: is given what the client sends meanwhile, such as the wish to stop: if what it gives (or awaits) is true, the
             stream is closed, and nothing more is sent. Without it, such messages are lost.
+        unread_seconds: as for `sse_response`.
         model: as for `sse_response`.
 
     Returns:
@@ -75,7 +78,7 @@ async def websocket(
     """
     check_format(format)
     check_source(stream, "the stream")
-    sending = Sending(stream, Writing(format, model, in_lines=False), on_error=on_error)
+    sending = Sending(stream, Writing(format, model, in_lines=False), on_error=on_error, unread_seconds=unread_seconds)
     is_text = format == "text"
 
     async def send(message: Message) -> None:

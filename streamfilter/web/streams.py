@@ -134,6 +134,7 @@ class _Told(Detecting):
     def __init__(self, kind: Kind, wrap: Wrap, context: Context, unknown: Unknown) -> None:
         inner = wrap.pipeline.machine(context)
         super().__init__("a response", lambda form: _placed(kind, form.name, wrap.wrapping(form, context, inner), context))
+        self._quote = quoting(wrap.pipeline, context)
         self._texts: Callable[[], Machine] = lambda: _chained(context, _FrameTexts(), inner, _TextFrames(wrap.pipeline, context))
         self._kind = kind
         self._passes = unknown == "pass"
@@ -161,7 +162,8 @@ class _Told(Detecting):
             for frame in self._reader.finish() if is_last else self._reader.feed(piece):
                 frame.checked()
                 if not frame.data and frame.offset == self._begin_at:  # a comment passes at once
-                    out += self._taken(frame.offset + len(frame.raw))
+                    taken = self._taken(frame.offset + len(frame.raw))
+                    out += taken if self._passes or self._kind != "sse" else [_shown(frame, self._quote)]
                 if not frame.data or frame.data.startswith("[DONE]"):
                     continue
                 self._has_events = True
@@ -282,7 +284,20 @@ class _TextFrames(Machine):
         if not (isinstance(item, Raw) and isinstance(item.chunk, sse.Frame)):
             return ()
         frame = item.chunk
-        shown = self._quote(frame.data) if frame.data else frame.data
-        if shown == frame.data or shown is None:
-            return (frame.raw if frame.complete else frame.raw + SSE.gap,)
-        return (sse.encode(shown, event=frame.event, id=frame.id),)
+        return (_shown(frame, self._quote),)
+
+
+def _shown(frame: sse.Frame, quote: Callable[[str], str]) -> bytes:
+    """What is left of a frame of which no part is the answer's text: its data, its name, its id and its comments are quotes."""
+    comments = "\n".join(line.decode(errors="replace") for line in frame.raw.splitlines() if line.lstrip(_BOM).startswith(b":"))
+    said = (frame.data, frame.event, frame.id, comments)
+    data, event, id_, _ = shown = tuple(quote(text) if text else text for text in said)
+    if shown == said:
+        return frame.raw if frame.complete else frame.raw + SSE.gap
+    return sse.encode(data, event=event or "", id=id_) if data else _ALIVE
+
+
+_BOM = codecs.BOM_UTF8
+
+_ALIVE = b":\n\n"
+"""What is left of a comment in which something was found: it kept the connection alive."""

@@ -17,6 +17,7 @@ from streamfilter.pipeline import Stage
 from streamfilter.providers.detecting import detect
 from streamfilter.providers.guarding_pipelines import waits
 from streamfilter.providers.openai import chat
+from streamfilter.slices import SLICE_CHARS
 
 ASKING = frozenset({"messages", "contents", "prompt", "input", "system", "instructions"})
 """What tells the request of a provider's API from others."""
@@ -165,7 +166,7 @@ class Strings:
         self._count += 1
         if self._count % _BREATH == 0:
             await asyncio.sleep(0)
-        if self._waits:
+        if self._waits or len(text) > SLICE_CHARS:  # a long one is worked off in slices
             return await self._pipeline.aapply(text, context=self._context)
         return self._pipeline.apply(text, context=self._context)
 
