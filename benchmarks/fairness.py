@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 from unittest.mock import patch
 
 import streamfilter as sf
@@ -13,6 +14,7 @@ from benchmarks.kernel import drain
 from benchmarks.load import FIVE
 from benchmarks.scale import TRAPS
 from benchmarks.stages import answered
+from streamfilter.providers import openai
 
 LARGE_CHARS = 10_000_000
 SLOW_CHARS = 40_000
@@ -27,13 +29,20 @@ async def figures() -> list[Figure]:
     text = answered(100_000)
     found = [await _stall(f"a chunk of {LARGE_CHARS:,} characters", FIVE, text * (LARGE_CHARS // len(text)), is_shown=False)]
     found.append(await _stall("a chunk of 1,000,000 characters", FIVE, text * 10, is_shown=True))
+    large = text * (LARGE_CHARS // len(text))
+    found.append(await _stall("the same as a delta", FIVE, sf.TextDelta(large), is_shown=False))
+    found.append(await _stall("the same in one chunk of a provider", openai.chat.Decode() | FIVE, _chunk(large), is_shown=False))
     for name in SLOW:
         pattern, slow = TRAPS[name]
         found.append(await _stall(f"a slow pattern ({name})", sf.Redact(pattern), slow * (SLOW_CHARS // len(slow)), is_shown=True))
     return found
 
 
-async def _stall(name: str, stage: sf.Stage[str, str], text: str, *, is_shown: bool) -> Figure:
+def _chunk(text: str) -> dict[str, Any]:
+    return {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
+
+
+async def _stall(name: str, stage: sf.Stage[Any, Any], text: Any, *, is_shown: bool) -> Figure:
     note = ""
     if is_shown:
         with patch("streamfilter.slices.SLICE_CHARS", len(text)), patch("streamfilter.stream.SLICE_CHARS", len(text)):
@@ -41,8 +50,8 @@ async def _stall(name: str, stage: sf.Stage[str, str], text: str, *, is_shown: b
     return Figure(f"fairness: {name}, longest stall of others, ms", await _longest(stage, text), STALL_MS, note)
 
 
-async def _longest(stage: sf.Stage[str, str], text: str) -> float:
-    async def source() -> AsyncIterator[str]:
+async def _longest(stage: sf.Stage[Any, Any], text: Any) -> float:
+    async def source() -> AsyncIterator[Any]:
         yield text
 
     task = asyncio.create_task(drain(stage(source())))

@@ -6,9 +6,13 @@ The exceptions of a source, a consumer or a user's function are never wrapped in
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import inspect
+import opcode
 import re
 from collections.abc import Callable
+from types import FrameType
 from typing import Literal
 
 
@@ -237,3 +241,44 @@ class SpecError(StreamFilterError, ValueError):
 
     def __reduce__(self) -> tuple[Callable[..., SpecError], tuple[str]]:
         return functools.partial(type(self), file=self.file, line=self.line, column=self.column, path=self.path), (self.problem,)
+
+
+_PAUSING = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+_PAUSES = frozenset(opcode.opmap[name] for name in ("YIELD_VALUE", "RETURN_GENERATOR") if name in opcode.opmap)
+"""Instructions at which generators and coroutines are suspended. One that ended there, by what was thrown into it, looks alike."""
+
+
+def _may_go_on(frame: FrameType) -> bool:
+    """Whether it is of a generator or coroutine that may be suspended: before Python 3.13, to clear it would close that."""
+    return bool(frame.f_code.co_flags & _PAUSING) and (frame.f_lasti < 0 or frame.f_code.co_code[frame.f_lasti] in _PAUSES)
+
+
+def clear_text(error: BaseException) -> None:
+    """Clear the variables of this library's own frames in the tracebacks of an error and of what led to it.
+
+    They hold text of the stream, and what reports errors records variables by default. Frames of others stay as they are, and so do
+    those that may go on, as of a generator that has handled the error.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> try:
+        ...     sf.Redact("a").apply(b"secret")
+        ... except TypeError as error:
+        ...     clear_text(error)
+    """
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        traceback = each.__traceback__
+        while traceback is not None:
+            frame, traceback = traceback.tb_frame, traceback.tb_next
+            if frame.f_globals.get("__name__", "").startswith("streamfilter.") and not _may_go_on(frame):
+                with contextlib.suppress(RuntimeError):  # it still runs
+                    frame.clear()
+        waiting += [each.__cause__, each.__context__]

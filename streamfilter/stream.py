@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from streamfilter.closing import Closing
 from streamfilter.context import AfterStop, Context, Report
+from streamfilter.errors import clear_text
 from streamfilter.items import End
 from streamfilter.machine import Machine
 from streamfilter.observer import Ending
+from streamfilter.outcome import Outcome
 from streamfilter.pump import Pump
-from streamfilter.slices import SLICE_CHARS, Slices
+from streamfilter.slices import SLICE_CHARS, Divided, Slices, Turns, divided, is_large
 
 if TYPE_CHECKING:
     from streamfilter.stats import Stats
@@ -31,18 +33,6 @@ T_co = TypeVar("T_co", covariant=True)
 
 Function: TypeAlias = Callable[[AsyncIterator[Any]], AsyncIterator[Any]]
 """An async generator function, or anything else that takes an async iterator and gives one."""
-
-
-class _Outcome:
-    """How a stream and the streams it stands on have ended."""
-
-    __slots__ = ("error", "fault", "is_complete", "is_stopped")
-
-    def __init__(self) -> None:
-        self.error: BaseException | None = None  # a stage's, beneath an async generator function
-        self.fault: BaseException | None = None  # what else the consumer got, or raised
-        self.is_complete: bool = False  # all that was to leave has left
-        self.is_stopped: bool = False  # because a stage said so
 
 
 class Stream(Generic[T_co]):
@@ -71,10 +61,11 @@ class Stream(Generic[T_co]):
         name: str,
         context: Context,
         below: Sequence[object],
-        outcome: _Outcome,
+        outcome: Outcome,
         inner: bool,
         is_live: bool,
         stage: object = None,
+        turns: Divided | None = None,
     ) -> None:
         self.report: Report = context.report
         self._machine = machine
@@ -87,6 +78,7 @@ class Stream(Generic[T_co]):
         self._pump: Pump | None = None
         self._is_live = is_live  # in an event loop, so that a machine may wait
         self._takes_slices = is_live and machine.takes_slices
+        self._turns = turns  # the machine, if it gives others turns; or within the one that measures it
         self._context = context
         self._inner = inner  # beneath an async generator function: its errors are raised by the stream on top
         self._outcome = outcome
@@ -137,7 +129,7 @@ class Stream(Generic[T_co]):
                 except StopAsyncIteration:
                     self._stop_reading()
                     break
-                if type(arrived) is str and len(arrived) > SLICE_CHARS and self._takes_slices:
+                if (type(arrived) is not str or len(arrived) > SLICE_CHARS) and self._takes_slices and is_large(arrived):
                     step = self._step = Slices(step, arrived).__anext__
                     continue
                 items = feed(arrived)
@@ -155,8 +147,10 @@ class Stream(Generic[T_co]):
                         item = items[0]
                         return item
         except BaseException as error:
+            arrived = items = None  # what reports errors records variables
             await self._abandon(error)
             raise
+        arrived = items = None
         return await self.__anext__()
 
     async def aclose(self) -> None:
@@ -201,6 +195,8 @@ class Stream(Generic[T_co]):
         iterator = self._source.__aiter__()
         self._closing.begin(iterator)
         step: Callable[[], Awaitable[Any]] = iterator.__anext__
+        if self._turns is not None:
+            step = Turns(step, self._turns).__anext__
         if self._machine.waits and self._is_live:
             if self._takes_slices:
                 step = Slices(step).__anext__
@@ -221,19 +217,7 @@ class Stream(Generic[T_co]):
         self._machine = Machine()
         self._feed = self._machine.feed
         if not self._inner:  # those beneath have ended before this one
-            self._context.ended(self._ending())
-
-    def _ending(self) -> Ending:
-        """How the stream has ended, for those who watch it."""
-        outcome = self._outcome
-        if outcome.fault is not None:
-            if isinstance(outcome.fault, GeneratorExit):
-                return Ending("left")
-            return Ending("failed" if isinstance(outcome.fault, Exception) else "cancelled", type(outcome.fault).__name__)
-        if outcome.is_stopped:
-            error = self._error if self._stopped else outcome.error
-            return Ending("stopped", None if error is None else type(error).__name__)
-        return Ending("finished" if outcome.is_complete else "left")
+            self._context.ended(self._outcome.ending(self._error if self._stopped else self._outcome.error))
 
     def _give(self, items: Sequence[T_co]) -> None:
         self._ready = items
@@ -288,6 +272,7 @@ class Stream(Generic[T_co]):
         refusal, self._error = self._error if self._stopped else self._outcome.error, None
         self._outcome.error = refusal if self._inner else None
         if refusal is not None and not self._inner:
+            clear_text(refusal)
             raise refusal
         raise StopAsyncIteration
 
@@ -314,6 +299,8 @@ class Stream(Generic[T_co]):
             await self.aclose()
         except (Exception, BaseExceptionGroup):  # the one under way says more
             return
+        finally:
+            clear_text(error)
 
     async def _close(self) -> None:
         await (self._closing.close() if self._pump is None else self._pump.close())
@@ -354,7 +341,7 @@ def open_stream(
     if context is not None and not isinstance(context, Context):
         raise TypeError(f"context is {type(context).__qualname__}: a Context is needed")
     context = (context or Context()).started(after_stop)
-    outcome = _Outcome()
+    outcome = Outcome()
     first = next(segment for segment in segments if segment.function is None)
     below: list[object] = []
     for segment in segments:
@@ -363,9 +350,10 @@ def open_stream(
             source = segment.function(aiter(source))
             check_source(source, f"what {segment.name} gave")
         else:
-            start = segment.start or (lambda _: Machine())
+            machine = segment.start(context) if segment.start is not None else Machine()
+            machine = divided(machine) if is_live else machine
             stream: Stream[Any] = Stream(
-                _gated(start(context), context, is_first=segment is first, is_last=segment is segments[-1]),
+                _gated(machine, context, is_first=segment is first, is_last=segment is segments[-1]),
                 source,
                 name=segment.name,
                 context=context,
@@ -374,6 +362,7 @@ def open_stream(
                 inner=segment is not segments[-1],
                 is_live=is_live,
                 stage=stage,
+                turns=machine if isinstance(machine, Divided) else None,
             )
             source, below = stream, []
     assert isinstance(source, Stream)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -12,7 +14,10 @@ import pytest
 import trio
 
 import streamfilter as sf
-from streamfilter.slices import SLICE_CHARS, Slices
+from streamfilter.detectors import PII, SECRETS
+from streamfilter.machine import Chain, Machine
+from streamfilter.providers import openai
+from streamfilter.slices import GO_ON, ITEM_CHARS, SLICE_CHARS, Divided, Slices, divided
 from streamfilter.testing import run_virtually
 
 TEXT = "Call 555-0100 or write to joe@example.org, says the harbour. Then nothing more.\n\n" * 300
@@ -152,14 +157,136 @@ def test_what_counts_its_chunks_gets_them_whole(stage: Any, items: int) -> None:
 
 
 def test_only_text_is_cut() -> None:
-    """Events and bytes pass as they are, and so do texts of the very size."""
+    """Events and bytes pass as they are, and so do texts of the very size; a delta is cut into some of its channel and chunk."""
 
     async def main() -> None:
-        items = [sf.TextDelta("a" * 5000), b"b" * 5000, "c" * SLICE_CHARS]
+        items = [sf.Finish("stop"), b"b" * 5000, "c" * SLICE_CHARS, sf.TextDelta("d" * SLICE_CHARS)]
         slices = Slices(source(items).__anext__)
         assert [await anext(slices) for _ in items] == items
+        channel, chunk = sf.Channel("reasoning", (0, 1)), object()
+        slices = Slices(source([sf.TextDelta(TEXT[:2500], channel, chunk)]).__anext__)
+        got = [await anext(slices) for _ in range(3)]
+        assert [(each.channel, each.origin) for each in got] == [(channel, chunk)] * 3
+        assert [each.text for each in got] == [TEXT[:1024], TEXT[1024:2048], TEXT[2048:2500]]
 
     asyncio.run(main())
+
+
+Passing = sf.Tap(lambda item: None)
+"""Wants its chunks whole, as it is told of each."""
+
+
+def chunks_of(text: str) -> list[Any]:
+    """One of a provider's chunks with all of it, and what follows."""
+    choice: dict[str, Any] = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    chunk = {"object": "chat.completion.chunk", "id": "c", "created": 1, "model": "m", "choices": [choice]}
+    last = {**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    usage = {**chunk, "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}}
+    return [chunk, last, usage]
+
+
+WITHIN: dict[str, tuple[Any, Callable[[str], Sequence[Any]]]] = {
+    "decoded": (openai.chat.Decode(), chunks_of),
+    "told": (Passing, lambda text: [text, "."]),
+    "deltas": (Passing, lambda text: [sf.TextDelta(text), sf.TextDelta(".")]),
+    "parsed": (sf.JSONText("$.a"), lambda text: [json.dumps({"a": text}), ""]),
+    "kept alive": (sf.KeepAlive(60, "never") | Passing, lambda text: [text, "."]),
+    "waits behind": (Passing | sf.Timeout(between=60), lambda text: [text, "."]),
+}
+"""What comes of a pipeline's first stages in large pieces. What follows it takes slices."""
+
+
+@pytest.mark.parametrize("name", WITHIN)
+@pytest.mark.parametrize("after_stop", ["close", "drain"])
+@pytest.mark.parametrize("behind", ["redacted", "stopped", "refused", "cut off"])
+def test_it_is_the_same_within_a_pipeline(name: str, after_stop: Any, behind: str) -> None:
+    """Items, errors and the ending are those of plain code, which has no slices; a turn is given away after each."""
+    first, made = WITHIN[name]
+    last = {
+        "redacted": sf.Redact(r"\d{3}-\d{4}", to="#") | sf.Redact(r"\S+@\S+\.org", to="@"),
+        "stopped": sf.Redact("joe", to="*") | sf.StopAt("nothing more"),
+        "refused": sf.Block("harbour") | sf.Redact("joe", to="*"),
+        "cut off": sf.Limit(max_chars=3000, at="char"),
+    }[behind]
+    waits = name in ("kept alive", "waits behind")
+    stage = first | last
+    turns = 0
+
+    async def live(measured: bool) -> tuple[list[Any], str]:
+        nonlocal turns
+        out: list[Any] = []
+        context = sf.Context(stats=True) if measured else None
+        is_over = False
+
+        async def count() -> None:
+            nonlocal turns
+            while not is_over:
+                turns += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(count())
+        try:
+            async with stage(source(made(TEXT)), context=context, after_stop=after_stop) as stream:
+                async for item in stream:
+                    out.append(item)  # noqa: PERF401
+        except sf.Blocked as error:
+            return out, str(error)
+        finally:
+            is_over = True
+            await counting
+        return out, ""
+
+    def plain() -> tuple[list[Any], str]:
+        out: list[Any] = []
+        try:
+            with (last if waits else stage).iter(made(TEXT), after_stop=after_stop) as stream:
+                out.extend(stream)
+        except sf.Blocked as error:
+            return out, str(error)
+        return out, ""
+
+    def shown(got: tuple[list[Any], str]) -> tuple[str, list[Any], str]:
+        items, error = got
+        texts = "".join(item.text if isinstance(item, sf.TextDelta) else item if isinstance(item, str) else "" for item in items)
+        return texts, [item for item in items if not isinstance(item, str | sf.TextDelta)], error
+
+    want = shown(plain())
+    for measured in (False, True):
+        turns = 0
+        assert shown(run_virtually(live(measured))) == want
+        assert turns >= len(want[0]) // SLICE_CHARS
+
+
+def test_only_the_end_of_a_pipeline_is_divided() -> None:
+    """What takes slices as a whole, or ends with what wants its chunks whole, stays as it is."""
+    whole: list[sf.Stage[Any, Any]] = [sf.Redact("a"), sf.Redact("a") | sf.Strip(), sf.Redact("a") | Passing, sf.Pipeline()]
+    for stage in whole:
+        machine = stage.machine()
+        assert divided(machine) is machine
+    machine = divided((Passing | sf.Redact("a") | Passing | sf.Strip() | sf.Redact("b")).machine())
+    assert isinstance(machine, Divided)
+    left = "".join(map(str, machine.feed("x" * 5000)))
+    assert machine.is_busy
+    assert machine.held + len(left) == 5000
+    assert machine.held > 5000 - 2 * SLICE_CHARS
+
+
+def test_many_small_items_of_one_chunk_give_turns_away() -> None:
+    """Not only large ones."""
+
+    class Spreading(Machine):
+        def feed(self, item: Any) -> Sequence[Any]:
+            return list(item)
+
+    machine = divided(Chain([Spreading(), sf.Redact("a").machine()]))
+    assert isinstance(machine, Divided)
+    got = list(machine.feed("bcd" * 200))
+    assert machine.is_busy
+    while machine.is_busy:
+        given = machine.feed(GO_ON)
+        assert len(given) == SLICE_CHARS // ITEM_CHARS or not machine.is_busy
+        got += given
+    assert "".join(got) == "bcd" * 200
 
 
 def test_one_pipeline_in_many_threads() -> None:
@@ -192,3 +319,50 @@ def test_one_pipeline_in_many_threads() -> None:
     for thread in threads:
         thread.join(60)
     assert got == [True] * 16
+
+
+MANY: dict[str, tuple[Callable[[], Any], Sequence[Any]]] = {
+    "guards": (lambda: sf.Redact(*PII, *SECRETS, to="[{rule}]") | sf.Links(allow=["a.example"]) | sf.Unicode(), [TEXT[:3000]]),
+    "backtracks": (lambda: sf.Redact(r"(\w)\1", r"(?<!\d)\d{3}(?!\d)", to="#"), [TEXT[:3000]]),
+    "callables": (lambda: sf.Redact(r"\d{3}-\d{4}", to=lambda match: match[0][::-1]), [TEXT[:3000]]),
+    "shapers": (lambda: sf.Markdown() | sf.Normalize("NFKC") | sf.Words(), ["**a** [b](c) `d`\n\n- e\n" * 60]),
+    "documents": (lambda: sf.FilterJSON(sf.Redact(r"\d{3}-\d{4}", to="#")), [json.dumps([TEXT[:400]] * 5)]),
+    "snapshots": (lambda: sf.JSONItems("$[*].a"), [json.dumps([{"a": n, "b": TEXT[:20]} for n in range(99)])]),
+    "wrapped": (
+        lambda: sf.wrap(sf.Redact(r"\d{3}-\d{4}", to="#")),
+        [each for n in range(30) for each in chunks_of(TEXT[n : n + 90])[:1]],
+    ),
+    "moderated": (lambda: sf.Moderate(lambda window: "joe" not in window.text, action="stop", message="."), ["So. " * 99 + "joe."]),
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_threads_that_take_turns_all_the_time(name: str) -> None:
+    """Eight of them share a stage that was just made, and switch after a microsecond: each gets what one alone gets of another."""
+    make, items = MANY[name]
+
+    def given(stage: Any) -> str:
+        pieces = [each[at : at + 7] for each in items for at in range(0, len(each), 7)] if isinstance(items[0], str) else items
+        with stage.iter(pieces) as stream:
+            return repr(list(stream)) + repr(stream.report.counts)
+
+    want = given(make())
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(3):
+            stage, start = make(), threading.Barrier(8)
+            got: list[str] = []
+
+            def work(stage: Any = stage, start: threading.Barrier = start, got: list[str] = got) -> None:
+                start.wait(10)
+                got.append(given(stage))
+
+            threads = [threading.Thread(target=work) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(60)
+            assert got == [want] * 8
+    finally:
+        sys.setswitchinterval(before)

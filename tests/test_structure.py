@@ -32,6 +32,7 @@ FLOORS: dict[str, int] = {
     "verdict": 1,
     "waiting": 1,
     "closing": 2,
+    "outcome": 2,
     "pump": 2,
     "slices": 2,
     "stream": 2,
