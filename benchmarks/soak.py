@@ -33,7 +33,7 @@ AT_ONCE = 40
 ROUND_SECONDS = 4.0
 WARM = 0.3
 """The part of the rounds that is not counted: caches fill, and the allocator finds its size."""
-MORE = {"resident_kb": (3 * 1024, 0.03), "objects": (1000, 0.01), "tasks": (0, 0.0), "files": (0, 0.0), "caches": (2000, 0.02)}
+MORE = {"resident_kb": (3 * 1024, 0.03), "objects": (1000, 0.001), "tasks": (0, 0.0), "files": (0, 0.0), "caches": (2000, 0.02)}
 """How much of each may be there at the end beyond what was there after warming up: so much, and so great a part of it. Pages are
 taken by the megabyte. The text comes from a few words, so that its automata are nearly complete after warming up: the rest of their
 steps, some hundreds of objects, comes in the first minute."""
