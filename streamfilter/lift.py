@@ -84,10 +84,11 @@ class _Held(_Run):
     __slots__ = ("channel", "hold", "lift", "machine")
 
     def __init__(self, lift: Lift, machine: TextMachine, channel: Channel, offset: int) -> None:
-        self.lift = lift
-        self.machine = machine
-        self.channel = channel
-        self.hold = machine.hold = Hold(channel, context=machine.context, offset=offset)
+        self.lift: Lift = lift
+        self.machine: TextMachine = machine
+        self.channel: Channel = channel
+        self.hold: Hold = Hold(channel, context=machine.context, offset=offset)
+        machine.hold = self.hold
 
     @property
     def buffer(self) -> Hold:
@@ -316,7 +317,7 @@ class Lift(Machine):
             return [*out, *_swallow(event)]
         out.append(event)
         if isinstance(event, End):
-            self.ended = True
+            self.ended: bool = True
         elif isinstance(event, Finish):
             self._finished = _with(self._finished, choice)
             if self._stopped:

@@ -169,9 +169,9 @@ class Chain(Machine):
         self._feed_first = machines[0].feed
         self._feed_rest = tuple(machine.feed for machine in machines[1:])
         self._finished: int | None = None  # so many machines, once the chain is being finished
-        self.waits = any(machine.waits for machine in machines)
-        self.takes_slices = all(machine.takes_slices for machine in machines)
-        self.watchers = tuple(watcher for machine in machines for watcher in machine.watchers)
+        self.waits: bool = any(machine.waits for machine in machines)
+        self.takes_slices: bool = all(machine.takes_slices for machine in machines)
+        self.watchers: Sequence[Watcher] = tuple(watcher for machine in machines for watcher in machine.watchers)
 
     def feed(self, item: Item) -> Sequence[Item]:
         items = self._feed_first(item)

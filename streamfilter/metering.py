@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from streamfilter.items import End, TextDelta
-from streamfilter.machine import Machine
+from streamfilter.machine import Machine, Watcher
 from streamfilter.observer import Ending, Watch
 from streamfilter.stats import Spread, StageStats, Stats
 
@@ -163,9 +163,9 @@ class Around(Machine):
 
     def __init__(self, inner: Machine) -> None:
         self.inner = inner
-        self.waits = inner.waits
-        self.takes_slices = inner.takes_slices
-        self.watchers = inner.watchers
+        self.waits: bool = inner.waits
+        self.takes_slices: bool = inner.takes_slices
+        self.watchers: Sequence[Watcher] = inner.watchers
 
     def step(self, call: Callable[[], Sequence[Any]], item: Any = None) -> Sequence[Any]:
         """All that may give items goes through here."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from streamfilter.items import Channel, End, Event, Item, Key, Scope, TextDelta, Usage
+from streamfilter.items import Channel, End, Event, Item, Key, Scope, TextDelta, Usage, covers
 from streamfilter.lift import Lift, choice_of
 from streamfilter.machine import TextMachine
 
@@ -134,6 +134,16 @@ class WaitingLift(Lift):
         machine.collect()  # its run is over, and nobody has waited for it
         return self.end(machine.done) if isinstance(machine.done, End) else ()
 
+    def _under(self, scope: Channel | Key) -> list[Channel]:
+        channels = super()._under(scope)
+        return [channel for channel in channels if not self._goes_on(channel)] if self._behind else channels
+
+    def _goes_on(self, channel: Channel) -> bool:
+        """Whether what has come in it may wait behind a barrier over another part of its choice: then its run is not over."""
+        queue = None if channel in self._behind else self._behind.get(channel.choice)
+        first = _scope(queue[0]) if queue else None
+        return first is not None and not covers(first, channel)
+
     def _barrier(self, event: Event, scope: Channel | Key) -> Sequence[Item]:
         out = self._settle(scope)
         if self.ended:
@@ -148,14 +158,25 @@ class WaitingLift(Lift):
         return [*out, *super()._barrier(event, scope)]
 
     def _advance(self, queue: deque[Item]) -> Sequence[Item]:
-        """What can leave a queue now."""
+        """What can leave a queue now. Where others of a choice need not wait behind a channel, that has a queue of its own."""
         out: list[Item] = []
         while queue and not self.ended:
-            item = self._retried = queue[0]
+            item = queue[0]
+            scope = _scope(item)
+            own = self._behind.get(scope) if isinstance(scope, Channel) else None
+            if own is not None and own is not queue:
+                own.append(queue.popleft())
+                continue
+            if scope is not None and not isinstance(scope, Channel) and self._has_queues(choice_of(scope)):
+                out += self._settle(scope)
+                break
+            self._retried = item
             out += super().feed(item)
             if self._retried is None:
-                break
-            if queue:  # an end has emptied them all
+                if own is not None or not isinstance(scope, Channel):
+                    break
+                self._behind[scope] = deque([queue.popleft()])
+            elif queue:  # an end has emptied them all
                 queue.popleft()
                 self._waiting -= 1
         self._retried = None
@@ -180,6 +201,8 @@ class WaitingLift(Lift):
                     self._waiting -= 1
             elif (queue := self._queue(scope)) is not None:
                 queue.append(self._last.popleft())
+                if not isinstance(scope, Channel):
+                    out += self._settle(scope)
             else:
                 self._last.popleft()
                 self._waiting -= 1

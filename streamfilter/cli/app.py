@@ -56,8 +56,8 @@ def app() -> None:
     """
 
 
-for command in (run, trace, bench, serve):
-    app.add_command(command)
+for _command in (run, trace, bench, serve):
+    app.add_command(_command)
 
 
 @app.command()

@@ -30,6 +30,8 @@ class Checked:
 
     def __init__(self, path: str, allow_imports: Iterable[str] = ()) -> None:
         self.path = path
+        self.pipelines: dict[str, Stage[Any, Any]]
+        self.needs: list[str]
         self.pipelines, self.needs = checked(Path(path), allow_imports)
 
     def as_json(self) -> dict[str, Any]:

@@ -51,7 +51,9 @@ class Journal:
         self._part = target.with_name(f".{target.name}.part")
         self._bad_part = target.with_name(f".{target.name}.bad.part")
         self._of = self._state()
-        self.lines = self.read = self.bad = 0
+        self.lines: int = 0
+        self.read: int = 0
+        self.bad: int = 0
         self._written = self._bad_written = 0
         self._said = time.monotonic()
         self._resume = resume

@@ -61,9 +61,9 @@ class Model:
         asked, expected = sentences("held_out")
         regression = linear.LogisticRegression(C=INVERSE_REGULARISATION, max_iter=1000)
         self._fitted: Any = pipeline.make_pipeline(extraction.TfidfVectorizer(), regression).fit(known, labels)
-        self.sentences = len(known)
-        self.accuracy = float(self._fitted.score(asked, expected))
-        self.seconds = time.perf_counter() - start
+        self.sentences: int = len(known)
+        self.accuracy: float = float(self._fitted.score(asked, expected))
+        self.seconds: float = time.perf_counter() - start
 
     def probabilities(self, text: str) -> dict[str, float]:
         """How probable each label is."""
@@ -87,7 +87,7 @@ class Watched:
 
     def __init__(self, check: checks.PlainCheck | checks.AsyncCheck) -> None:
         self.notes: list[str] = []
-        self.seconds = 0.0
+        self.seconds: float = 0.0
         self._check: Any = check
 
     def __call__(self, window: sf.Window) -> sf.Verdict:

@@ -31,11 +31,11 @@ class Replay:
     """
 
     def __init__(self, pipeline: Stage[str, str], texts: Iterable[str], *, fast: bool) -> None:
-        self.arrived = ""
-        self.released = ""
-        self.chunks = 0
-        self.most_held = 0
-        self.first_release = 0
+        self.arrived: str = ""
+        self.released: str = ""
+        self.chunks: int = 0
+        self.most_held: int = 0
+        self.first_release: int = 0
         self.notes: list[str] = []
         self.stream: SyncStream[str] = pipeline.iter(self._source(texts))
         self._seconds = 0 if fast else 1 / CHUNKS_PER_SECOND

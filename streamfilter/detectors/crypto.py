@@ -11,9 +11,9 @@ try:
     import base58
     import bech32
     from Crypto.Hash import keccak
-except ImportError as missing:
+except ImportError as _missing:
     hint = "BITCOIN and ETHEREUM need base58, bech32 and pycryptodome: pip install 'streamfilter[crypto]'"
-    raise ImportError(hint, name=missing.name) from missing
+    raise ImportError(hint, name=_missing.name) from _missing
 
 _VERSIONS = (0x00, 0x05)
 """The first byte of an address of Bitcoin's main network: paid to a key's hash, or to a script's (Bitcoin Wiki, "List of address

@@ -11,8 +11,8 @@ from streamfilter.matching import Rule
 
 try:
     import phonenumbers
-except ImportError as missing:
-    raise ImportError("phone_number needs phonenumbers: pip install 'streamfilter[phone]'", name=missing.name) from missing
+except ImportError as _missing:
+    raise ImportError("phone_number needs phonenumbers: pip install 'streamfilter[phone]'", name=_missing.name) from _missing
 
 
 @declared

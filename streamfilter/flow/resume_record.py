@@ -58,8 +58,8 @@ class Record:
         self._text_of = text_of
         self.entries: list[_Run | _Other] = []
         self._size = 0
-        self.is_beyond = False
-        self.chars = 0
+        self.is_beyond: bool = False
+        self.chars: int = 0
 
     @property
     def text(self) -> str:

@@ -28,7 +28,7 @@ class _Node(Generic[T]):
 
     def __init__(self) -> None:
         self.item: T | None = None
-        self.left = 0
+        self.left: int = 0
         self.next: _Node[T] | None = None
 
 
@@ -38,9 +38,9 @@ class Place(Generic[T]):
     __slots__ = ("arrived", "has_left", "node", "taken")
 
     def __init__(self, node: _Node[T]) -> None:
-        self.node = node  # what it takes next
-        self.taken = 0
-        self.has_left = False
+        self.node: _Node[T] = node  # what it takes next
+        self.taken: int = 0
+        self.has_left: bool = False
         self.arrived: asyncio.Future[None] | None = None  # what it waits for
 
 
@@ -58,13 +58,13 @@ class Shared(Generic[T]):
 
     def __init__(self, source: AsyncIterable[T], readers: int, max_items: int, *, is_eager: bool, name: str) -> None:
         self.name = name
-        self.given = 0  # items read so far
+        self.given: int = 0  # items read so far
         self._source = source
         self._closing = Closing(source, ())
         self._max_items = max_items
         self._is_eager = is_eager
         self._tail: _Node[T] = _Node()
-        self.places = [Place(self._tail) for _ in range(readers)]  # of those who have not left
+        self.places: list[Place[T]] = [Place(self._tail) for _ in range(readers)]  # of those who have not left
         self._stored = 0  # items that somebody has not taken
         self._waiting: set[Place[T]] = set()  # for what is not read yet
         self._task: asyncio.Task[None] | None = None

@@ -37,7 +37,7 @@ class Timer:
         self._ring = ring
         self._set: Timed | None = None
         self._due = 0.0
-        self.is_running = False
+        self.is_running: bool = False
 
     def start(self) -> None:
         """Begin: there is an event loop."""

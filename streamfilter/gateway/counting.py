@@ -52,7 +52,7 @@ class Counts:
             registry=registry,
             buckets=_SECONDS,
         )
-        self.open = Gauge("streamfilter_open", "Requests that are being served.", registry=registry)
+        self.open: Gauge = Gauge("streamfilter_open", "Requests that are being served.", registry=registry)
         gauge = Gauge("streamfilter_pipelines_broken", "1 while the file of pipelines is broken.", registry=registry)
         gauge.set_function(lambda: float(broken()))
 

@@ -124,7 +124,7 @@ class Gateway:
         self._offers = frozenset(offers or ())
         self._by = by
         self._others = others
-        self.limits = limits or Limits()
+        self.limits: Limits = limits or Limits()
         self._status = status
         self._network = Network(allows_inward=allow_private_upstream)
         self._check(allows_inward=allow_private_upstream)

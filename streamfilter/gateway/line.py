@@ -34,7 +34,7 @@ class Line:
         self._patience = Patience(limits.between)
         self._size = 0
         self._has_all = False  # the request's body
-        self.has_left = False
+        self.has_left: bool = False
 
     async def receive(self) -> Any:
         """The next message of the client's.

@@ -21,7 +21,7 @@ class Refused(Unreadable):
 
     def __init__(self, status: int, words: str, *, headers: Sequence[tuple[bytes, bytes]] = (), code: Code = "failed") -> None:
         super().__init__(words, status)
-        self.headers = [*headers]
+        self.headers: list[tuple[bytes, bytes]] = [*headers]
         self.code: Code = code
 
     def body(self, name: str) -> bytes:

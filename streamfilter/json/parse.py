@@ -152,7 +152,7 @@ class Values(Tree, Reading):
     def given(self) -> Sequence[Any]:
         if not self.changed:
             return ()
-        self.changed = False
+        self.changed: bool = False
         return (self._top[0] if self._live else self.snapshot(),)
 
     def finish(self) -> Sequence[Any]:

@@ -60,19 +60,19 @@ class Frame:
     )
 
     def __init__(self, node: Node, raw: Any) -> None:
-        self.node = node
-        self.raw = raw
-        self.key = ""
-        self.next = RAW
-        self.hides = True
+        self.node: Node = node
+        self.raw: Any = raw
+        self.key: str = ""
+        self.next: Node = RAW
+        self.hides: bool = True
         self.shown: Any = None
         self.copy: Callable[[], Any] = _no_copy
         self.place: Any = 0
         self.item: Any = None
         self.make: Maker | None = None
         self.dress: Any = None
-        self.mask = 0
-        self.is_ready = False
+        self.mask: int = 0
+        self.is_ready: bool = False
         self.steps: tuple[Step, ...] = ()
 
     def begin_value(self, key: str) -> None:
@@ -116,15 +116,18 @@ class RowFrame(Frame):
 
     __slots__ = ("_failed", "_plan")
 
+    place: int
+
     def __init__(self, node: Node, plan: Rows) -> None:
         super().__init__(node, [])
         self._plan = plan
         self._failed = False
-        self.next = plan.item
-        self.hides = False
+        self.next: Node = plan.item
+        self.hides: bool = False
         self.is_ready = True
-        self.shown = self.item = []
-        self.copy = self.shown.copy
+        self.shown: Any = []
+        self.item: Any = self.shown
+        self.copy: Callable[[], Any] = self.shown.copy
         if plan.dress is not None:
             self.wrap(plan.dress, ())
 
@@ -158,18 +161,19 @@ class EntryFrame(Frame):
         super().__init__(node, {})
         self._plan = plan
         self._failed = False
-        self.next = plan.value
-        self.hides = False
+        self.next: Node = plan.value
+        self.hides: bool = False
         self.is_ready = True
-        self.shown = self.item = {}
-        self.copy = self.shown.copy
+        self.shown: Any = {}
+        self.item: Any = self.shown
+        self.copy: Callable[[], Any] = self.shown.copy
         if plan.dress is not None:
             self.wrap(plan.dress, ())
 
     def begin_value(self, key: str) -> None:
         self.key = self.place = key
         if self._plan.key is not None:
-            self.place = self._plan.key(key)
+            self.place: Any = self._plan.key(key)
             self.hides = self.place is FAILED
             self._failed = self._failed or self.hides
 
@@ -196,6 +200,8 @@ class FieldFrame(Frame):
 
     __slots__ = ("_awaited", "_done", "_failed", "_field", "_mark", "_marked", "_parts", "_plan")
 
+    mask: int
+
     def __init__(self, node: Node, plan: Fields) -> None:
         super().__init__(node, {})
         self._plan = plan
@@ -204,12 +210,13 @@ class FieldFrame(Frame):
         self._awaited = set(plan.required) if plan.required else None
         self._done: dict[str, Any] = {}  # by key
         self._parts: list[str] = []  # of the JSON text: a key and the name of a part, or what came
-        self.is_ready = not self._awaited
-        self.shown = plan.blank()
-        self.copy = self.shown.copy
-        self.make = plan.make
+        self.is_ready: bool = not self._awaited
+        self.shown: Any = plan.blank()
+        self.copy: Callable[[], Any] = self.shown.copy
+        self.make: Maker | None = plan.make
         if plan.make is None:
-            self.item = self._marked = self.shown
+            self.item: Any = self.shown
+            self._marked: Any = self.shown
             self._mark: Callable[[Any, int], None] = set_mask
         else:
             self.item = self._marked = plan.make.make(self.shown, 0)
@@ -220,9 +227,9 @@ class FieldFrame(Frame):
     def begin_value(self, key: str) -> None:
         self.key = key
         self._field = field = self._plan.fields.get(key, _OTHER)
-        self.next = field.node
-        self.place = field.name
-        self.hides = field.is_hidden
+        self.next: Node = field.node
+        self.place: Any = field.name
+        self.hides: bool = field.is_hidden
 
     def put(self, value: Any) -> None:
         self.shown[self.place] = value

@@ -61,7 +61,7 @@ class CodeMap:
         self._is_open = False  # whether it begins with backticks or a line that may be code or not
         self._is_long = False  # whether the text so far ends with too many backticks
         self._most = 0  # so much of the text may be looked at for that
-        self.fed = 0
+        self.fed: int = 0
 
     def feed(self, text: str, first: int) -> None:
         """Take in more of the text. No place before `first` will be asked for."""

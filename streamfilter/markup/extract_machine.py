@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 from streamfilter.errors import LimitExceeded
-from streamfilter.items import PLAIN, Channel, End, Event, Item, TextDelta
+from streamfilter.items import PLAIN, Channel, End, Event, Finish, Item, TextDelta
 from streamfilter.machine import TextMachine
 from streamfilter.markup.code_lines import CodeMap
 from streamfilter.markup.extract_channels import leave, moved
@@ -55,11 +55,11 @@ class Tags:
             return Marks(wanted, spellings, ignore_case=ignore_case, attributes=attributes)
 
         numbers = range(len(spellings))
-        self.outside = marks((True, number) for number in numbers)
-        self.either = marks((opens, number) for number in numbers for opens in (True, False))
-        self.inside = {n: marks([(False, n), (True, n)] if nested else [(False, n)]) for n in numbers}
+        self.outside: Marks = marks((True, number) for number in numbers)
+        self.either: Marks = marks((opens, number) for number in numbers for opens in (True, False))
+        self.inside: dict[int, Marks] = {n: marks([(False, n), (True, n)] if nested else [(False, n)]) for n in numbers}
         self.inside[_ANY] = self.either if nested else marks((False, number) for number in numbers)
-        self.longest = self.either.longest
+        self.longest: int = self.either.longest
 
 
 class Extractor(TextMachine):
@@ -270,7 +270,7 @@ class Extractor(TextMachine):
         told = self._told
         if told.overflow == "raise":
             where = f"a section at character {hold.offset} of the {hold.channel.kind}"
-            self.done = End("error", LimitExceeded("max_chars", told.max_chars, where))
+            self.done: Finish | End | None = End("error", LimitExceeded("max_chars", told.max_chars, where))
             return False
         if told.overflow == "keep":
             hold.keep(self._opening + told.max_chars)

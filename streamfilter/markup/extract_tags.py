@@ -95,9 +95,9 @@ class Marks:
         begun = [_begun(text) for text, *_ in literals if len(text) > 1] + [_begun(text, space) for text, space, *_ in wider]
         self._whole = re.compile("|".join(f"({pattern})" for pattern in whole), flags)
         self._begun = re.compile(rf"(?:{'|'.join(begun)})\Z", flags) if begun else None
-        self.longest = max(len(text) for text, *_ in literals) + (ATTRIBUTES_CHARS if wider else 0)
+        self.longest: int = max(len(text) for text, *_ in literals) + (ATTRIBUTES_CHARS if wider else 0)
         firsts = {text[0] for text, *_ in literals}
-        self.first = firsts.pop() if len(firsts) == 1 and not (ignore_case and _has_case(firsts)) else ""
+        self.first: str = firsts.pop() if len(firsts) == 1 and not (ignore_case and _has_case(firsts)) else ""
         """The character that all of them begin with, if there is one."""
         self._first = re.compile(f"[{''.join(map(re.escape, firsts | {self.first}))}]", flags).search
 

@@ -11,7 +11,7 @@ from unicodedata import category
 
 from streamfilter.context import Context, Finding
 from streamfilter.errors import Blocked
-from streamfilter.items import End
+from streamfilter.items import End, Finish
 from streamfilter.machine import TextMachine
 from streamfilter.markup import links_scan as scan
 from streamfilter.markup.links_tags import NAMED, Tags
@@ -372,7 +372,9 @@ class Guard(TextMachine):
             return False
         hold = self.hold
         self._context.found(rule, "block", hold.channel, hold.offset, None)
-        self.done = End("blocked", Blocked(rule, hold.offset, hold.channel.kind) if self._action == "raise" else None)
+        self.done: Finish | End | None = End(
+            "blocked", Blocked(rule, hold.offset, hold.channel.kind) if self._action == "raise" else None
+        )
         return True
 
     def _swallow(self, over: bool) -> bool:

@@ -66,9 +66,9 @@ class Tags:
     __slots__ = ("_joined", "loads", "name", "states")
 
     def __init__(self) -> None:
-        self.states = 0
-        self.name = ""
-        self.loads = False
+        self.states: int = 0
+        self.name: str = ""
+        self.loads: bool = False
         self._joined = False  # whether the next character would continue the name
 
     def begin(self, name: str) -> None:

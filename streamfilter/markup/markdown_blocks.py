@@ -95,11 +95,11 @@ class Blocks:
         self._containers: list[int] = []
         self._is_bare = False  # the innermost item has nothing in it yet
         self._fence = ("`", 3)
-        self.leaf = ""
-        self.heads = 0
+        self.leaf: str = ""
+        self.heads: int = 0
         self.has_text = self.may_title = False
-        self.html = ""
-        self.waits = ""
+        self.html: str = ""
+        self.waits: str = ""
 
     def read(self, line: str, *, is_whole: bool) -> Line | None:
         """What a line is that begins like this; None while that is open. It is asked for a line until it says so, and no more."""

@@ -84,12 +84,12 @@ class Inline:
 
     def reset(self, *, may_define: bool, before: str = "\n") -> None:
         """Another block begins; a paragraph may begin with definitions of links. Or: nothing before this counts any more."""
-        self.text = ""
-        self.before = before
-        self.is_idle = True
+        self.text: str = ""
+        self.before: str = before
+        self.is_idle: bool = True
         self.awaits: re.Pattern[str] | None = None
         self.mode = "start" if may_define else "text"
-        self.shift = 0
+        self.shift: int = 0
         if not self._is_clear:
             self._clear()
 

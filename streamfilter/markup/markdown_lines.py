@@ -37,8 +37,11 @@ class Place:
     __slots__ = ("at", "column", "indent", "line", "word")
 
     def __init__(self, line: str) -> None:
-        self.line = line
-        self.at = self.column = 0
+        self.line: str = line
+        self.at: int = 0
+        self.column: int = 0
+        self.word: int
+        self.indent: int
         self.look()
 
     def look(self) -> None:

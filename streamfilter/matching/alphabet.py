@@ -28,8 +28,8 @@ class Symbol:
     __slots__ = ("folded", "takes")
 
     def __init__(self, takes: tuple[bool, ...], folded: tuple[str | None, ...]) -> None:
-        self.takes = takes
-        self.folded = folded
+        self.takes: tuple[bool, ...] = takes
+        self.folded: tuple[str | None, ...] = folded
 
 
 class Numbers:
@@ -67,7 +67,7 @@ class Alphabet:
 
     def __init__(self, numbers: Numbers) -> None:
         count = len(numbers.predicates)
-        self.end = Symbol((False,) * count, (None,) * len(numbers.foldings))
+        self.end: Symbol = Symbol((False,) * count, (None,) * len(numbers.foldings))
         self._symbols: dict[tuple[object, ...], Symbol] = {}
         self._known: dict[str, Symbol] = {}
         self._nothing = [False] * count

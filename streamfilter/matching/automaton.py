@@ -212,14 +212,14 @@ class Automaton:
     summary = "automaton: one step for each character"
 
     def __init__(self, numbered: Sequence[tuple[int, AnyRule]]) -> None:
-        self.numbered = tuple(numbered)
-        self.rules = tuple(rule for _, rule in numbered)
-        self.context = max(rule.context for _, rule in self.numbered)
+        self.numbered: tuple[tuple[int, AnyRule], ...] = tuple(numbered)
+        self.rules: tuple[AnyRule, ...] = tuple(rule for _, rule in numbered)
+        self.context: int = max(rule.context for _, rule in self.numbered)
         self._by_number = dict(self.numbered)
-        self.checked = any(rule.check is not None for _, rule in self.numbered)
+        self.checked: bool = any(rule.check is not None for _, rule in self.numbered)
         self._numbers = Numbers()
         self._cache = Cache()
-        self.finder = Finder([rule.expression for _, rule in self.numbered], self._numbers, self._cache)
+        self.finder: Finder = Finder([rule.expression for _, rule in self.numbered], self._numbers, self._cache)
         self._alphabet = self.finder.alphabet = Alphabet(self._numbers)
         self._deciders: dict[int, Decider] = {}
 

@@ -6,6 +6,7 @@ accepted. The match is decided when no thread is left: it is the last that was a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from streamfilter.matching.alphabet import Alphabet, Numbers, Symbol
@@ -41,10 +42,10 @@ class State(Steps[Step]):
     __slots__ = ("decider", "left", "places", "threads")
 
     def __init__(self, decider: Decider, threads: tuple[Thread, ...], left: Left) -> None:
-        self.decider = decider
-        self.threads = threads
-        self.left = left
-        self.places = sum(number == decider.program.accept for number, _ in threads)
+        self.decider: Decider = decider
+        self.threads: tuple[Thread, ...] = threads
+        self.left: Left = left
+        self.places: int = sum(number == decider.program.accept for number, _ in threads)
 
     def __missing__(self, character: str) -> Step:
         decider = self.decider
@@ -64,8 +65,8 @@ class Decider:
     """
 
     def __init__(self, expression: Expression, numbers: Numbers, alphabet: Alphabet, cache: Cache) -> None:
-        self.program = Program(expression, numbers, cache)
-        self.count = cache.count
+        self.program: Program = Program(expression, numbers, cache)
+        self.count: Callable[[int], None] = cache.count
         cache.members.append(self)
         self.alphabet = alphabet
         self._states: dict[tuple[tuple[Thread, ...], Left], State] = {}

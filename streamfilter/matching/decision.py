@@ -36,11 +36,11 @@ class Trace:
     __slots__ = ("end", "places", "seen", "start", "states")
 
     def __init__(self, start: int) -> None:
-        self.start = start
+        self.start: int = start
         self.states: list[State] = []
         self.places: list[tuple[int, list[int]]] = []
-        self.end = -1
-        self.seen = -1
+        self.end: int = -1
+        self.seen: int = -1
 
     def end_from(self, at: int, places: list[int], end: int) -> int | None:
         """Where a match ends whose decision has come upon this way, or -1.
@@ -88,16 +88,16 @@ class Decision:
         rules: range | None = None,
     ) -> None:
         rules = range(len(engine.numbered)) if rules is None else rules
-        self.decided = False
+        self.decided: bool = False
         self.found: Found | None = None
-        self.rule = rules.start - 1
+        self.rule: int = rules.start - 1
         self._engine = engine
         self._advance = advance
         self._traces = traces
         self._stop = rules.stop
         self._checks = self._traced = True
         self.start = start
-        self.read = start
+        self.read: int = start
         self._state: State | None = None
 
     @property
@@ -215,12 +215,12 @@ class AutomatonPursuit:
                 self._decisions.append(decision)
             elif decision.found is not None:
                 self._decisions.append(decision)
-        self.rule = next((engine.numbered[each.rule][0] for each in self._decisions if not each.decided), -1)
-        self.matched = -1
-        self.end = base + start
-        self.hopeless = False
+        self.rule: int = next((engine.numbered[each.rule][0] for each in self._decisions if not each.decided), -1)
+        self.matched: int = -1
+        self.end: int = base + start
+        self.hopeless: bool = False
         self._read = base + len(buf)
-        self.needs = self._needed()
+        self.needs: int = self._needed()
 
     def over(self, buf: str, base: int) -> bool:
         while True:

@@ -30,8 +30,8 @@ class Group:
     __slots__ = ("accepted", "steps", "threads")
 
     def __init__(self, threads: frozenset[Thread], accepted: bool = False) -> None:
-        self.threads = threads
-        self.accepted = accepted
+        self.threads: frozenset[Thread] = threads
+        self.accepted: bool = accepted
         self.steps: dict[tuple[Symbol, Place], Group] = {}
 
 
@@ -53,12 +53,12 @@ class State(Steps["tuple[State, Keep]"]):
     __slots__ = ("certain", "finder", "fresh", "groups", "idle", "left")
 
     def __init__(self, finder: Finder, groups: tuple[Group, ...], fresh: Group, left: Left) -> None:
-        self.finder = finder
-        self.groups = groups
-        self.fresh = fresh
-        self.left = left
+        self.finder: Finder = finder
+        self.groups: tuple[Group, ...] = groups
+        self.fresh: Group = fresh
+        self.left: Left = left
         self.idle: set[str] = set()
-        self.certain = (groups[0] if groups else fresh).accepted
+        self.certain: bool = (groups[0] if groups else fresh).accepted
 
     def __missing__(self, character: str) -> tuple[State, Keep]:
         return self.finder.step(self, character)
@@ -79,7 +79,7 @@ class Finder:
     alphabet: Alphabet
 
     def __init__(self, expressions: Sequence[Expression], numbers: Numbers, cache: Cache) -> None:
-        self.program = Program(factored([_items(each) for each in expressions]), numbers, cache)
+        self.program: Program = Program(factored([_items(each) for each in expressions]), numbers, cache)
         self._count = cache.count
         cache.members.append(self)
         self._groups: dict[frozenset[Thread], Group] = {}

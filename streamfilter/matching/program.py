@@ -42,9 +42,9 @@ class Place:
     __slots__ = ("begin", "behind", "nonempty")
 
     def __init__(self, behind: tuple[bool, ...], begin: bool, nonempty: bool) -> None:
-        self.behind = behind
-        self.begin = begin
-        self.nonempty = nonempty
+        self.behind: tuple[bool, ...] = behind
+        self.begin: bool = begin
+        self.nonempty: bool = nonempty
 
 
 class Left:
@@ -58,8 +58,8 @@ class Left:
     __slots__ = ("nodes", "place", "steps")
 
     def __init__(self, nodes: Nodes, place: Place) -> None:
-        self.nodes = nodes
-        self.place = place
+        self.nodes: Nodes = nodes
+        self.place: Place = place
         self.steps: dict[Symbol, Left] = {}
 
 
@@ -103,9 +103,9 @@ class Program:
         self._lefts: dict[Nodes, Left] = {}
         self._closures: dict[tuple[int, Place], frozenset[Thread] | None] = {}
         self._places: dict[tuple[tuple[bool, ...], bool, bool], Place] = {}
-        self.accept = self._node(ACCEPT)
-        self.start = self._build(expression, self.accept)
-        self.left = self._left(frozenset())
+        self.accept: int = self._node(ACCEPT)
+        self.start: int = self._build(expression, self.accept)
+        self.left: Left = self._left(frozenset())
 
     # ------------------------------------------------------------------ building
 

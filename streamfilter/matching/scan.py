@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from streamfilter.errors import LimitExceeded
-from streamfilter.items import End
+from streamfilter.items import End, Finish
 from streamfilter.machine import TextMachine, refusal
 from streamfilter.matching.engine import CheckRaisedError, Engine, Found, Pursuit
 from streamfilter.matching.rules import Match
@@ -37,14 +37,14 @@ class Scan(TextMachine):
     """
 
     exhausted = False
-    early = False
+    early: bool = False
     """Whether the replacement of the match at the beginning of the hold has left already: it is certain, and only its end open."""
 
     def __init__(self, engine: Engine, max_hold: int = MAX_HOLD, overflow: Overflow = "redact") -> None:
         self.engine = engine
-        self.rules = engine.rules
+        self.rules: tuple[AnyRule, ...] = engine.rules
         self._search = self.engine.begin()
-        self.context = self.engine.context
+        self.context: int = self.engine.context
         self.max_hold = max_hold
         self.overflow = overflow
         self._has_constants = any(self.constant(rule) for rule in engine.rules)
@@ -151,7 +151,7 @@ class Scan(TextMachine):
     def _refuse(self, raised: CheckRaisedError, clean: int) -> None:
         """A check raised: the text before the match that it was asked about leaves, and the stream ends with its exception."""
         self.hold.keep(clean)
-        self.done = refusal(raised.__cause__ or raised)
+        self.done: Finish | End | None = refusal(raised.__cause__ or raised)
 
     def _certain(self, buf: str, start: int) -> AnyRule | None:
         """The rule whose replacement may leave now, though its match may still grow."""

@@ -75,9 +75,9 @@ class SideBySide:
 
     def __init__(self, rules: tuple[AnyRule, ...], automaton: Automaton, tail: TailEngine) -> None:
         self.rules = rules
-        self.both = (automaton, tail)
-        self.context = max(automaton.context, tail.context)
-        self.summary = f"{automaton.summary}; beside it {tail.summary}"
+        self.both: tuple[Automaton, TailEngine] = (automaton, tail)
+        self.context: int = max(automaton.context, tail.context)
+        self.summary: str = f"{automaton.summary}; beside it {tail.summary}"
         self._of_automaton = {number for number, _ in automaton.numbered}
 
     def begin(self) -> SideBySideSearch:
@@ -135,10 +135,11 @@ class SideBySidePursuit:
     def __init__(self, pursuits: Sequence[Pursuit]) -> None:
         self._pursuits = pursuits
         self._open = list(pursuits)
-        self.rule = min((each.rule for each in pursuits if each.rule >= 0), default=-1)
-        self.needs = min(each.needs for each in pursuits)
-        self.matched = self.end = -1
-        self.hopeless = False
+        self.rule: int = min((each.rule for each in pursuits if each.rule >= 0), default=-1)
+        self.needs: int = min(each.needs for each in pursuits)
+        self.matched: int = -1
+        self.end: int = -1
+        self.hopeless: bool = False
 
     def over(self, buf: str, base: int) -> bool:
         self._open = [each for each in self._open if not each.over(buf, base)]

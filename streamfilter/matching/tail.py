@@ -118,10 +118,10 @@ class TailEngine:
     """
 
     def __init__(self, numbered: Sequence[tuple[int, Rule]], why: str = "") -> None:
-        self.numbered = tuple(numbered)
-        self.rules = tuple(rule for _, rule in numbered)
-        self.summary = f"regex: searches what is held with each chunk{', because ' + why if why else ''}"
-        self.context = max(rule.context for _, rule in self.numbered)
+        self.numbered: tuple[tuple[int, Rule], ...] = tuple(numbered)
+        self.rules: tuple[Rule, ...] = tuple(rule for _, rule in numbered)
+        self.summary: str = f"regex: searches what is held with each chunk{', because ' + why if why else ''}"
+        self.context: int = max(rule.context for _, rule in self.numbered)
         self._banks = [_Bank(list(bank)) for _, bank in groupby(self.numbered, lambda pair: _company(*pair))]
         self._alone = [_Bank([pair]) for pair in self.numbered]
         self._by_number = dict(self.numbered)
@@ -307,12 +307,13 @@ class TailPursuit:
         self._advance = advance
         self._seen = len(buf) - start  # the size at which it was seen to be still open
         self._look_at = self._seen + 1
-        self.needs = self.end = base + start
-        self.matched = -1
-        self.hopeless = False
+        self.needs: int = base + start
+        self.end: int = base + start
+        self.matched: int = -1
+        self.hopeless: bool = False
         self._without = engine.refused(buf, start, advance)
         decided, found = engine.decide(buf, start, advance, without=self._without)
-        self.rule = found.rule if found is not None and not decided else -1
+        self.rule: int = found.rule if found is not None and not decided else -1
 
     def over(self, buf: str, base: int) -> bool:
         text = buf[max(0, self.needs - base - self._engine.context) :]

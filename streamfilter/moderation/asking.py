@@ -51,10 +51,10 @@ class Question:
     __slots__ = ("decided", "end", "key", "outcome", "start", "window")
 
     def __init__(self, window: Window, start: int, end: int, decided: Callable[[], None]) -> None:
-        self.window = window
-        self.start = start
-        self.end = end
-        self.decided = decided
+        self.window: Window = window
+        self.start: int = start
+        self.end: int = end
+        self.decided: Callable[[], None] = decided
         self.key: Any = None
         self.outcome: Verdict | BaseException | None = None
 

@@ -83,7 +83,7 @@ class Documents(Machine):
         self._parser: Parser | None = None
         self._reading = _NONE
         self._wrong_bytes = False
-        self.completed = 0  # documents
+        self.completed: int = 0  # documents
         self._position = _BEGINNING
         self._search = Search(reader.opens, reader.limits)
         self._wrap = reader.wrap

@@ -178,7 +178,7 @@ class Run(TextMachine):
 
     def _stopped(self, done: Finish | End, closing: str = "") -> None:
         """The pipeline has ended more than a text. If that is no error, what is open is closed."""
-        self.done = done
+        self.done: Finish | End | None = done
         if not isinstance(done, End) or done.error is None:
             self._out.replace(0, closing + "".join(reversed(self._document.closers)))
 

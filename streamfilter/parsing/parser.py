@@ -83,7 +83,7 @@ class Parser:
 
     def __init__(self, sink: Sink, limits: Limits | None = None, position: Position | None = None) -> None:
         self.path: Path = []
-        self.is_complete = False
+        self.is_complete: bool = False
         self._sink = sink
         self._limits = limits = limits or Limits()
         self._most = limits.max_string
@@ -92,7 +92,8 @@ class Parser:
         self._scanner = Scanner(limits)
         self._digits: list[str] = []  # of a number that may go on
         self.take: Callable[[str], Any] | None = None
-        self.last = 0
+        self.last: int = 0
+        self.end: int
         self.end, self._lines, self._line = position or _BEGINNING
         self._offset = self.end  # where the text begins that is read: with the piece, or with what was left of those before it
         grammar = self._read()

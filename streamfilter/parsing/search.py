@@ -54,15 +54,12 @@ class _Probe(Sink):
 
     def __init__(self) -> None:
         self._arrays: list[bool] = []
-        self._has_content = False
 
     def begin_object(self) -> None:
         self._arrays.append(False)
-        self._has_content = False
 
     def begin_array(self) -> None:
         self._arrays.append(True)
-        self._has_content = False
 
     def key(self, key: str) -> None:
         raise _Evident
@@ -100,7 +97,7 @@ class Search:
         self._candidate = ""
         self._thought: bool | None = None  # whether we are inside of one; None until that is known
         self._tag = ""  # what may become a tag
-        self.has_empty = False  # whether there was an empty array
+        self.has_empty: bool = False  # whether there was an empty array
         self._around = ""  # the beginning of the prose, to see whether it is but a fence
 
     def feed(self, text: str) -> tuple[str, str]:
@@ -114,7 +111,7 @@ class Search:
             self._begun, text = None, begun
         skipped, candidate = self._searched(text)
         if len(self._around) <= FENCED_CHARS:
-            self._around += skipped[: FENCED_CHARS + 1]
+            self._around = (self._around + skipped[: FENCED_CHARS + 1])[: FENCED_CHARS + 1]
         return skipped, candidate
 
     def _searched(self, text: str) -> tuple[str, str]:
@@ -159,7 +156,7 @@ class Search:
     @property
     def is_empty_array(self) -> bool:
         """Whether the text was an empty array, perhaps in a fence, and nothing else: `[ ]` in prose is a box to be ticked."""
-        return self.has_empty and _FENCED(self._around) is not None
+        return self.has_empty and len(self._around) <= FENCED_CHARS and _FENCED(self._around) is not None
 
     def finish(self) -> tuple[str, str]:
         """The text is over, and what was held as a candidate is none: its prose, and what to search further, if there is any."""

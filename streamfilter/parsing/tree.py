@@ -51,7 +51,7 @@ class Tree(Sink):
         self._open: list[tuple[Any, Any]] = []  # the open ones inside the root, each behind its place in the one around it
         self._strings = strings
         self._parts: list[str] = []
-        self.changed = False
+        self.changed: bool = False
 
     @property
     def root(self) -> Any:

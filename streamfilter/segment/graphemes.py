@@ -28,7 +28,7 @@ class Graphemes(Finder):
             last = size - (held[-1:] >= " " and held[-1:] != "\x7f")
             ends = list(range(start + 1, start + last + 1))
             self._held = held[last:]
-            self.start = start + last
+            self.start: int = start + last
             return ends
         ends = []
         at = 0

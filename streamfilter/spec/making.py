@@ -129,8 +129,8 @@ class Fields:
     def __init__(self, cls: type[Any]) -> None:
         self.cls = cls
         self._infos: dict[str, FieldInfo] = cls.__pydantic_fields__
-        self.names = [field.name for field in dataclasses.fields(cls) if field.init]
-        self.required = [name for name in self.names if self._infos[name].is_required()]
+        self.names: list[str] = [field.name for field in dataclasses.fields(cls) if field.init]
+        self.required: list[str] = [name for name in self.names if self._infos[name].is_required()]
 
     @functools.cached_property
     def forms(self) -> dict[str, Form]:

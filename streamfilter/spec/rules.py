@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import regex
 
@@ -38,7 +38,7 @@ _FLAGS = ("ASCII", "BESTMATCH", "DOTALL", "ENHANCEMATCH", "FULLCASE", "IGNORECAS
 class Flags:
     """The flags of a pattern: their names, or the number that they make together."""
 
-    names = {name.lower(): int(getattr(regex, name)) for name in _FLAGS}
+    names: ClassVar[dict[str, int]] = {name.lower(): int(getattr(regex, name)) for name in _FLAGS}
 
     def takes(self, given: Plain) -> bool:
         return isinstance(given, list | int)
@@ -123,7 +123,7 @@ class Pattern(Fields):
 
     def __init__(self, cls: type[Any] = Rule) -> None:
         super().__init__(cls)
-        self.required = ["pattern"]  # and not the name
+        self.required: list[str] = ["pattern"]  # and not the name
 
     @functools.cached_property
     def forms(self) -> dict[str, Form]:

@@ -185,7 +185,7 @@ class ResponseBody:
         self._kind: Kind | None = by.kind(media)
         self._coding = _coding(_header(given, b"content-encoding"))
         self._body: Body | None = None
-        self.how = self._way(method, has_type=bool(media))
+        self.how: str = self._way(method, has_type=bool(media))
         self.headers: list[tuple[bytes, bytes]] = given
         if self.how in ("live", "whole") or (self.how == "pass" and self._kind != "pass" and by.unknown == "block"):
             self.headers = [(name, value) for name, value in given if name not in DROPPED]

@@ -10,8 +10,9 @@ from typing import Any
 
 from streamfilter.items import PLAIN, Channel, Key
 from streamfilter.providers import rewriting
-from streamfilter.providers.events import EventReader, Origin, Path, at
+from streamfilter.providers.events import EventReader, Origin
 from streamfilter.providers.frames import Framing
+from streamfilter.providers.places import Path, at
 from streamfilter.providers.rewriting import EventWriter
 
 NAME = "events"

@@ -21,10 +21,10 @@ from streamfilter.web.writing import ExitFormat, Writing, check_format
 try:
     from starlette.background import BackgroundTask
     from starlette.responses import Response
-except ModuleNotFoundError as missing:
-    if (missing.name or "").partition(".")[0] != "starlette":
+except ModuleNotFoundError as _missing:
+    if (_missing.name or "").partition(".")[0] != "starlette":
         raise
-    raise ModuleNotFoundError('sse_response needs starlette: pip install "streamfilter[web]"', name=missing.name) from None
+    raise ModuleNotFoundError('sse_response needs starlette: pip install "streamfilter[web]"', name=_missing.name) from None
 
 KEEP_ALIVE_SECONDS = 15.0
 """Of silence until a comment is sent. Source: WHATWG HTML, 9.2.7, "Authoring notes": "every 15 seconds or so"."""

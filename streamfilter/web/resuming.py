@@ -101,7 +101,7 @@ class Following:
     """
 
     def __init__(self, reader: Reader, head: Head | None, name: str, on_error: OnError | None) -> None:
-        self.head = head
+        self.head: Head | None = head
         self._reader = reader
         self._name = name
         self._on_error = on_error

@@ -71,7 +71,7 @@ class Sending:
         self._unread = check_unread(unread_seconds)
         self._patience: Patience | None = None
         self._is_ending = False  # what ends it is being sent
-        self.is_ended = False
+        self.is_ended: bool = False
         self._stream: Stream[Message] = open_stream(
             [Segment("sse_response", lambda context: _machine(writing, seconds, context))],
             stream,

@@ -107,8 +107,8 @@ class Writing(Machine):
         self._context = context or Context()
         self._inner: Machine | None = None
         shape = _SHAPES.get(form)
-        self.name = shape.module if shape else str(form)
-        self.count = 0
+        self.name: str = shape.module if shape else str(form)
+        self.count: int = 0
 
     def feed(self, item: Any) -> Sequence[Any]:
         if self._inner is None:
@@ -124,7 +124,7 @@ class Writing(Machine):
         if isinstance(self._inner, _Frames | _Chunks):
             self.name = self._inner.name or self.name
         self.count += len(made)
-        self.ended = bool(made) and type(made[-1]) is End
+        self.ended: bool = bool(made) and type(made[-1]) is End
         return made
 
     def _begun(self, item: Any) -> Machine:
