@@ -8,12 +8,14 @@ import gc
 import json
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
+from itertools import cycle, islice
 from typing import Any, ClassVar
 
 import streamfilter as sf
 from benchmarks.figures import Figure, compare, ratio
-from streamfilter.providers import anthropic, gemini, openai, sse
+from streamfilter.providers import anthropic, bedrock, gemini, langchain, ollama, openai, pydantic_ai, sse, vercel
 
 WORDS = ("the river ", "runs along ", "a valley ", "until it ", "meets the sea. ")
 
@@ -84,7 +86,7 @@ async def _sse() -> list[Figure]:
         "no space": b"".join(sse.encode(json.dumps(event)) for event in chat_chunks(3000)).replace(b"data: ", b"data:"),
     }
     for name, raw in bodies.items():
-        for size in (16, 1024, 65536):
+        for size in (16, 200, 1024, 65536):
             pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
 
             async def ours(pieces: Sequence[bytes] = pieces) -> None:
@@ -188,26 +190,41 @@ _GEMINI: list[dict[str, Any]] = [
 ]
 
 
+def _usual() -> dict[str, tuple[Any, list[dict[str, Any]]]]:
+    """By format, its module and events that bring text; agents have many runs, each of which says at its end what it has said."""
+    part = {"output_index": 0, "content_index": 0, "item_id": "i"}
+    tool = {"index": 0, "function": {"arguments": "1,"}}
+    chunk = {"event": "on_chat_model_stream", "data": {"chunk": {"type": "AIMessageChunk", "content": "word "}}}
+    end = {"event": "on_chat_model_end", "data": {"output": {"type": "ai", "content": "word "}}}
+    text, delta = {"type": "text_delta", "text": "word "}, {"part_delta_kind": "text", "content_delta": "word "}
+    return {
+        "openai.chat": (openai.chat, chat_chunks(5)),
+        "openai.chat, a call": (openai.chat, [{"choices": [{"index": 0, "delta": {"tool_calls": [tool]}}]}]),
+        "openai.completions": (openai.completions, [{"choices": [{"index": 0, "text": "word "}]}]),
+        "openai.responses": (openai.responses, [{"type": "response.output_text.delta", **part, "delta": "word "}]),
+        "anthropic.messages": (anthropic.messages, [{"type": "content_block_delta", "index": 0, "delta": text}]),
+        "gemini": (gemini, _GEMINI),
+        "bedrock": (bedrock, [{"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "word "}}}]),
+        "ollama": (ollama, [{"model": "m", "message": {"role": "assistant", "content": "word "}, "done": False}]),
+        "vercel": (vercel, [{"type": "text-delta", "id": "1", "delta": "word "}]),
+        "langchain": (langchain, [{"type": "AIMessageChunk", "content": "word ", "id": "run-1"}]),
+        "langchain, many runs": (langchain, [{**each, "run_id": f"r{n}"} for n in range(15_000) for each in (chunk, end)]),
+        "pydantic_ai": (pydantic_ai, [{"event_kind": "part_delta", "index": 0, "delta": delta}]),
+    }
+
+
 async def _linear() -> list[Figure]:
-    """Ten times the stream, ten times the time: the cost of a chunk must not grow with what has come."""
+    """Ten times the stream, ten times the time: the cost of an event must not grow with what has come."""
     found = []
-    redact = sf.Redact(r"\d{4}-\d{4}")
-    for name, stage, chunks in (
-        ("openai.chat", openai.chat.wrap(redact), chat_chunks(1000)),
-        ("gemini", gemini.wrap(redact), _GEMINI[:1000]),
-    ):
-        taken = await compare(
-            {
-                "short": lambda stage=stage, chunks=chunks: _drain(stage(_Given(chunks))),  # type: ignore[misc]
-                "long": lambda stage=stage, chunks=chunks: _drain(stage(_Given(chunks * 10))),  # type: ignore[misc]
-            },
-            rounds=3,
-        )
-        found.append(
-            Figure(
-                f"{name}.wrap(Redact): ten times the chunks / ten times the time", ratio(taken["long"], taken["short"]) / 10, 1.5
-            )
-        )
+    for name, (module, events) in _usual().items():
+        stage, given = module.wrap(sf.Redact(r"\d{4}-\d{4}")), list(islice(cycle(events), 30_000))
+
+        def reading(count: int, stage: Any = stage, given: Sequence[Any] = given) -> Awaitable[None]:
+            return _drain(stage(_Given(given[:count])))
+
+        taken = await compare({"short": partial(reading, 3000), "long": partial(reading, 30_000)}, rounds=1)
+        value = ratio(taken["long"], taken["short"]) / 10
+        found.append(Figure(f"{name}.wrap(Redact): ten times the events / ten times the time", value, 1.5))
     return found
 
 

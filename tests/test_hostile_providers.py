@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from recordings import body, shared
 from test_providers import payloads, pieces
 
 import streamfilter as sf
-from streamfilter.providers import anthropic, bedrock, gemini, langchain, ollama, openai, sse, vercel
+from streamfilter.providers import anthropic, bedrock, gemini, langchain, ollama, openai, pydantic_ai, sse, vercel
 from streamfilter.providers.detecting import MAX_BYTES, MAX_EVENTS
 from streamfilter.providers.openai.chat.reading import _Calls
+from streamfilter.providers.rewriting import Awaited
 from streamfilter.testing.planting import fragments
 
 SECRET = "Zq7-kestrel-Wx4"
@@ -121,13 +123,32 @@ def changed(events: list[dict[str, Any]], number: int, path: tuple[Any, ...], va
     return made
 
 
-def is_opaque(node: Any, opaque: frozenset[str], *, below: bool = False) -> bool:
+PARTS_OF_PYDANTIC: list[dict[str, Any]] = [
+    {"event_kind": "part_start", "index": 0, "part": {"part_kind": "text", "content": "a"}},
+    {"event_kind": "part_delta", "index": 0, "delta": {"part_delta_kind": "text", "content_delta": "b"}},
+]
+
+
+def at(node: Any, path: tuple[Any, ...]) -> Any:
+    """What stands at a place."""
+    for step in path:
+        node = node[step]
+    return node
+
+
+def is_opaque(node: Any, opaque: frozenset[Any], place: str = "", *, below: bool = False) -> bool:
     """Whether the secret is said by a field whose strings are none by the format's own list."""
     if isinstance(node, str):
         return below and SECRET in node
     if isinstance(node, list):
-        return any(is_opaque(each, opaque, below=below) for each in node)
-    return isinstance(node, dict) and any(is_opaque(each, opaque, below=name in opaque) for name, each in node.items())
+        return any(is_opaque(each, opaque, place, below=below) for each in node)
+    if not isinstance(node, dict):
+        return False
+    places = (place, str(node.get("type")))
+    return any(
+        is_opaque(each, opaque, name, below=name in opaque or any((at, name) in opaque for at in places))
+        for name, each in node.items()
+    )
 
 
 @pytest.mark.parametrize("name", USUAL)
@@ -156,6 +177,84 @@ def test_a_field_of_another_type_hides_nothing(name: str) -> None:
                     assert SECRET not in said
                     assert not said or ".wrap: " in said
                     assert not fragments(payloads(b"".join(out)) if source is given else out, SECRET), (path, value)
+
+
+MUTE = (
+    *("data", "signature", "thought_signature", "thoughtSignature", "signature_delta", "encrypted_content", "encrypted_index"),
+    *("encrypted_stdout", "encryptedContent", "reasoningEncryptedContent", "redactedData", "redactedContent", "reasoning_opaque"),
+    *("file_id", "fileUri", "file_uri", "base64", "bytes", "image", "images", "result", "partial_image_b64", "sdkBlob", "sdk_blob"),
+    *("name", "server_name", "server_label", "namespace", "provider", "format", "obfuscation", "p", "phase", "tags", "language"),
+    *("parsed_output", "__json_buf", "caller", "page_age", "retrieved_at", "expires_at", "license", "reasoning", "tools"),
+    *("tool_choice", "truncation", "conversation", "moderation", "billing", "continuationToken", "category", "state", "status_"),
+)
+"""Names of fields that hold what only a provider can read, or no text, in some place of some format."""
+
+
+@pytest.mark.parametrize("name", [*USUAL, "pydantic_ai"])
+def test_what_is_opaque_in_one_place_is_a_quote_in_all_others(name: str) -> None:
+    """Below what a format does not know, any field may be text: whole and live, as itself, in a list, and below a type not known."""
+    module, usual = USUAL.get(name, (pydantic_ai, PARTS_OF_PYDANTIC))
+    stage = module.wrap(GUARD)
+    for number, event in enumerate(usual):
+        holders = [(), *(path for path in places(event) if isinstance(at(event, path), dict))]
+        for field in MUTE:
+            for holder in holders:
+                for odd in ({field: SECRET}, {"type": "odd", field: SECRET}, {"type": "odd", "source": {field: [SECRET]}}):
+                    events = changed(usual, number, (*holder, "odd_thing"), odd)
+                    out: list[Any] = []
+                    with suppress(TypeError):  # a delta of two types is refused
+                        out += stage.iter(events)
+                    assert not fragments(out, SECRET), (holder, odd)
+    for field in MUTE:
+        whole = {"odd_thing": {"type": "odd", field: SECRET, "list": [{field: SECRET}]}}
+        assert not fragments([module.filter_response(GUARD, whole)], SECRET), field
+
+
+@pytest.mark.parametrize("field", MUTE)
+def test_a_block_of_a_type_that_is_not_known_is_quoted_whole(field: str) -> None:
+    """What redacted thinking has as `data` is no text; what an odd block has under the same name is."""
+    block_, delta = {"type": "odd_block", field: SECRET}, {"type": "odd_delta", field: SECRET}
+    events: list[dict[str, Any]] = [
+        {"type": "content_block_start", "index": 0, "content_block": block_},
+        {"type": "content_block_delta", "index": 0, "delta": delta},
+        {
+            "type": "content_block_start",
+            "index": 1,
+            "content_block": {"type": "document", "source": {"type": "text", field: SECRET}},
+        },
+        {"type": "odd_event", field: SECRET},
+    ]
+    given = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in events)
+    wrapped = anthropic.messages.wrap(GUARD)
+    assert not fragments(list(wrapped.iter(events)), SECRET)
+    assert not fragments(payloads(b"".join(wrapped.iter(pieces(given, 7)))), SECRET)
+    assert not fragments(
+        [anthropic.messages.filter_response(GUARD, {"content": [block_, {"type": "x", "inner": [delta]}]})], SECRET
+    )
+
+
+def test_what_only_a_provider_can_read_stays_as_it_came() -> None:
+    """A rule that fits it by chance does not break it, where it is known to stand."""
+    everything = sf.Redact("[A-Za-z0-9+/=]+", to="#")
+    sealed: list[tuple[Any, Any]] = [
+        (
+            anthropic.messages,
+            {"content": [{"type": "redacted_thinking", "data": "Eq+/="}, {"type": "container_upload", "file_id": "f1"}]},
+        ),
+        (
+            anthropic.messages,
+            {"content": [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iV=="}}]},
+        ),
+        (openai.chat, {"choices": [{"message": {"audio": {"id": "a", "data": "UklG"}}}]}),
+        (openai.responses, {"output": [{"type": "reasoning", "id": "r", "summary": [], "encrypted_content": "gAAA"}]}),
+        (openai.responses, {"output": [{"type": "image_generation_call", "id": "i", "result": "iVBO"}]}),
+        (gemini, {"candidates": [{"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "iVBO"}}]}}]}),
+        (gemini, {"candidates": [{"content": {"parts": [{"inline_data": {"mime_type": "image/png", "data": "iVBO"}}]}}]}),
+        (bedrock, {"output": {"message": {"content": [{"reasoningContent": {"redactedContent": "Eq"}}]}}}),
+        (ollama, {"model": "m", "message": {"role": "assistant", "images": ["iVBO"]}, "done": True}),
+    ]
+    for module, whole in sealed:
+        assert module.filter_response(everything, whole) == whole
 
 
 @pytest.mark.parametrize(
@@ -325,17 +424,208 @@ def test_the_same_events_sent_otherwise_say_the_same(api: str, entry: dict[str, 
         assert list(map(len, said)) == [entry["text_chars"], entry["reasoning_chars"]], (wire, text)
 
 
-@pytest.mark.parametrize("first", ["chat", "completions", "messages", "responses", "gemini", "bedrock", "vercel"])
-@pytest.mark.parametrize("then", ["chat", "completions", "messages", "responses", "gemini", "bedrock"])
+@pytest.mark.parametrize(
+    "first", ["chat", "completions", "messages", "responses", "gemini", "bedrock", "vercel", "ollama", "langchain"]
+)
+@pytest.mark.parametrize("then", ["chat", "completions", "messages", "responses", "gemini", "bedrock", "ollama", "langchain"])
 def test_a_format_that_changes_within_a_stream(first: str, then: str) -> None:
     """It is refused: what would be read as quotes could be one secret in two. What came before has left."""
     module, before = USUAL[first]
     after = USUAL[then][1]
     if USUAL[then][0] is module or {first, then} == {"chat", "completions"}:  # these two tell their text in the same place
         pytest.skip("the same format")
-    raw = [b"data: " + json.dumps(each).encode() + b"\n\n" for each in (*before, *after)]
+    head = b"" if first == "ollama" else b"data: "
+    raw = [head + json.dumps(each).encode() + (b"\n\n" if head else b"\n") for each in (*before, *after)]
     out: list[bytes] = []
     with pytest.raises(sf.MalformedInput):
         out.extend(module.wrap(GUARD).iter(raw))
     with pytest.raises(TypeError, match="wrap: "):
         list(module.wrap(GUARD).iter([*before, *after]))
+
+
+@pytest.mark.parametrize("then", ["chat", "completions", "messages", "responses", "gemini", "bedrock", "ollama", "langchain"])
+def test_events_of_an_agent_do_not_become_those_of_a_provider(then: str) -> None:
+    """The same of pydantic-ai's events."""
+    start = {"event_kind": "part_start", "index": 0, "part": {"part_kind": "text", "content": "a"}}
+    with pytest.raises(TypeError, match="of another format"):
+        list(pydantic_ai.wrap(GUARD).iter([start, *USUAL[then][1]]))
+
+
+# ------------------------------------------------------------------ tokens and counts
+
+
+def _tokens(*texts: str, raw: str | None = None) -> list[dict[str, Any]]:
+    return [{"token": text, "bytes": list((raw or text).encode()), "logprob": -1} for text in texts]
+
+
+LYING: dict[str, list[dict[str, Any]]] = {
+    "in pieces": _tokens(SECRET[:7], SECRET[7:]),
+    "in bytes": _tokens("a", raw=SECRET),
+    "in bytes of others": [{**_tokens("a")[0], "top_logprobs": _tokens("b", raw=SECRET)}],
+    "in bytes that are no text": [{"token": "a", "bytes": [255, *SECRET.encode()]}],
+}
+
+
+def _delta(**more: Any) -> dict[str, Any]:
+    """An event of the Responses API."""
+    return {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "item_id": "i", "delta": "a", **more}
+
+
+def _spoken(tokens: list[dict[str, Any]]) -> dict[str, tuple[Any, list[dict[str, Any]]]]:
+    """Events that say "a", and some tokens."""
+    done = {**_delta(), "type": "response.output_text.done", "text": "a", "logprobs": tokens}
+    item = {"type": "message", "content": [{"type": "output_text", "text": "a", "logprobs": tokens}]}
+    chosen = {"logprobsResult": {"chosenCandidates": tokens}}
+    return {
+        "chat": (openai.chat, [{"choices": [{"index": 0, "delta": {"content": "a"}, "logprobs": {"content": tokens}}]}]),
+        "deltas": (openai.responses, [_delta(logprobs=tokens)]),
+        "texts that are done": (openai.responses, [_delta(), done]),
+        "items that are done": (
+            openai.responses,
+            [_delta(), {"type": "response.output_item.done", "output_index": 0, "item": item}],
+        ),
+        "responses": (openai.responses, [_delta(), {"type": "response.completed", "response": {"output": [item]}}]),
+        "gemini": (gemini, [{"candidates": [{"content": {"parts": [{"text": "a"}]}, **chosen}]}]),
+        "ollama": (ollama, [{"response": "a", "done": False, "logprobs": tokens}]),
+        "langchain": (
+            langchain,
+            [{"type": "AIMessageChunk", "content": "a", "response_metadata": {"logprobs": {"content": tokens}}}],
+        ),
+    }
+
+
+@pytest.mark.parametrize("way", LYING)
+@pytest.mark.parametrize("name", _spoken([]))
+def test_tokens_that_say_something_else_than_the_text_are_left_out(name: str, way: str) -> None:
+    """Not even as bytes; those that say it stay."""
+    module, events = _spoken(LYING[way])[name]
+    assert not fragments(module.wrap(GUARD).iter(events), SECRET)
+    honest = _spoken(_tokens("a"))[name][1]
+    assert list(module.wrap(GUARD).iter(honest)) == honest
+
+
+@pytest.mark.parametrize("way", LYING)
+def test_tokens_of_what_did_not_stream_say_its_text_too(way: str) -> None:
+    """The same of whole responses."""
+
+    def wholes(tokens: list[dict[str, Any]]) -> list[tuple[Any, dict[str, Any]]]:
+        message = {"role": "assistant", "content": "a"}
+        part = {"type": "output_text", "text": "a", "logprobs": tokens}
+        metadata = {"logprobs": {"content": tokens}}
+        candidate = {"content": {"parts": [{"text": "a"}]}, "logprobsResult": {"chosenCandidates": tokens}}
+        return [
+            (openai.chat, {"choices": [{"index": 0, "message": message, "logprobs": {"content": tokens}}]}),
+            (openai.responses, {"output": [{"type": "message", "content": [part]}]}),
+            (gemini, {"candidates": [candidate]}),
+            (ollama, {"response": "a", "done": True, "logprobs": tokens}),
+            (langchain, {"type": "ai", "content": "a", "response_metadata": metadata}),
+        ]
+
+    for module, response in wholes(LYING[way]):
+        assert not fragments([module.filter_response(GUARD, response)], SECRET), module.__name__
+    for module, response in wholes(_tokens("a")):
+        assert module.filter_response(GUARD, response) == response
+
+
+@pytest.mark.parametrize("value", [SECRET, [SECRET], {"a": SECRET}, {"a": [{"b": [SECRET]}]}])
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("chat", ("usage",)),
+        ("completions", ("usage",)),
+        ("responses", ("response", "usage")),
+        ("messages", ("message", "usage")),
+        ("gemini", ("usageMetadata",)),
+        ("gemini", ("candidates", 0, "safetyRatings")),
+        ("bedrock", ("usage",)),
+        ("langchain", ("usage_metadata",)),
+    ],
+)
+def test_what_stands_in_the_place_of_counts_is_filtered(name: str, path: tuple[Any, ...], value: Any) -> None:
+    """Counts are numbers: a text in their place is one."""
+    module, usual = USUAL[name]
+    assert not fragments(module.wrap(GUARD).iter(changed(usual, 0, path, value)), SECRET)
+
+
+def test_a_message_beside_a_delta_hides_nothing() -> None:
+    """Whatever it is; and its calls have arguments in one place only."""
+    for message in HIDING:
+        events = [{"choices": [{"index": 0, "delta": {"content": "a"}, "message": message}]}]
+        assert not fragments(openai.chat.wrap(GUARD).iter(events), SECRET)
+    calls = [{"index": 0, "id": "i", "function": {"name": "f", "arguments": "{}"}, "x": {"arguments": SECRET}}]
+    events = [{"choices": [{"index": 0, "delta": {"tool_calls": calls}, "message": {"tool_calls": calls}}]}]
+    assert not fragments(openai.chat.wrap(GUARD).iter(events), SECRET)
+
+
+def reachable(error: BaseException) -> str:
+    """All that an error and what led to it have, but for the variables of frames."""
+    said, waiting, seen = "", [error], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if id(each) not in seen:
+            seen.add(id(each))
+            own = {name: getattr(each, name) for name in dir(each) if not name.startswith("__")}
+            said += repr((each.args, vars(each), own))
+            waiting += [other for other in (each.__context__, each.__cause__) if other is not None]
+    return said
+
+
+WRONG: list[tuple[Any, Any]] = [
+    (openai.chat, b'data: {"a": "%s\n\n'),
+    (openai.chat, b'data: ["%s"]\n\n'),
+    (openai.chat, b'data: {"a": "%s", "a": "%s"}\n\n'),
+    (openai.chat, b"data: %s\n\n"),
+    (openai.chat, {"choices": "%s"}),
+    (openai.responses, b'data: {"a": "%s\n\n'),
+    (openai.responses, b'data: {"a": 1, "a": "%s", "b": \n\n'),
+    (openai.completions, b'data: "%s"\n\n'),
+    (anthropic.messages, b'data: {"a": "%s\n\n'),
+    (anthropic.messages, {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "%s"}}),
+    (gemini, b'data: {"a": "%s\n\n'),
+    (gemini, {"candidates": [{"content": {"parts": [{"text": ["%s"]}]}}]}),
+    (ollama, b'{"a": "%s\n'),
+    (ollama, b'{"a": "%s\xff"}\n'),
+    (bedrock.invoke, {"chunk": {"bytes": "%s!"}}),
+    (bedrock.invoke, {"chunk": {"bytes": b"%s\xff"}}),
+    (vercel, b"data: {%s}\n\n"),
+]
+"""What is malformed, and says the secret."""
+
+
+@pytest.mark.parametrize(("module", "item"), WRONG)
+def test_no_error_holds_what_was_malformed(module: Any, item: Any) -> None:
+    """Neither an error nor what it was raised for has the text: what reports errors follows their contexts."""
+    given = item.replace(b"%s", SECRET.encode()) if isinstance(item, bytes) else _filled(item)
+    for stage in (module.wrap(GUARD), module.Decode()):
+        with pytest.raises((sf.MalformedInput, TypeError)) as caught:
+            list(stage.iter([given]))
+        assert SECRET not in reachable(caught.value)
+
+
+def _filled(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _filled(each) for name, each in node.items()}
+    if isinstance(node, list):
+        return [_filled(each) for each in node]
+    if isinstance(node, bytes):
+        return node.replace(b"%s", SECRET.encode())
+    return node.replace("%s", SECRET)
+
+
+def test_fragments_of_one_call_in_one_chunk_leave_with_their_call() -> None:
+    """However many there are: if what they say together changed, it leaves once."""
+    pieces_ = ['{"a": "x', SECRET[:5], SECRET[5:], '"}']
+    calls = [{"index": 0, "id": "c", "function": {"name": "f", "arguments": piece}} for piece in pieces_]
+    out = list(openai.chat.wrap(GUARD).iter([chat({"tool_calls": calls})]))
+    said = [call["function"]["arguments"] for each in out for call in each["choices"][0]["delta"]["tool_calls"]]
+    assert json.loads("".join(said)) == {"a": "x█"}
+
+
+def test_text_that_is_long_held_leaves_in_pieces_that_cost_what_they_are_long() -> None:
+    """A channel's text that has come is searched from where it has left off, not copied for each piece."""
+    awaited = Awaited()
+    for n in range(2_000):
+        awaited.add(f"{n},")
+    assert all(awaited.takes(f"{n},") for n in range(2_000))
+    assert not awaited
+    assert not awaited.takes("x")

@@ -12,7 +12,7 @@ import pytest
 from recordings import body, shared
 
 import streamfilter as sf
-from streamfilter.providers import anthropic, openai
+from streamfilter.providers import anthropic, bedrock, gemini, langchain, ollama, openai, pydantic_ai
 from streamfilter.testing.planting import fragments, plantings
 
 COMMON = r"(?i)\b(?:the|a|is|you)\b|[0-9]+|[e-g]o"
@@ -216,3 +216,60 @@ def test_a_secret_in_any_field_does_not_come_out(api: str, entry: dict[str, Any]
         assert not fragments(stage.iter(planted), SECRET), place
         raw = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in planted)
         assert not fragments(payloads(b"".join(stage.iter([raw[: len(raw) // 2], raw[len(raw) // 2 :]]))), SECRET), place
+
+
+COUNTS: dict[str, tuple[Any, dict[str, Any], tuple[str, str]]] = {
+    "openai.chat": (
+        openai.chat,
+        {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12},
+        ("prompt_tokens", "completion_tokens"),
+    ),
+    "openai.completions": (
+        openai.completions,
+        {"prompt_tokens": 7, "completion_tokens": 5},
+        ("prompt_tokens", "completion_tokens"),
+    ),
+    "openai.responses": (
+        openai.responses,
+        {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12},
+        ("input_tokens", "output_tokens"),
+    ),
+    "anthropic": (anthropic.messages, {"input_tokens": 7, "output_tokens": 5}, ("input_tokens", "output_tokens")),
+    "gemini": (gemini, {"promptTokenCount": 7, "candidatesTokenCount": 5}, ("promptTokenCount", "candidatesTokenCount")),
+    "bedrock": (bedrock, {"inputTokens": 7, "outputTokens": 5, "totalTokens": 12}, ("inputTokens", "outputTokens")),
+    "ollama": (ollama, {"prompt_eval_count": 7, "eval_count": 5}, ("prompt_eval_count", "eval_count")),
+    "langchain": (langchain, {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}, ("input_tokens", "output_tokens")),
+    "pydantic_ai": (pydantic_ai, {"input_tokens": 7, "output_tokens": 5}, ("input_tokens", "output_tokens")),
+}
+"""By format: how it says that seven tokens were read and five written, and its words for these. Source: the references of the APIs."""
+
+
+def numbers(node: Any, names: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    """The fields of these names, wherever they stand."""
+    for name, each in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        if name in names:
+            yield name, each
+        yield from numbers(each, names)
+
+
+@pytest.mark.parametrize("theirs", COUNTS)
+@pytest.mark.parametrize("ours", COUNTS)
+def test_token_counts_of_any_format_are_said_in_the_words_of_any_other(theirs: str, ours: str) -> None:
+    """The numbers alone pass: of what stands beside them, nothing does, but where the words are the same."""
+    module, _, names = COUNTS[ours]
+    _, usage, words = COUNTS[theirs]
+    encode = module.Encode(as_dicts=True) if module in (langchain, pydantic_ai) else module.Encode(model="m")
+    text = sf.TextDelta("Hi", sf.Channel("answer", (0, 0, "content")))
+    items = [text, sf.Finish("stop", scope=(0, 0)), sf.Usage({**usage, "note": SECRET}, scope=(0, 0))]
+    out = list(encode.iter(items))
+    assert dict(numbers(out, names)) == dict(zip(names, (7, 5), strict=True))
+    assert names == words or not fragments(out, SECRET)
+
+
+def test_what_gemini_has_thought_counts_as_written() -> None:
+    """It counts that by itself; all others count it in."""
+    usage = {"promptTokenCount": 7, "candidatesTokenCount": 5, "thoughtsTokenCount": 3, "totalTokenCount": 15}
+    items: list[Any] = ["Hi", sf.Usage(usage)]
+    out = list(openai.chat.Encode().iter(items))
+    assert [each["usage"] for each in out if "usage" in each] == [{"prompt_tokens": 7, "completion_tokens": 8, "total_tokens": 15}]
+    assert [each["usageMetadata"] for each in gemini.Encode().iter(items) if "usageMetadata" in each] == [usage]

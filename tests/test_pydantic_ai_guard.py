@@ -469,3 +469,24 @@ def test_a_guarded_model_is_a_wrapper_of_the_model() -> None:
     with pytest.raises(TypeError, match="request: "):
         sf.guard(inner, request=cast("Any", sf.wrap(GUARD)))
     assert asyncio.run(of_run(package.Agent(sf.guard(inner)))).output == SAID
+
+
+def test_errors_of_a_guarded_client_beneath_a_model_are_filtered() -> None:
+    """The provider quotes the prompt: what the framework makes of it says nothing, where the client itself is guarded."""
+    openai_client: Any = pytest.importorskip("openai")
+    http: Any = pytest.importorskip("httpx2")
+    models: Any = pytest.importorskip("pydantic_ai.models.openai")
+    providers: Any = pytest.importorskip("pydantic_ai.providers.openai")
+    said = {"error": {"message": f"no: {SECRET}", "type": "invalid"}}
+    transport = http.MockTransport(lambda _: http.Response(400, json=said))
+
+    async def failed(response: Any) -> str:
+        async with openai_client.AsyncOpenAI(api_key="none", http_client=http.AsyncClient(transport=transport)) as plain:
+            client = plain if response is None else sf.guard(plain, response=response)
+            model = models.OpenAIChatModel("m", provider=providers.OpenAIProvider(openai_client=client))
+            with pytest.raises(Exception, match="400") as caught:
+                await package.Agent(model).run("hi")
+            return repr(caught.value) + str(caught.value)
+
+    assert SECRET in asyncio.run(failed(None))
+    assert not fragments([asyncio.run(failed(GUARD))], SECRET)

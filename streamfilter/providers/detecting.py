@@ -188,7 +188,7 @@ class Detecting(Machine):
             try:
                 name = self._name(item)
             except MalformedInput as error:
-                self.ended = True
+                self.ended: bool = True
                 return (End("error", error),)
             if name is None:
                 return ()

@@ -9,18 +9,19 @@ This module knows events as dicts and as objects of an SDK, and no provider.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeVar
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, End, Item, Key, Raw, Scope, TextDelta
+from streamfilter.providers import foreign
 from streamfilter.providers.frames import BINARY_MESSAGES, NDJSON, SSE, TEXT_MESSAGES, Decoder, Framing, framing_of, message
-from streamfilter.providers.shapes import fields, get
+from streamfilter.providers.places import Path, at
 from streamfilter.providers.sse import Frame
 
-Path: TypeAlias = tuple[str | int, ...]
-"""From an event to a value in it."""
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,7 @@ class EventReader:
         self._first = b""  # bytes that do not tell the framing
         self._count = 0  # of messages
         self._said: dict[Channel, int] = {}
-        self.as_bytes = False
+        self.as_bytes: bool = False
 
     def read(self, item: object) -> Iterator[Origin | End]:
         """The events in one item of the source. Malformed input gives an `End` with the error, behind all before it."""
@@ -190,10 +191,7 @@ class EventReader:
             self._framing = TEXT_MESSAGES
             yield from self._frames(self._message(item))
         elif isinstance(item, Mapping) or (hasattr(item, "__dict__") and not isinstance(item, type)):
-            try:
-                yield self._origin(item, None)
-            except MalformedInput as error:
-                raise TypeError(f"{self._stage}: {error.problem}") from None
+            yield refusing(self._stage, lambda: self._origin(item, None))
         else:
             kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
             raise TypeError(f"{self._stage} was fed {kind}: it reads {self._unit}, as SDK objects, dicts or the raw response bytes")
@@ -236,8 +234,8 @@ class EventReader:
     def _origin(self, event: Any, frame: Frame | None) -> Origin:
         origin = Origin(event, self._name, frame, self._framing)
         self._reading.read(origin)
-        if not (origin.slots or origin.is_plain) and _is_foreign(self._name, event):
-            raise MalformedInput("an event is of another format than those before it", frame.offset if frame else 0)
+        if not origin.is_plain:
+            foreign.check(self._name, origin)
         for path, channel in origin.slots.items():
             self._said[channel] = self._said.get(channel, 0) + len(origin.said(path))
         for channel in (*origin.signs.values(), *origin.spans.values()):
@@ -245,19 +243,25 @@ class EventReader:
         return origin
 
 
-_TEXTS = {"choices": "openai.completions", "candidates": "gemini", "contentBlockDelta": "bedrock"}
-_DELTAS = {"content_block_delta": "anthropic.messages", "response.output_text.delta": "openai.responses", "text-delta": "vercel"}
-"""Where formats have their text, and whose it is: fields of events without a type, and types."""
+def refusing(stage: str, read: Callable[[], Made]) -> Made:
+    """What is read of an object. What is wrong with one is its sender's mistake, and no malformed input.
 
+    Args:
+        stage: whose, for errors.
+        read: reads it.
 
-def _is_foreign(name: str, event: Any) -> bool:
-    """Whether the text of an event stands where another format has it: read as a quote, what is split over two would come out."""
-    if name not in _TEXTS.values() and name not in _DELTAS.values():
-        return False
-    kind = get(event, "type")
-    if isinstance(kind, str) and _DELTAS.get(kind, name) != name:
-        return True
-    return any(owner != name and get(event, field) for field, owner in _TEXTS.items())
+    Raises:
+        TypeError: it has a shape that could hide text.
+
+    Example:
+        >>> refusing("chat.Decode", lambda: 1)
+        1
+    """
+    try:
+        return read()
+    except MalformedInput as error:
+        problem = error.problem
+    raise TypeError(f"{stage}: {problem}")  # without the other for its context
 
 
 def is_message(raw: bytes) -> bool:
@@ -285,14 +289,15 @@ def parsed(data: str, offset: int) -> dict[str, Any]:
 
 
 def _parsed(data: str, offset: int, read: Callable[[str], Any]) -> dict[str, Any]:
+    event, problem = None, "the data of an event is not a JSON object"
     try:
         event = read(data)
     except _RepeatedNameError:
         raise
     except (ValueError, RecursionError):
-        raise MalformedInput("the data of an event is not JSON", offset) from None
-    if not isinstance(event, dict):
-        raise MalformedInput("the data of an event is not a JSON object", offset)
+        problem = "the data of an event is not JSON"
+    if not isinstance(event, dict):  # raised out here, it has not the error above for its context, which holds the data
+        raise MalformedInput(problem, offset)
     return event
 
 
@@ -323,77 +328,11 @@ def said_in(frame: Frame, framing: Framing) -> tuple[dict[str, Any], Frame]:
         ({'a': 2}, b'data: {"a":2}\n\n')
     """
     data = frame.data or ""
-    try:
+    with suppress(_RepeatedNameError):
         return _parsed(data, frame.offset, _strictly), frame
-    except _RepeatedNameError:
-        event = parsed(data, frame.offset)
-        raw = framing.encode(event, frame.event, frame)
-        return event, replace(frame, raw=raw, complete=True, is_cut=False)
-
-
-def at(node: Any, path: Path) -> Any:
-    """What stands at a place in an event; None if there is nothing."""
-    for step in path:
-        if type(node) is dict:  # as nearly all are
-            node = node.get(step)
-        elif isinstance(step, int):
-            node = node[step] if isinstance(node, list | tuple) and step < len(node) else None
-        else:
-            node = get(node, step)
-        if node is None:
-            return None
-    return node
-
-
-def strings(node: Any, opaque: frozenset[str], path: Path = (), *, is_opaque: bool = False) -> Iterator[tuple[Path, str]]:
-    """The strings in an event that may be text: all but those that `opaque` fields hold, themselves or in a list.
-
-    Example:
-        >>> list(strings({"type": "x", "part": {"title": "T", "n": 1, "list": ["a"]}}, frozenset({"type"})))
-        [(('part', 'title'), 'T'), (('part', 'list', 0), 'a')]
-        >>> list(strings({"type": {"type": "x", "title": "T"}}, frozenset({"type"})))
-        [(('type', 'title'), 'T')]
-    """
-    if isinstance(node, str):
-        if node and not is_opaque:
-            yield path, node
-    elif isinstance(node, list | tuple):
-        for n, each in enumerate(node):
-            yield from strings(each, opaque, (*path, n), is_opaque=is_opaque)
-    elif isinstance(node, Mapping) or hasattr(node, "__dict__"):
-        for name, each in fields(node).items():
-            yield from strings(each, opaque, (*path, name), is_opaque=name in opaque)
-
-
-def is_mute(node: Any, opaque: frozenset[str], spared: Collection[str] = ()) -> bool:
-    """Whether no string in a dict or an object may be text: whether `strings` would find none. It is asked of nearly every event.
-
-    Args:
-        node: the dict or the object.
-        opaque: fields whose strings are no text.
-        spared: fields that are looked at elsewhere.
-
-    Example:
-        >>> is_mute({"id": "x", "index": 1}, frozenset({"id"})), is_mute({"id": {"a": "b"}}, frozenset({"id"}))
-        (True, False)
-    """
-    for name, value in (node if type(node) is dict else fields(node)).items():
-        kind = type(value)
-        if kind is str:
-            if value and name not in opaque and name not in spared:
-                return False
-        elif not (kind is int or value is None or name in spared) and _says(value, opaque, is_opaque=name in opaque):
-            return False
-    return True
-
-
-def _says(node: Any, opaque: frozenset[str], *, is_opaque: bool) -> bool:
-    kind = type(node)
-    if kind is dict:
-        return not is_mute(node, opaque)
-    if kind is list:
-        return any(_says(each, opaque, is_opaque=is_opaque) for each in node)
-    return kind not in (int, bool, float) and next(strings(node, opaque, is_opaque=is_opaque), None) is not None
+    event = parsed(data, frame.offset)
+    raw = framing.encode(event, frame.event, frame)
+    return event, replace(frame, raw=raw, complete=True, is_cut=False)
 
 
 def first_seen(seen: set[Key], key: Key) -> Key:

@@ -17,6 +17,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, cast
 
 from streamfilter.errors import MalformedInput
@@ -198,12 +199,7 @@ def message(item: str | bytes, number: int) -> Frame:
         >>> message('{"a": 1}', 0).data
         '{"a": 1}'
     """
-    if isinstance(item, str):
-        return Frame(item, "", None, cast("bytes", item), number)
-    try:
-        return Frame(item.decode(), "", None, item, number)
-    except UnicodeDecodeError:
-        raise MalformedInput("a message is not UTF-8", number) from None
+    return Frame(item if isinstance(item, str) else _text(item, number), "", None, cast("bytes", item), number)
 
 
 SSE: Framing = _ServerSent()
@@ -273,10 +269,13 @@ class LineDecoder:
             yield self._frame(bytes(self._buf), self._offset, complete=False)
 
     def _frame(self, raw: bytes, offset: int, *, complete: bool = True) -> Frame:
+        text, malformed = "", -1
         try:
             text = raw.decode()
-        except UnicodeDecodeError as error:  # what a reader would make of it is not known
-            raise MalformedInput("a line is not UTF-8", offset + error.start) from None
+        except UnicodeDecodeError as error:
+            malformed = error.start
+        if malformed >= 0:  # what a reader would make of it is not known
+            raise MalformedInput("a line is not UTF-8", offset + malformed)
         return Frame(text.strip() or None, "", None, raw, offset, complete)
 
 
@@ -411,7 +410,6 @@ def _message(headers: bytes, payload: bytes) -> bytes:
 
 
 def _text(raw: bytes, offset: int) -> str:
-    try:
+    with suppress(UnicodeDecodeError):  # it holds all of the bytes: no error that leaves has it for its context
         return raw.decode()
-    except UnicodeDecodeError:
-        raise MalformedInput("a message is not UTF-8", offset) from None
+    raise MalformedInput("a message is not UTF-8", offset)

@@ -12,6 +12,7 @@ import binascii
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from streamfilter.errors import MalformedInput
@@ -144,10 +145,11 @@ async def _base64(value: str, mime: str, apply: Apply) -> str:
     """A file. One of text is text; all others are as they are."""
     if not mime.startswith("text/"):
         return value
-    try:
+    text = None
+    with suppress(binascii.Error, ValueError):  # some hold the text
         text = base64.b64decode(value, altchars=b"-_" if "-" in value or "_" in value else None, validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise MalformedInput(f"a file of {mime} is no text in base64", 0) from None
+    if text is None:
+        raise MalformedInput(f"a file of {mime} is no text in base64", 0)
     shown = await apply(text)
     return value if shown == text else base64.b64encode(shown.encode()).decode()
 

@@ -19,10 +19,11 @@ from streamfilter.errors import LimitExceeded, MalformedInput
 from streamfilter.items import PLAIN, Channel, End, Event, Item, TextDelta
 from streamfilter.parsing.parser import Parser
 from streamfilter.parsing.tree import MISSING, Tree
-from streamfilter.providers.events import Origin, Path, Repeat, at, strings
+from streamfilter.providers.events import Origin, Repeat
 from streamfilter.providers.frames import SSE, Framing
 from streamfilter.providers.guarding_frames import Lines
-from streamfilter.providers.shapes import edited, get, plain
+from streamfilter.providers.places import Opaque, Path, at, is_below, revised, strings
+from streamfilter.providers.shapes import get, is_honest, plain
 from streamfilter.providers.sse import Seam
 from streamfilter.providers.wrapping import MAX_AGGREGATE
 
@@ -63,6 +64,46 @@ class Making:
         return ()
 
 
+class Awaited:
+    """Text that has come and not left yet. However much is held, and in however many pieces it leaves, each costs what it is long.
+
+    Example:
+        >>> awaited = Awaited()
+        >>> awaited.add("abc")
+        >>> awaited.takes("ab"), awaited.takes("x"), awaited.rest
+        (True, False, 'c')
+    """
+
+    __slots__ = ("_at", "_text")
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._at = 0  # how much of it has left
+
+    def add(self, text: str) -> None:
+        """More has come."""
+        before, self._text = self._text, ""
+        if 2 * self._at >= len(before):
+            before, self._at = before[self._at :], 0
+        before += text  # with no other reference to it, CPython grows a string in place
+        self._text = before
+
+    def takes(self, text: str) -> bool:
+        """Whether a text is the next of it. Then it has left."""
+        is_next = self._text.startswith(text, self._at)
+        if is_next:
+            self._at += len(text)
+        return is_next
+
+    def __len__(self) -> int:
+        return len(self._text) - self._at
+
+    @property
+    def rest(self) -> str:
+        """What has not left."""
+        return self._text[self._at :]
+
+
 class EventWriter:
     """One stream of events, written.
 
@@ -87,7 +128,7 @@ class EventWriter:
         self,
         name: str,
         making: Making,
-        opaque: frozenset[str],
+        opaque: Opaque,
         quote: Callable[[str], str],
         *,
         as_bytes: bool = False,
@@ -105,7 +146,7 @@ class EventWriter:
         self._kinds = frozenset(signed)
         self._said: dict[Channel, str] = {}  # what has left
         making.said = self._said
-        self._awaited: dict[Channel, str] = {}  # what has come and not left, of channels that have not been changed
+        self._awaited: dict[Channel, Awaited] = {}  # what has come and not left, of channels that have not been changed
         self._changed: set[Channel] = set()
         self._cut: set[Channel] = set()  # signed ones that had to be changed
         self._echoed: dict[Channel, int] = {}  # how much of a channel
@@ -120,7 +161,7 @@ class EventWriter:
         self._framed_as(origin)
         for path, channel in origin.slots.items():
             if channel not in self._changed:
-                self._awaited[channel] = self._awaited.get(channel, "") + origin.said(path)
+                self._awaited.setdefault(channel, Awaited()).add(origin.said(path))
 
     def _framed_as(self, origin: Origin) -> None:
         """What is made is framed as what comes. What stands beside the data of a frame goes through the guards."""
@@ -171,10 +212,7 @@ class EventWriter:
         if origin.event is None:
             return [self._whole(origin)] if self.as_bytes else []
         self._making.has_changed = self._making.has_changed or not untouched
-        texts: dict[Channel, str] = {}
-        for item in group:
-            if isinstance(item, TextDelta):
-                texts[item.channel] = texts.get(item.channel, "") + self._passed(item.channel, item.text)
+        texts = {channel: self._passed(channel, text) for channel, text in joined(group).items()}
         ended = [item.scope for item in group if isinstance(item, Event) and item.boundary and isinstance(item.scope, Channel)]
         before = [echo for channel in ended for echo in self._settled(channel)]
         comes_alone = all(isinstance(item, TextDelta) for item in origin.items)
@@ -192,23 +230,18 @@ class EventWriter:
             return before
         if untouched and not changes:
             return [*before, self._whole(origin)]
-        event = origin.event
-        for path, value in changes.items():
-            event = put(event, path, value)
-        return [*before, self._sent(event, origin)]
+        return [*before, self._sent(revised(origin.event, changes), origin)]
 
     def _passed(self, channel: Channel, text: str) -> str:
         """What leaves of a text that has come out. Here it is found out whether a channel was changed."""
         if channel in self._awaited:  # it has come here; what is only written, as by `Encode`, has nothing to be held against
             awaited = self._awaited[channel]
-            if awaited.startswith(text):
-                self._awaited[channel] = awaited[len(text) :]
-            else:
+            if not awaited.takes(text):
                 self._changed.add(channel)
                 self._awaited.pop(channel, None)
                 if channel.kind in self._kinds:
                     self._cut.add(channel)
-                    text = text[: _common(awaited, text)]
+                    text = text[: _common(awaited.rest, text)]
         elif channel in self._cut:
             text = ""
         return self._noted(channel, text)
@@ -227,7 +260,7 @@ class EventWriter:
 
     def _settled(self, channel: Channel) -> list[Any]:
         """A run of a channel is over: what has not left of it will not."""
-        if self._awaited.pop(channel, ""):
+        if self._awaited.pop(channel, None):
             self._changed.add(channel)
             if channel.kind in self._kinds:
                 self._cut.add(channel)
@@ -235,10 +268,7 @@ class EventWriter:
         changes = self._echo(last) if last is not None and last.echo is not None else {}
         if not changes or last is None:
             return []
-        event = last.event
-        for path, value in changes.items():
-            event = put(event, path, value)
-        return [self._sent(event)]
+        return [self._sent(revised(last.event, changes))]
 
     def _changes(self, origin: Origin, texts: dict[Channel, str], *, is_as_it_came: bool) -> dict[Path, Any] | None:
         """What an event has to say otherwise, by place; None if there is no use for it any more."""
@@ -261,7 +291,9 @@ class EventWriter:
                 changes[path] = origin.value(path, left.pop(channel, ""))
         for path, channel in origin.tokens.items():
             tokens = at(event, path) or ()
-            if channel in self._changed or _spelled(tokens) not in ("", texts.get(channel)):
+            is_here = channel in origin.slots.values()
+            spoken = texts.get(channel) if is_here else at(event, (*path[:-1], "text"))  # or beside what it says once more
+            if channel in self._changed or spelled_by(tokens) not in ("", spoken):
                 changes[path] = [] if isinstance(tokens, list | tuple) else None
         for path, repeat in origin.repeats.items():
             value = at(event, path)
@@ -269,7 +301,7 @@ class EventWriter:
                 changes[path] = self._repeated(value, repeat)  # what it says otherwise of a text that has not changed is a quote
         if not origin.is_plain:
             for path, text in strings(event, self._opaque):
-                if not any(path[: len(place)] == place for place in changes):
+                if not is_below(path, changes):
                     changes[path] = self._quote(text)
         return {path: value for path, value in changes.items() if value != at(event, path)} if changes else changes
 
@@ -328,6 +360,20 @@ class EventWriter:
         return self._seam.made(raw)
 
 
+def joined(group: Iterable[Item]) -> dict[Channel, str]:
+    """The text of each channel in some items, however many they are.
+
+    Example:
+        >>> joined([TextDelta("a"), TextDelta("b")])
+        {Channel(kind='answer', key=()): 'ab'}
+    """
+    pieces: dict[Channel, list[str]] = {}
+    for item in group:
+        if isinstance(item, TextDelta):
+            pieces.setdefault(item.channel, []).append(item.text)
+    return {channel: "".join(texts) for channel, texts in pieces.items()}
+
+
 def value_so_far(text: str) -> Any:
     """What a JSON text means that may be cut off.
 
@@ -341,29 +387,14 @@ def value_so_far(text: str) -> Any:
     return None if tree.root is MISSING else tree.root
 
 
-def put(node: Any, path: Path, value: Any) -> Any:
-    """A copy of an event with another value at a place.
-
-    Example:
-        >>> put({"a": [{"b": 1}, 2]}, ("a", 0, "b"), 3)
-        {'a': [{'b': 3}, 2]}
-    """
-    if not path:
-        return value
-    step = path[0]
-    if isinstance(step, int):
-        made = list(node)
-        made[step] = put(made[step], path[1:], value)
-        return made
-    return edited(node, {step: put(get(node, step), path[1:], value)})
-
-
-def _spelled(tokens: Any) -> str | None:
+def spelled_by(tokens: Any) -> str | None:
     """The text of some tokens; None if they say more.
 
     OpenAI's legacy completions list them as strings, beside a list of those that were not taken: there they are keys.
     """
     if isinstance(tokens, list | tuple):
+        if not all(map(is_honest, tokens)):
+            return None
         return "".join(str(get(token, "token")) for token in tokens)
     return None if get(tokens, "top_logprobs") else "".join(map(str, get(tokens, "tokens") or ()))
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streamfilter.items import Channel
-from streamfilter.providers.events import Origin, Path, Repeat, at, strings
+from streamfilter.providers.events import Origin, Repeat
+from streamfilter.providers.places import Opaque, Path, at, strings
 from streamfilter.providers.shapes import fields, get
 
 MAX_KNOWN = 1_000_000
@@ -25,11 +26,14 @@ class Said:
         opaque: the fields of events whose strings are no text.
     """
 
-    def __init__(self, opaque: frozenset[str]) -> None:
+    def __init__(self, opaque: Opaque) -> None:
         self._opaque = opaque
         self._came: dict[Channel, list[str]] = {}
         self._size: dict[Channel, int] = {}
-        self._joined: dict[Channel, tuple[int, str]] = {}  # as it was when it was looked for
+        self._fresh: dict[Channel, None] = {}  # those that have said more since it was last looked for
+        self._joined: dict[Channel, str] = {}  # as it was then
+        self._texts: dict[str, dict[Channel, None]] = {}  # the same by what they say
+        self._meant: dict[Channel, Any] = {}  # what the arguments of calls mean
 
     def note(self, origin: Origin) -> None:
         """An event that brings text."""
@@ -38,30 +42,31 @@ class Said:
             size = self._size[channel] = self._size.get(channel, 0) + len(text)
             if size > MAX_KNOWN:
                 self._came.pop(channel, None)
-                self._joined.pop(channel, None)
             else:
                 self._came.setdefault(channel, []).append(text)
+            self._fresh[channel] = None
 
     def find(self, origin: Origin, path: Path = ()) -> None:
         """Find what of an event, or of a part of it, says all of a channel once more: as text, as what JSON means, as a list."""
         node = at(origin.event, path) if path else origin.event
-        texts = {text: channel for channel, text in self._wholes()}
-        values = [(_meant(text), channel) for channel, text in self._wholes() if channel.kind == "tool_arguments"]
+        self._join()
+        texts = self._texts
         for place, said in strings(node, self._opaque, path):
             if said in texts:
-                origin.repeats[place] = Repeat(texts[said])
+                origin.repeats[place] = Repeat(next(reversed(texts[said])))
         for place, part in _nodes(node, self._opaque, path):
             if isinstance(part, list | tuple):
                 self._find_in_list(origin, place, part, texts)
-            elif part and (found := next((channel for value, channel in values if value == part), None)) is not None:
+            elif part and (found := next((each for each, value in self._meant.items() if value == part), None)) is not None:
                 origin.repeats[place] = Repeat(found, is_parsed=True)
 
-    def _find_in_list(self, origin: Origin, path: Path, parts: Any, texts: Mapping[str, Channel]) -> None:
+    def _find_in_list(self, origin: Origin, path: Path, parts: Any, texts: Mapping[str, dict[Channel, None]]) -> None:
         """Blocks that were not joined say it together: the first gets all, the others nothing."""
         found = [(n, text) for n, each in enumerate(parts) if (text := _text_of(each))]
-        channel = texts.get("".join(text for _, text in found)) if len(found) > 1 else None
-        if channel is None:
+        channels = texts.get("".join(text for _, text in found)) if len(found) > 1 else None
+        if not channels:
             return
+        channel = next(reversed(channels))
         for m, (n, _) in enumerate(found):
             inside = (*path, n) if isinstance(parts[n], str) else (*path, n, "text")
             origin.repeats.pop(inside, None)
@@ -70,12 +75,21 @@ class Said:
             else:
                 origin.repeats[inside] = Repeat(channel)
 
-    def _wholes(self) -> Iterator[tuple[Channel, str]]:
-        for channel, pieces in self._came.items():
-            size = self._size[channel]
-            if self._joined.get(channel, (0, ""))[0] != size:
-                self._joined[channel] = size, "".join(pieces)
-            yield channel, self._joined[channel][1]
+    def _join(self) -> None:
+        """What has been said since the last time: a stream may have many runs, and each is joined when it has grown."""
+        for channel in self._fresh:
+            before = self._joined.pop(channel, None)
+            if before is not None:
+                del self._texts[before][channel]
+                if not self._texts[before]:
+                    del self._texts[before]
+            self._meant.pop(channel, None)
+            if channel in self._came:
+                text = self._joined[channel] = "".join(self._came[channel])
+                self._texts.setdefault(text, {})[channel] = None
+                if channel.kind == "tool_arguments" and (value := _meant(text)) is not None:
+                    self._meant[channel] = value
+        self._fresh.clear()
 
 
 def _text_of(part: object) -> str | None:
@@ -83,7 +97,7 @@ def _text_of(part: object) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _nodes(node: Any, opaque: frozenset[str], path: Path) -> Iterator[tuple[Path, Any]]:
+def _nodes(node: Any, opaque: Opaque, path: Path) -> Iterator[tuple[Path, Any]]:
     """The dicts and lists in an event."""
     if isinstance(node, list | tuple):
         yield path, node

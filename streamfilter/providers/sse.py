@@ -19,15 +19,15 @@ that never sends an empty line would fill the memory."""
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r)")
-_FRAMES = re.compile(rb"(?: [^\r\n]++ (?: \r\n? | \n ) )*+ (?: \r\n? | \n )", re.VERBOSE).findall
-"""All frames in bytes that end with an empty line, with any line ends: lines, and an empty one."""
+_FRAME = re.compile(rb"(?: [^\r\n]++ (?: \r\n? | \n ) )*+ (?: \r\n? | \n )", re.VERBOSE).match
+"""A frame in bytes that end with an empty line, with any line ends: lines, and an empty one."""
 
 MAX_RETRY_DIGITS = 640
 """Digits of a time to wait that is read: so many Python converts whatever limit it is given (`sys.set_int_max_str_digits`)."""
 
 _FIELD = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _NONE: Iterator[Frame] = iter(())
-_CARRIAGE_RETURN = 13
+_LINE_FEED, _CARRIAGE_RETURN, _SPACE, _COLON, _D, _E, _I = b"\n\r :dei"
 _FIELDS = ("data", "event", "id", "retry")
 
 
@@ -138,33 +138,49 @@ class Decoder:
         self.max_frame_bytes = max_frame_bytes
         self._parts: list[bytes] = []  # of what has come of a frame that has not ended: joined once, however small they are
         self._size = 0  # of these
-        self._last = b""  # the last byte of these, if it ends a line
         self._offset = 0  # of these in the stream
         self._cut: Frame | None = None  # it ended with a carriage return, and its line feed may come
 
     def feed(self, piece: bytes) -> Iterator[Frame]:
         """The frames that are complete with these bytes, to be read to the end. Those before a malformed one come first."""
-        if self._cut is not None and piece:
-            piece = self._joined(self._cut, piece)
-        if b"\n" in piece or b"\r" in piece:
-            end = len(piece) if piece[-2:] == b"\n\n" or piece[-4:] == b"\r\n\r\n" else self._end(piece)
-            if end:
-                return self._ended(piece, end)
-            self._last = piece[-1:] if piece[-1] in b"\r\n" else b""
-        elif piece:
-            self._last = b""
-        else:
+        if not piece:
             return _NONE
+        if self._cut is not None:
+            if piece[0] == _LINE_FEED:  # it belongs to the frame before it
+                self._cut.raw += b"\n"
+                self._offset += 1
+                piece = piece[1:]
+            self._cut = None
+            if not piece:
+                return _NONE
+        if b"\r" in piece or piece[0] == _LINE_FEED:
+            end = self._end(piece)
+        else:
+            end = piece.rfind(b"\n\n") + 2
+            if end == 1:
+                end = 0
+            elif not self._size and end == len(piece) <= self.max_frame_bytes:  # whole ones, as a server has written them
+                self._offset += end
+                return iter(_alike(piece, self._offset - end))
+        if end:
+            return self._ended(piece, end)
         self._parts.append(piece)
         self._size += len(piece)
         return _NONE if self._size <= self.max_frame_bytes else self._oversized(self._offset)
 
     def _end(self, piece: bytes) -> int:
         """Where the last empty line ends in a piece; 0 if there is none."""
-        last = self._last
+        at = piece.rfind(b"\n")
+        if piece[at - 3 : at + 1] == b"\r\n\r\n" and piece.rfind(b"\r") == at - 1:  # the last line end of all
+            return at + 1
+        if at < 0 and piece[(at := piece.rfind(b"\r")) - 1 : at + 1] == b"\r\r":
+            return at + 1
+        usual = piece.rfind(b"\r\n\r\n")
+        last = self._parts[-1][-1:] if self._size else b""
+        last = last if last in (b"\n", b"\r") else b""
         near = last + piece if last else piece
         if b"\r" in near:  # what stands before the last of the usual kind need not be looked at
-            usual = max(near.rfind(b"\r\n\r\n"), 0)
+            usual = max(usual, 0)
             at = max(near.rfind(b"\n\n", usual), near.rfind(b"\n\r", usual), near.rfind(b"\r\r", usual))
         else:
             at = near.rfind(b"\n\n")
@@ -176,21 +192,20 @@ class Decoder:
 
     def _ended(self, piece: bytes, end: int) -> Iterator[Frame]:
         """The frames up to an empty line."""
-        offset = self._offset
-        region, rest = (piece, b"") if end == len(piece) else (piece[:end], piece[end:])
+        offset, rest = self._offset, piece[end:]
+        region = piece[:end] if rest else piece
         if self._size:
             self._parts.append(region)
             region = b"".join(self._parts)
         self._offset = offset + len(region)
-        self._parts = [rest] if rest else []
-        self._size = len(rest)
-        self._last = rest[-1:] if rest and rest[-1] in b"\r\n" else b""
+        self._parts, self._size = [rest] if rest else [], len(rest)
         frames = _frames(region, offset)
-        if region[-1] == _CARRIAGE_RETURN and not rest:
+        if not rest and region[-1] == _CARRIAGE_RETURN:
             self._cut = frames[-1]
             self._cut.is_cut = True
-        is_small = len(region) <= self.max_frame_bytes >= self._size
-        return iter(frames) if is_small else self._within(frames)
+        if len(region) <= self.max_frame_bytes >= self._size:
+            return iter(frames)
+        return self._within(frames)
 
     def _within(self, frames: list[Frame]) -> Iterator[Frame]:
         """The frames, up to one that is too large."""
@@ -206,108 +221,189 @@ class Decoder:
         """What was left without an empty line at its end. The standard discards it; here it still counts, if it is whole."""
         raw = b"".join(self._parts)
         self._parts = []
-        return iter((_read(raw, self._offset, complete=False),) if raw else ())
-
-    def _joined(self, cut: Frame, piece: bytes) -> bytes:
-        """What is left of a piece when the line feed is taken off that belongs to the frame before it."""
-        self._cut = None
-        if piece[:1] != b"\n":
-            return piece
-        cut.raw += b"\n"
-        self._offset += 1
-        return piece[1:]
+        if not raw:
+            return _NONE
+        frame = _read(raw, raw, self._offset)
+        frame.complete = False
+        return iter((frame,))
 
     def _oversized(self, offset: int) -> Iterator[Frame]:
         raise MalformedInput(f"an event is larger than {self.max_frame_bytes} bytes", offset)
         yield  # an iterator: what came before is read first
 
 
-def _end_of_one(region: bytes) -> int:
-    """Where, from the end, the data ends of a frame that has nothing else; 0 if these bytes are not that."""
-    size = len(region)
-    if region[:6] != b"data: ":
-        return 0
-    if region.find(b"\n") == size - 2:
-        return 0 if b"\r" in region else -2
-    return -4 if region.find(b"\r") == size - 4 and region[-4:] == b"\r\n\r\n" and region.find(b"\n") == size - 3 else 0
-
-
 def _frames(region: bytes, offset: int) -> list[Frame]:
     """The frames in bytes that end with an empty line."""
-    if end := _end_of_one(region):  # small pieces, the usual frame
-        return [Frame(region[6:end].decode("utf-8", "replace"), "", None, region, offset)]
-    returns = region.count(b"\r")
-    if not returns:
-        return _split(region.split(b"\n\n"), offset, b"\n")
-    if returns == region.count(b"\n"):
-        parts = region.split(b"\r\n\r\n")
-        if returns == 2 * len(parts) - 2 or returns == region.count(b"\r\n"):
-            return _split(parts, offset, b"\r\n")
-    found = []
-    for raw in _FRAMES(region):
-        found.append(_read(raw, offset))
-        offset += len(raw)
-    return found
+    if b"\r" not in region:
+        return _alike(region, offset)
+    if b"\n" not in region:
+        found = _alike(region.replace(b"\r", b"\n"), offset)
+        for frame in found:
+            frame.raw = frame.raw.replace(b"\n", b"\r")
+        return found
+    return _mixed(region, offset)
 
 
-def _split(parts: list[bytes], offset: int, end: bytes) -> list[Frame]:
-    """The same where all lines end alike, as nearly always. That is told by counting, and cut by searching for two ends: many times
-    faster than any pattern."""
+def _mixed(region: bytes, offset: int) -> list[Frame]:
+    """The same where there are both."""
     found: list[Frame] = []
-    gap, one = end + end, len(end)
-    last = parts.pop()
-    for part in parts:
-        while part[:one] == end:  # an empty line behind one
-            found.append(Frame(None, "", None, end, offset))
-            offset += one
-            part = part[one:]  # noqa: PLW2901
-        raw = part + gap
-        at = part.find(b"\n") + 1
-        if not at and part[:5] == b"data:":
-            data = part[6:] if part[5:6] == b" " else part[5:]
-            found.append(Frame(data.decode("utf-8", "replace"), "", None, raw, offset))  # as the standard says
-        elif not at and part[:1] == b":":
-            found.append(Frame(None, "", None, raw, offset))  # a comment, to keep the connection
-        elif part[:7] == b"event: " and part[at : at + 6] == b"data: " and part.find(b"\n", at) < 0 < at:
-            name = part[7 : at - one].decode("utf-8", "replace")
-            found.append(Frame(part[at + 6 :].decode("utf-8", "replace"), name, None, raw, offset))
-        elif part:
-            found.append(_read(raw, offset))
+    size, begin, find = len(region), 0, region.find
+    feed = carriage = -1  # the next of each: looked for once, however far it is
+    while begin < size:
+        if feed < begin:
+            feed = find(b"\n", begin) if feed < size else size
+            feed = size if feed < 0 else feed
+        if carriage < begin:
+            carriage = find(b"\r", begin) if carriage < size else size
+            carriage = size if carriage < 0 else carriage
+        stop = feed + 3
+        is_one = feed - carriage == 1 and region[feed + 1 : stop] == b"\r\n"  # a line and an empty one, as nearly all
+        if is_one and region[begin : begin + 6] == b"data: ":
+            data = region[begin + 6 : carriage].decode("utf-8", "replace")
+            frame = Frame(data, "", None, region[begin:stop], offset + begin)
+        elif feed - carriage == 1 and region[begin : begin + 7] == b"event: " and region[feed + 1 : feed + 7] == b"data: ":
+            head, at = feed + 1, find(b"\n", feed + 1)
+            if region[at - 1 : at + 3] == b"\r\n\r\n" and find(b"\r", head) == at - 1:  # as Anthropic and OpenAI send them
+                name = region[begin + 7 : carriage].decode("utf-8", "replace")
+                data = region[head + 6 : at - 1].decode("utf-8", "replace")
+                frame = Frame(data, name, None, region[begin : at + 3], offset + begin)
+            else:
+                frame = _of_any(region, begin, offset)
         else:
-            found += (Frame(None, "", None, end, offset), Frame(None, "", None, end, offset + one))
-        offset += len(raw)
-    if last:
-        found.append(Frame(None, "", None, last, offset))
+            frame = _ended_by_two(region, begin, offset) or _of_any(region, begin, offset)
+        found.append(frame)
+        begin += len(frame.raw)
     return found
 
 
-def _read(raw: bytes, offset: int, *, complete: bool = True) -> Frame:
+def _ended_by_two(region: bytes, begin: int, offset: int) -> Frame | None:
+    """The frame that begins here, if carriage returns and line feeds end its lines; None if others may."""
+    stop = region.find(b"\r\n\r\n", begin) + 4
+    if stop < 4:
+        return None
+    raw = region[begin:stop]
+    lines = raw.replace(b"\r\n", b"\n")
+    if lines[:1] == b"\n" or b"\r" in lines or lines.find(b"\n\n") != len(lines) - 2:
+        return None
+    frame = _several(lines, 0, lines.find(b"\n"), offset + begin)
+    frame.raw = raw
+    return frame if frame.stray is None else None  # where that is, would be counted in other bytes
+
+
+def _of_any(region: bytes, begin: int, offset: int) -> Frame:
+    """The frame that begins here, whatever ends its lines."""
+    raw = _FRAME(region, begin)[0]  # type: ignore[index]  # the bytes end with an empty line
+    return _read(raw, raw, offset + begin)
+
+
+def _alike(region: bytes, offset: int) -> list[Frame]:
+    """The same where all lines end with a line feed: to search for one byte is many times faster than to search for two."""
+    found: list[Frame] = []
+    size, begin, find = len(region), 0, region.find
+    while begin < size:
+        at = find(b"\n", begin)
+        if at == begin:  # an empty line behind one
+            stop = begin + 1
+            frame = Frame(None, "", None, b"\n", offset + begin)
+        elif region[at + 1] == _LINE_FEED:
+            stop = at + 2
+            raw = region[begin:stop]
+            if region[begin] == _COLON:  # a comment, to keep the connection
+                frame = Frame(None, "", None, raw, offset + begin)
+            elif raw[:5] == b"data:":
+                data = raw[6 if raw[5] == _SPACE else 5 : -2].decode("utf-8", "replace")  # as the standard says
+                frame = Frame(data, "", None, raw, offset + begin)
+            else:
+                frame = _read(raw[:-2], raw, offset + begin)
+        else:
+            head, next_at = at + 1, find(b"\n", at + 1)
+            is_two = region[next_at + 1] == _LINE_FEED and region[head : head + 6] == b"data: "
+            if is_two and region[begin : begin + 7] == b"event: ":  # as Anthropic and OpenAI send them
+                stop = next_at + 2
+                name = region[begin + 7 : at].decode("utf-8", "replace")
+                data = region[head + 6 : next_at].decode("utf-8", "replace")
+                frame = Frame(data, name, None, region[begin:stop], offset + begin)
+            else:
+                frame = _several(region, begin, at, offset)
+                stop = begin + len(frame.raw)
+        found.append(frame)
+        begin = stop
+    return found
+
+
+def _several(region: bytes, begin: int, at: int, offset: int) -> Frame:
+    """The frame of several lines that begins here, all of which end with a line feed.
+
+    Args:
+        region: the bytes.
+        begin: where it begins.
+        at: where its first line ends.
+        offset: where the bytes began.
+    """
+    data: str | None = None
+    event, identity = "", None
+    line, is_usual = begin, True
+    while True:
+        first = region[line]
+        if first == _D and data is None and region[line : line + 5] == b"data:":
+            data = region[line + (6 if region[line + 5] == _SPACE else 5) : at].decode("utf-8", "replace")
+        elif first == _E and region[line : line + 6] == b"event:":
+            event = region[line + (7 if region[line + 6] == _SPACE else 6) : at].decode("utf-8", "replace")
+        elif first == _I and region[line : line + 4] == b"id: " and 0 not in region[line:at]:
+            identity = region[line + 4 : at].decode("utf-8", "replace")
+        elif first != _COLON:
+            is_usual = False
+        line = at + 1
+        if region[line] == _LINE_FEED:
+            break
+        at = region.find(b"\n", line)
+    raw = region[begin : line + 1]
+    return Frame(data, event, identity, raw, offset + begin) if is_usual else _read(raw[:-2], raw, offset + begin)
+
+
+def _read(lines: bytes, raw: bytes, offset: int) -> Frame:
     """Any frame, line by line."""
-    text = raw.decode(errors="replace")
+    text = lines.decode("utf-8", "replace")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    lines = (text.removeprefix("\ufeff") if offset == 0 else text).split("\n")
-    frame = Frame(None, "", None, raw, offset, complete)
-    data: list[str] = []
-    for n, line in enumerate(lines):
-        if not line or line[0] == ":":
+    if not offset:
+        text = text.removeprefix("\ufeff")
+    data: str | None = None
+    more: list[str] = []
+    event, identity, retry, stray = "", None, None, None
+    for line in text.split("\n"):
+        if line[:6] == "data: ":  # the usual ones first
+            value = line[6:]
+        elif line[:7] == "event: ":
+            event = line[7:]
             continue
-        name, colon, value = line.partition(":")
-        if value[:1] == " ":
-            value = value[1:]
-        if name == "data":
-            data.append(value)
-        elif name == "event":
-            frame.event = value
-        elif name == "id" and "\0" not in value:
-            frame.id = value
-        elif name == "retry" and value.isascii() and value.isdigit() and len(value) <= MAX_RETRY_DIGITS:
-            frame.retry = int(value)
-        elif frame.stray is None and name not in _FIELDS and not (colon and _FIELD.match(name)):
-            frame.stray = offset + _line_offset(raw, n)
-    if data:
-        frame.data = "\n".join(data)
-    return frame
+        elif not line or line[0] == ":":
+            continue
+        else:
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if name == "event":
+                event = value
+            elif name == "id" and "\0" not in value:
+                identity = value
+            elif name == "retry" and value.isascii() and value.isdigit() and len(value) <= MAX_RETRY_DIGITS:
+                retry = int(value)
+            elif stray is None and not _is_field(line):
+                stray = offset + _line_offset(raw, text.split("\n").index(line))
+            if name != "data":
+                continue
+        if data is None:
+            data = value
+        else:
+            more.append(value)
+    if more:
+        data = "\n".join([data or "", *more])
+    return Frame(data, event, identity, raw, offset, True, retry, stray)  # keywords are slow
+
+
+def _is_field(line: str) -> bool:
+    name, colon, _ = line.partition(":")
+    return name in _FIELDS or bool(colon and _FIELD.match(name))
 
 
 def _line_offset(raw: bytes, number: int) -> int:

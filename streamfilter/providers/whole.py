@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from streamfilter.context import Context
-from streamfilter.items import Channel, End, Item, TextDelta
+from streamfilter.items import Channel, End, Item
 from streamfilter.pipeline import Stage
 from streamfilter.plain import run_through
-from streamfilter.providers.events import Origin, Path, at, strings
+from streamfilter.providers.events import Origin
+from streamfilter.providers.places import Opaque, Path, at, is_below, revised, strings
 from streamfilter.providers.requests import Apply, Filtering
-from streamfilter.providers.rewriting import put
+from streamfilter.providers.rewriting import joined, spelled_by
 from streamfilter.providers.shapes import plain
 from streamfilter.providers.wrapping import quoting
 
@@ -87,7 +88,7 @@ class Whole:
     """
 
     read: Callable[[Origin], None]
-    opaque: frozenset[str]
+    opaque: Opaque
     place: Callable[[Any, Channel], Path | None] = lambda _event, _channel: None
 
     def filter(self, pipeline: Stage[str, str], response: T, context: Context | None = None) -> T:
@@ -154,22 +155,23 @@ async def _each(items: Sequence[Item]) -> AsyncIterator[Any]:
 
 
 def _put(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Context, out: Sequence[Item]) -> Any:
-    texts: dict[Channel, str] = {}
     for item in out:
-        if isinstance(item, TextDelta):
-            texts[item.channel] = texts.get(item.channel, "") + item.text
-        elif isinstance(item, End) and item.error is not None:
+        if isinstance(item, End) and item.error is not None:
             raise item.error
+    texts = joined(out)
     quote = quoting(pipeline, context)
     event = origin.event
     changes: dict[Path, Any] = {}
     changed: set[Channel] = set()
+    came = {channel: origin.said(path) for path, channel in origin.slots.items()}
     for path, channel in origin.slots.items():
         changes[path] = origin.value(path, texts.pop(channel, ""))
         if changes[path] != at(event, path):
             changed.add(channel)
+    spelled = {path: (spelled_by(at(event, path)), came.get(channel)) for path, channel in origin.tokens.items()}
+    lying = {path for path, (text, said) in spelled.items() if text is None or (text != said and quote(text) != text)}
     for path, channel in (*origin.spans.items(), *origin.tokens.items(), *origin.signs.items()):
-        if channel in changed:
+        if channel in changed or path in lying:
             value = at(event, path)
             changes[path] = [] if isinstance(value, list | tuple) else "" if isinstance(value, str) else None
     for channel, text in texts.items():
@@ -178,9 +180,6 @@ def _put(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Contex
             said = changes.get(place)
             changes[place] = said + text if isinstance(said, str) else text
     for path, text in strings(event, form.opaque):
-        if not any(path[: len(place)] == place for place in changes):
+        if not is_below(path, changes):
             changes[path] = quote(text)
-    for path, value in changes.items():
-        if value != at(event, path):
-            event = put(event, path, value)
-    return event
+    return revised(event, {path: value for path, value in changes.items() if value != at(event, path)})

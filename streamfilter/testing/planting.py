@@ -30,7 +30,7 @@ def plantings(
     events: Sequence[Any],
     secret: str,
     *,
-    spared: Collection[str] = (),
+    spared: Collection[str | tuple[str, str]] = (),
     goes_on: Callable[[Any, Path], object] | None = None,
 ) -> Iterator[Planted]:
     """Every way to plant a secret in a string of some events: whole, and in halves where a text goes on in a later event.
@@ -40,7 +40,8 @@ def plantings(
     Args:
         events: as plain data.
         secret: what is planted, at the end of the string.
-        spared: names of fields whose strings are no text, such as `"id"`; what objects below them have is.
+        spared: fields whose strings are no text, such as `"id"`; what objects below them have is. A field that has none only in
+            some places is spared there by the place and its name: the type of the object that has it, or the field this stands in.
         goes_on: of an event and a path in it, which text goes on there: whatever tells it from others; None if none does.
 
     Example:
@@ -108,7 +109,7 @@ def _texts(node: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-def _strings(node: Any, spared: frozenset[str], path: Path = (), *, is_spared: bool = False) -> Iterator[Path]:
+def _strings(node: Any, spared: frozenset[str | tuple[str, str]], path: Path = (), *, is_spared: bool = False) -> Iterator[Path]:
     if isinstance(node, str):
         if not is_spared:
             yield path
@@ -116,8 +117,10 @@ def _strings(node: Any, spared: frozenset[str], path: Path = (), *, is_spared: b
         for n, each in enumerate(node):
             yield from _strings(each, spared, (*path, n), is_spared=is_spared)
     elif isinstance(node, dict):
+        places = (str(node.get("type")), ["", *(step for step in path if isinstance(step, str))][-1])
         for name, each in node.items():
-            yield from _strings(each, spared, (*path, name), is_spared=name in spared)
+            is_place = name in spared or any((place, name) in spared for place in places)
+            yield from _strings(each, spared, (*path, name), is_spared=is_place)
 
 
 def _kind(event: Any, path: Path) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from streamfilter.items import Key
 from streamfilter.pipeline import stage
@@ -105,4 +105,5 @@ class Wrap(WrapStage):
 
 
 wrap = Wrap
-filter_response, afilter_response = _WHOLE.filter, _WHOLE.afilter
+filter_response: Final = _WHOLE.filter
+afilter_response: Final = _WHOLE.afilter

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, cast
 
 from streamfilter.errors import MalformedInput
@@ -23,7 +24,7 @@ from streamfilter.providers.bedrock.converse import FORMAT as CONVERSE
 from streamfilter.providers.bedrock.reading import Reading as Converse
 from streamfilter.providers.bedrock.reading import failure
 from streamfilter.providers.detecting import detect
-from streamfilter.providers.events import Origin, Reading, parsed
+from streamfilter.providers.events import Origin, Reading, parsed, refusing
 from streamfilter.providers.frames import AWS, Decoder, Framing, json_text
 from streamfilter.providers.rewriting import EventWriter
 from streamfilter.providers.shapes import fields
@@ -40,7 +41,7 @@ _INNER: dict[str, tuple[Format, Callable[[set[Key]], Reading]]] = {
 }
 """The formats of models that are known."""
 
-REFUSED = {
+REFUSED: dict[str, tuple[str, ...]] = {
     "Llama's": ("generation", "prompt_token_count"),
     "Mistral's": ("outputs",),
     "Titan's": ("outputText",),
@@ -93,11 +94,8 @@ class _Reader:
             self._decoder = self._decoder or AWS.decoder()
             yield from self._frames(self._decoder.feed(bytes(item)))
         elif isinstance(item, Mapping):
-            try:
-                kind = next(iter(item), "")
-                yield self._origin(item, Frame(None, kind, None, cast("bytes", item), 0), _PARSED)
-            except MalformedInput as error:
-                raise TypeError(f"{self._stage}: {error.problem}") from None
+            frame = Frame(None, next(iter(item), ""), None, cast("bytes", item), 0)
+            yield refusing(self._stage, lambda: self._origin(item, frame, _PARSED))
         else:
             kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
             raise TypeError(f"{self._stage} was fed {kind}: it reads {FORMAT.unit}, as dicts or the raw response bytes")
@@ -148,11 +146,11 @@ def _inside(outer: Mapping[str, Any], offset: int) -> dict[str, Any]:
     chunk = fields(outer["chunk"])
     if len(outer) != 1 or not chunk.keys() <= {"bytes", "p"}:  # the other is padding
         raise MalformedInput("a chunk has more than its bytes", offset)
-    raw = chunk.get("bytes", b"")
-    try:
+    raw, text = chunk.get("bytes", b""), None
+    with suppress(binascii.Error, UnicodeDecodeError, TypeError):
         text = (base64.b64decode(raw, validate=True) if isinstance(raw, str) else bytes(raw)).decode()
-    except (binascii.Error, UnicodeDecodeError, TypeError):
-        raise MalformedInput("the bytes of a chunk are no text in base64", offset) from None
+    if text is None:
+        raise MalformedInput("the bytes of a chunk are no text in base64", offset)
     return parsed(text, offset)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCall, Usage
 from streamfilter.providers import rewriting
 from streamfilter.providers.bedrock.reading import KINDS
+from streamfilter.providers.counts import worded
 from streamfilter.providers.reasons import spelled
-from streamfilter.providers.shapes import fields, get, plain
+from streamfilter.providers.shapes import get, plain
 
 _BLOCK_OF = {kind: block for block, kind in KINDS.items() if block != "toolResult"}
 
@@ -63,7 +64,7 @@ class Making(rewriting.Making):
         if isinstance(item, Failure):
             yield {"modelStreamErrorException": {"message": _error(item.error)}}
         elif isinstance(item, Usage):
-            self._usage |= _usage(item.usage)
+            self._usage |= worded(item.usage, "bedrock")
             if self._is_settled:
                 yield from self._counted()
         elif isinstance(item, Finish):
@@ -130,13 +131,3 @@ def _delta(text: str, block: str, index: object) -> dict[str, Any]:
 def _error(error: object) -> str:
     given = plain(error)
     return given if isinstance(given, str) else str(get(given, "message") or "the provider reports an error")
-
-
-def _usage(usage: object) -> dict[str, Any]:
-    """Token counts in Bedrock's words: those of others are translated."""
-    given = fields(plain(usage))
-    if "inputTokens" in given or "outputTokens" in given:
-        return given
-    read = next((given[name] for name in ("prompt_tokens", "input_tokens", "prompt_eval_count") if name in given), 0)
-    written = next((given[name] for name in ("completion_tokens", "output_tokens", "eval_count") if name in given), 0)
-    return {"inputTokens": read, "outputTokens": written, "totalTokens": read + written}

@@ -11,7 +11,8 @@ from typing import Any
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
-from streamfilter.providers.events import Origin, Path, is_mute
+from streamfilter.providers.events import Origin
+from streamfilter.providers.places import Opaque, Path, is_mute, within
 from streamfilter.providers.shapes import fields, get, listed
 
 NAME = "bedrock"
@@ -24,10 +25,14 @@ TEXTS: dict[str, Path] = {"text": ("text",), "reasoningContent": ("reasoningCont
 
 EVENTS = ("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata")
 
-OPAQUE = frozenset(
+OPAQUE: Opaque = frozenset(
     {
-        *("role", "toolUseId", "name", "type", "stopReason", "signature", "redactedContent", "p", "usage", "metrics", "format"),
-        *("bytes", "invokedModelId", ":error-code"),
+        *("role", "toolUseId", "type", "stopReason", "invokedModelId", ":error-code"),
+        *within("name", "toolUse"),
+        *within("signature", "reasoningContent", "reasoningText"),
+        *within("redactedContent", "reasoningContent"),
+        *within("p", *EVENTS),
+        *within("format", "image", "document", "video", "audio"),
     }
 )
 """Fields whose strings are no text: names, ids, counts, padding, and what only the provider can read."""
@@ -116,7 +121,9 @@ class Reading:
         inner = fields(delta.get("reasoningContent"))
         if "signature" in inner:
             origin.signs[() if len(inner) == 1 else (*at, "reasoningContent", "signature")] = channel
-        is_usual = fields(said).keys() <= {"contentBlockIndex", "delta", "p"} and is_mute(said, OPAQUE, ("delta",))
+        is_usual = fields(said).keys() <= {"contentBlockIndex", "delta", "p"} and is_mute(
+            said, OPAQUE, ("delta",), "contentBlockDelta"
+        )
         is_alone = is_usual and len(fields(event)) == 1
         is_text = block == "text" or len(fields(delta.get(block))) == 1
         origin.is_plain = is_alone and is_text and len(origin.slots) == 1

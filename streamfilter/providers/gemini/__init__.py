@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from streamfilter.items import Key
 from streamfilter.pipeline import stage
@@ -104,4 +104,5 @@ class Wrap(WrapStage):
 
 
 wrap = Wrap
-filter_response, afilter_response = whole.filtered, whole.afiltered
+filter_response: Final = whole.filtered
+afilter_response: Final = whole.afiltered

@@ -78,7 +78,7 @@ class Assembler:
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count: int = 0
         self._at: Steps = ()  # of the last value
         self._keys: list[set[str]] = []  # of the open containers; an array has none
         self._is_open = False  # a string

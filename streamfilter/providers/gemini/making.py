@@ -12,16 +12,10 @@ from typing import Any
 
 from streamfilter.items import Channel, Failure, Finish, Item, Key, TextDelta, ToolCall, Usage
 from streamfilter.providers import rewriting
+from streamfilter.providers.counts import worded
 from streamfilter.providers.gemini.reading import value_of, word
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import fields, get, plain
-
-_COUNTS = {
-    "promptTokenCount": ("prompt_tokens", "input_tokens", "prompt_token_count"),
-    "candidatesTokenCount": ("completion_tokens", "output_tokens", "candidates_token_count"),
-    "totalTokenCount": ("total_tokens", "total_token_count"),
-}
-"""Token counts, and what other formats call them."""
 
 _BROKEN = "MALFORMED_FUNCTION_CALL"
 """Gemini's word for a call that it could not complete."""
@@ -84,7 +78,7 @@ class Making(rewriting.Making):
                 "content": {"parts": [{"text": ""}], "role": "model"},
                 "index": 0,
             }  # the SDK takes none without
-            yield self._chunk({"candidates": [nothing], "usageMetadata": _usage(item.usage)})
+            yield self._chunk({"candidates": [nothing], "usageMetadata": worded(item.usage, "gemini")})
         elif isinstance(item, Finish):
             scope = item.scope.choice if isinstance(item.scope, Channel) else item.scope
             given = _index(scope) if scope else None
@@ -155,15 +149,3 @@ def _error(error: object) -> dict[str, Any]:
         "message": str(given.get("message") or "the provider reports an error"),
         "status": word(given.get("status") or "INTERNAL"),
     }
-
-
-def _usage(usage: object) -> dict[str, Any]:
-    """Token counts in Gemini's words: those of others are translated."""
-    given = fields(plain(usage))
-    if "promptTokenCount" in given or "totalTokenCount" in given:
-        return given
-    made = {name: next((given[each] for each in others if each in given), None) for name, others in _COUNTS.items()}
-    counts = {name: count for name, count in made.items() if isinstance(count, int)}
-    if counts and "totalTokenCount" not in counts:
-        counts["totalTokenCount"] = sum(counts.values())
-    return counts

@@ -18,18 +18,39 @@ from typing import Any
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Item, Key, Raw, TextDelta, ToolCall, Usage
-from streamfilter.providers.events import Origin, Path, is_mute
+from streamfilter.providers.events import Origin
 from streamfilter.providers.gemini.arguments import Assembler
+from streamfilter.providers.places import Opaque, Path, is_mute, is_opaque, within
 from streamfilter.providers.shapes import fields, get, plain
 
 NAME = "gemini"
 
-_OPAQUE = (
-    *("index", "role", "finishReason", "responseId", "modelVersion", "createTime", "usageMetadata", "safetyRatings", "modelStatus"),
-    *("thoughtSignature", "id", "name", "mimeType", "data", "fileUri", "language", "outcome", "blockReason", "videoMetadata"),
-    *("urlRetrievalStatus", "mediaResolution", "continuationToken", "status", "nullValue", "sdkBlob", "sdkHttpResponse"),
-    *("googleMapsWidgetContextToken", "license", "placeId", "mediaId", "scheduling", "mediaProcessing"),
-    *("trafficType", "serviceTier", "modality", "category", "probability", "severity", "modelStage"),  # in those above
+_DETAILS = ("promptTokensDetails", "candidatesTokensDetails", "cacheTokensDetails", "toolUsePromptTokensDetails")
+_OPAQUE: tuple[str | tuple[str, str], ...] = (
+    *("role", "finishReason", "responseId", "modelVersion", "createTime", "id", "mimeType", "blockReason", "placeId", "mediaId"),
+    *within("sdkHttpResponse", ""),
+    *within("retirementTime", "modelStatus"),
+    *within("modelStage", "modelStatus"),
+    *within("thoughtSignature", "parts"),
+    *within("mediaResolution", "parts"),
+    *within("name", "functionCall", "functionResponse"),
+    *within("scheduling", "functionResponse"),
+    *within("nullValue", "partialArgs"),
+    *within("data", "inlineData"),
+    *within("fileUri", "fileData"),
+    *within("startOffset", "videoMetadata"),
+    *within("endOffset", "videoMetadata"),
+    *within("language", "executableCode"),
+    *within("outcome", "codeExecutionResult"),
+    *within("urlRetrievalStatus", "urlMetadata"),
+    *within("sdkBlob", "searchEntryPoint"),
+    *within("googleMapsWidgetContextToken", "groundingMetadata"),
+    *within("trafficType", "usageMetadata"),
+    *within("serviceTier", "usageMetadata"),
+    *within("modality", *_DETAILS),
+    *within("category", "safetyRatings"),
+    *within("probability", "safetyRatings"),
+    *within("severity", "safetyRatings"),
 )
 
 
@@ -39,7 +60,9 @@ def _other(name: str) -> str:
     return re.sub("[A-Z]", lambda found: f"_{found.group().lower()}", name)
 
 
-OPAQUE = frozenset(_OPAQUE) | {_other(name) for name in _OPAQUE}
+OPAQUE: Opaque = frozenset(_OPAQUE) | {
+    _other(name) if isinstance(name, str) else (_other(name[0]), _other(name[1])) for name in _OPAQUE
+}
 """Fields whose strings are no text: names, ids, states, files, and what only Google can read. In both spellings."""
 
 _VALUES = ("stringValue", "numberValue", "boolValue")
@@ -138,7 +161,7 @@ class Reading:
         for n, candidate in enumerate(candidates or ()):
             last = self._candidate(origin, candidate, ("candidates", n))
         self._beside(origin, event, last)
-        if not (fields(event).keys() <= _PLAIN["chunk"] and is_mute(event, OPAQUE, ("candidates",))):
+        if not (fields(event).keys() <= _PLAIN["chunk"] and is_mute(event, OPAQUE, ("candidates",), "")):
             origin.is_plain = False
         if not origin.items:
             origin.leaves.clear()
@@ -171,7 +194,7 @@ class Reading:
             self._leaves(origin, Usage(given, scope=last if has_ended else None, origin=origin), (usage,))
         known = {"candidates", feedback, usage}
         for name, value in fields(event).items():  # what the SDK adds of its own says the answer once more
-            if name not in known and name not in OPAQUE and not isinstance(value, int | float):
+            if name not in known and not is_opaque(OPAQUE, name, event, "") and not isinstance(value, int | float):
                 channel = last or texts_of(self._choice(0))
                 self._leaves(origin, Raw(event, scope=channel, origin=origin), (name,))
                 if name == "parsed":
@@ -194,7 +217,9 @@ class Reading:
         _check(origin, content, "the content of a candidate")
         parts = get(content, "parts")
         is_usual = fields(candidate).keys() <= _PLAIN["candidate"] and fields(content).keys() <= _PLAIN["content"]
-        if not (is_usual and is_mute(candidate, OPAQUE, ("content",)) and is_mute(content, OPAQUE, ("parts",))):
+        if not (
+            is_usual and is_mute(candidate, OPAQUE, ("content",), "candidates") and is_mute(content, OPAQUE, ("parts",), "content")
+        ):
             origin.is_plain = False
         if parts is not None and not isinstance(parts, list | tuple):
             raise _malformed(origin, "the parts of a candidate are no list")
@@ -230,7 +255,7 @@ class Reading:
             origin.is_plain = False
             self._call(origin, part, path, choice, call)
             return
-        if not (fields(part).keys() <= _PLAIN["part"] and is_mute(part, OPAQUE, ("text",))):
+        if not (fields(part).keys() <= _PLAIN["part"] and is_mute(part, OPAQUE, ("text",), "parts")):
             origin.is_plain = False
         text = get(part, "text")
         if text is not None and not isinstance(text, str):

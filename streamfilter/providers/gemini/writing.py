@@ -7,15 +7,17 @@ So token counts do not wait for text that is held, and nothing is said twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
 from streamfilter.items import PLAIN, Channel, Event, Finish, Item, TextDelta, ToolCall, Usage
-from streamfilter.providers.events import Origin, Path, at, strings
+from streamfilter.providers.events import Origin
 from streamfilter.providers.gemini.arguments import Strings, renamed
 from streamfilter.providers.gemini.making import Making
-from streamfilter.providers.gemini.reading import NAME, OPAQUE, Place, field_of
-from streamfilter.providers.rewriting import EventWriter, put, value_so_far
+from streamfilter.providers.gemini.reading import NAME, OPAQUE, Place, field_of, value_of
+from streamfilter.providers.places import GONE, Path, at, is_below, put, revised, strings
+from streamfilter.providers.rewriting import Awaited, EventWriter, spelled_by, value_so_far
 from streamfilter.providers.shapes import edited, fields, get
 from streamfilter.providers.wrapping import Quote
 
@@ -44,7 +46,7 @@ class Writer(EventWriter):
                 channel = item.channel
                 self._came[channel] = self._came.get(channel, 0) + len(item.text)
                 if channel not in self._changed:
-                    self._awaited[channel] = self._awaited.get(channel, "") + item.text
+                    self._awaited.setdefault(channel, Awaited()).add(item.text)
         origin.ends = {channel: self._came.get(channel, 0) for channel in (*origin.spans.values(), PLAIN)}
 
     def write(self, items: Iterable[Item]) -> list[Any]:
@@ -88,7 +90,7 @@ class Writer(EventWriter):
         changes = {path: value for path, value in {**values, **_unfinished(origin, came, filled)}.items() if value is not None}
         if not origin.is_plain:
             for path, text in strings(origin.event, self._opaque):
-                if not _is_below(path, origin.slots) and not _is_below(path, left_out):
+                if not is_below(path, origin.slots) and not is_below(path, left_out):
                     is_path = path[-1] in ("jsonPath", "json_path") and "partial" in str(path[-3:-2])
                     changes[path] = renamed(text, self._quote) if is_path else self._quote(text)
         changes = {path: value for path, value in changes.items() if value != at(origin.event, path)}
@@ -114,13 +116,13 @@ class Writer(EventWriter):
         than what has come, some was taken out."""
         found = []
         for path, channel in origin.spans.items():
-            if _is_below(path, gone):
+            if is_below(path, gone):
                 continue
-            left = self._came.get(channel, 0) - len(self._awaited.get(channel, ""))
+            left = self._came.get(channel, 0) - len(self._awaited.get(channel, ()))
             if channel not in self._changed and left < origin.ends.get(channel, 0):
                 self._changed.add(channel)
                 self._awaited.pop(channel, None)
-            if channel in self._changed:
+            if channel in self._changed or not _agrees(origin, path):
                 found.append(path)
         return found
 
@@ -129,22 +131,20 @@ class Writer(EventWriter):
         values: dict[Path, Any] = dict.fromkeys(origin.slots, "")
         numbered = {(origin.slots[path], n): path for path, n in reversed(origin.encoded.items())}
         beside: list[tuple[Channel, str]] = []
-        for item in group:
-            if not isinstance(item, TextDelta):
-                continue
-            channel = item.channel
-            text = self._passed(channel, item.text)
+        pieces = groupby((item for item in group if isinstance(item, TextDelta)), key=lambda item: (item.channel, item.origin))
+        for (channel, place), run in pieces:
+            text = self._passed(channel, "".join(item.text for item in run))
             if channel.kind == "tool_arguments" and channel.key[2:3] == ("call",):
                 self._arguments[channel] = self._arguments.get(channel, "") + text
             elif channel.kind == "tool_arguments" and channel.key[2:3] == ("stream",):
                 for number, piece in self._strings.setdefault(channel, Strings()).feed(text):
-                    slot = item.origin.path if isinstance(item.origin, Place) else None
+                    slot = place.path if isinstance(place, Place) else None
                     if slot is None or origin.encoded.get(slot) != number:
                         slot = numbered.get((channel, number))
                     if slot is not None:  # else it is a string that no call has sent
                         values[slot] += piece
-            elif isinstance(item.origin, Place) and origin.slots[item.origin.path] == channel:
-                values[item.origin.path] += text
+            elif isinstance(place, Place) and origin.slots[place.path] == channel:
+                values[place.path] += text
             else:
                 beside.append((channel, text))
         for path, which in origin.encoded.items():
@@ -163,17 +163,21 @@ class Writer(EventWriter):
         return super()._framed(event, origin)
 
 
+def _agrees(origin: Origin, path: Path) -> bool:
+    """Whether the tokens of a candidate, if it is these that stand at a place, say its text."""
+    if path[-1] not in ("logprobsResult", "logprobs_result"):
+        return True
+    texts = {place: origin.said(place) for place in origin.slots if place[:-4] == path[:-1] and place[-1] == "text"}
+    answer = [text for place, text in texts.items() if origin.slots[place].kind == "answer"]
+    return spelled_by(value_of(at(origin.event, path), "chosenCandidates") or ()) in ("", "".join(answer), "".join(texts.values()))
+
+
 def _meant(text: str) -> Any:
     """The arguments that a JSON text means."""
     try:
         return json.loads(text)
     except ValueError:  # a stage has made something else of it
         return value_so_far(text) or {}
-
-
-def _is_below(path: Path, places: Container[Path]) -> bool:
-    """Whether a place is one of these, or in one of them."""
-    return any(path[:n] in places for n in range(1, len(path) + 1))
 
 
 def _unfinished(origin: Origin, came: set[int], filled: Sequence[Path]) -> dict[Path, Any]:
@@ -189,29 +193,6 @@ def _unfinished(origin: Origin, came: set[int], filled: Sequence[Path]) -> dict[
                 name = "willContinue" if field_of(at(origin.event, call), "partialArgs") == "partialArgs" else "will_continue"
                 changes[*place, name] = True
     return changes
-
-
-GONE: Final = object()
-"""In the place of a value: nothing is to stand there."""
-
-
-def revised(node: Any, changes: Mapping[Path, Any]) -> Any:
-    """A copy of an event with other values at some places, or without them. It is made in one go: a chunk may have many parts.
-
-    Example:
-        >>> revised({"a": [{"b": 1}, 2, 3], "c": 4}, {("a", 0, "b"): 5, ("a", 1): GONE, ("c",): GONE})
-        {'a': [{'b': 5}, 3]}
-    """
-    inner: dict[str | int, dict[Path, Any]] = {}
-    for path, value in changes.items():
-        inner.setdefault(path[0], {})[path[1:]] = value
-    made: dict[str | int, Any] = {}
-    for step, below in inner.items():
-        made[step] = below[()] if () in below else revised(at(node, (step,)), below)
-    if isinstance(node, list | tuple):
-        return [each for each in (made.get(n, given) for n, given in enumerate(node)) if each is not GONE]
-    dropped = [str(step) for step, value in made.items() if value is GONE]
-    return edited(node, {str(step): value for step, value in made.items() if value is not GONE}, dropped)
 
 
 def _trimmed(event: Any, source: Any) -> Any:

@@ -20,10 +20,9 @@ from streamfilter.errors import MalformedInput
 from streamfilter.pipeline import Stage
 from streamfilter.plain import run_through
 from streamfilter.providers import langchain
-from streamfilter.providers.events import strings
 from streamfilter.providers.guarding_pipelines import Contexts, Pipelines, check_after_stop, checked, waits
+from streamfilter.providers.places import revised, strings
 from streamfilter.providers.requests import Filtering
-from streamfilter.providers.rewriting import put
 from streamfilter.providers.wrapping import quoting
 
 M = TypeVar("M")
@@ -291,9 +290,8 @@ class _Call:
         if pipeline is None:
             return result
         generations = [await self._generation(each, pipeline) for each in result.generations]
-        said, quote = result.llm_output, quoting(pipeline, self.context)
-        for path, text in strings(said or {}, langchain.OPAQUE):
-            said = put(said, path, quote(text))
+        said, quote = result.llm_output or {}, quoting(pipeline, self.context)
+        said = revised(said, {path: quote(text) for path, text in strings(said, langchain.OPAQUE)})
         return type(result)(generations=generations, llm_output=said)
 
     async def _generation(self, given: Any, pipeline: Stage[str, str]) -> Any:

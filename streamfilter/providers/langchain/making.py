@@ -10,10 +10,11 @@ from typing import Any
 
 from streamfilter.items import PLAIN, Channel, Finish, Item, TextDelta
 from streamfilter.providers import rewriting
-from streamfilter.providers.events import Origin, Path, at
+from streamfilter.providers.events import Origin
 from streamfilter.providers.langchain.reading import NAME, OPAQUE, reason_of
+from streamfilter.providers.places import Path, at, put
 from streamfilter.providers.reasons import spelled
-from streamfilter.providers.rewriting import put, value_so_far
+from streamfilter.providers.rewriting import value_so_far
 from streamfilter.providers.shapes import edited, fields, get
 
 NOTHING: dict[str, Any] = {
@@ -148,7 +149,7 @@ def _piece(part: Any, path: Path, text: str) -> Any:
     if not path:
         return text
     kept = {name: value for name, value in fields(part).items() if name in ("type", "index")}
-    kept |= {name: None for name in ("name", "id") if name in part and path[-1] == "args"}
+    kept |= {name: None for name in ("name", "id") if get(part, name) is not None and path[-1] == "args"}
     if len(path) == 1:
         return {**kept, str(path[0]): text}
     if path[0] in ("function", "reasoning_content"):

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from streamfilter.items import Channel, Finish, Key, ToolCall, Usage
-from streamfilter.providers.events import Origin, Path, at, first_seen, is_mute
+from streamfilter.providers.events import Origin, first_seen
+from streamfilter.providers.foreign import check
+from streamfilter.providers.places import Opaque, Path, at, is_mute, within
 from streamfilter.providers.said import Said
 from streamfilter.providers.shapes import edited, fields, get, listed
 
@@ -34,13 +36,19 @@ BLOCK_TEXTS = {
 ADDITIONAL_TEXTS = {"reasoning_content": "reasoning", "reasoning": "reasoning", "refusal": "refusal"}
 """The additional fields of a chunk that are text: those of DeepSeek, Groq, xAI, OpenAI."""
 
-OPAQUE = frozenset(
+OPAQUE: Opaque = frozenset(
     {
-        *("type", "id", "role", "name", "tags", "event", "run_id", "parent_ids", "tool_call_id", "status", "chunk_position"),
+        *("type", "id", "role", "event", "run_id", "parent_ids", "tool_call_id", "status", "chunk_position"),
         *("model_name", "model_provider", "model", "finish_reason", "stop_reason", "system_fingerprint", "service_tier"),
-        *("signature", "encrypted_content", "base64", "mime_type", "usage_metadata", "ls_provider", "ls_model_name"),
+        *("mime_type", "ls_provider", "ls_model_name"),
         *("ls_model_type", "ls_integration", "lc_versions", "thread_id", "checkpoint_ns", "checkpoint_id", "langgraph_node"),
         *("langgraph_path", "langgraph_triggers", "langgraph_checkpoint_ns"),
+        *within("tags", ""),
+        *within("name", "", "tool_calls", "tool_call_chunks", "invalid_tool_calls", "function", "function_call"),
+        *within("name", "tool_call", "tool_call_chunk", "tool_use", "server_tool_use", "mcp_tool_use"),
+        *within("signature", "thinking", "reasoning", "reasoning_content", "extras"),
+        *within("encrypted_content", "reasoning", "web_search_result"),
+        *within("base64", "image", "audio", "video", "file"),
     }
 )
 """Fields whose strings are no text: names, ids, what the framework tells of a run, and what only a model's provider can read."""
@@ -76,6 +84,7 @@ class Reading:
             self._streamed(origin, kind)
         else:
             self._whole(origin, kind)
+        check(NAME, origin)
         self._said.note(origin)
 
     def _named(self, name: object) -> object:
@@ -141,7 +150,7 @@ class Reading:
         is_last = given.get("chunk_position") == "last" or not _is_chunk(message)
         beside = {name for name, value in given.items() if value not in ("", [], {})} - _SIMPLE
         is_simple = not beside and isinstance(given.get("content"), str)
-        origin.is_plain = is_simple and not at_path and is_mute(given, OPAQUE, ("content",))
+        origin.is_plain = is_simple and not at_path and is_mute(given, OPAQUE, ("content",), "")
         if not origin.items or not is_simple or is_last:
             origin.rest(choice if is_last else answer)
 
@@ -204,6 +213,9 @@ def read_whole(origin: Origin) -> None:
     for path, kind, key in _texts(fields(message)):
         channel = Channel(kind, (0, 0, *key, *path))
         origin.text(path, channel)
+        for name in ("content", "refusal") if path == ("content",) else ():
+            if at(message, ("response_metadata", "logprobs", name)):
+                origin.tokens["response_metadata", "logprobs", name] = channel
         for sign in (("signature",), ("extras", "signature"), ("annotations",)):
             if len(path) > 1 and at(message, (*path[:-1], *sign)):
                 origin.spans[*path[:-1], *sign] = channel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from streamfilter.items import Key
 from streamfilter.pipeline import stage
@@ -87,7 +87,7 @@ class Wrap(WrapStage):
 
     Args:
         pipeline: text stages, joined; an empty `Pipeline()` changes nothing.
-        max_aggregate: characters of one channel that are kept because an event may repeat them. None does here: nothing is kept.
+        max_aggregate: characters of one channel that are kept because an event may repeat them. Here only their number counts.
 
     Raises:
         TypeError: the pipeline is no stage, or must wait.
@@ -102,4 +102,5 @@ class Wrap(WrapStage):
 
 
 wrap = Wrap
-filter_response, afilter_response = _WHOLE.filter, _WHOLE.afilter
+filter_response: Final = _WHOLE.filter
+afilter_response: Final = _WHOLE.afilter

@@ -12,6 +12,7 @@ from typing import Any
 
 from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCall, Usage
 from streamfilter.providers import rewriting
+from streamfilter.providers.counts import worded
 from streamfilter.providers.ollama.reading import COUNTS
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.rewriting import value_so_far
@@ -135,9 +136,6 @@ def _error(error: object) -> str:
 
 
 def _usage(usage: object) -> dict[str, Any]:
-    """Token counts in Ollama's words: those of others are translated."""
+    """Counts in Ollama's words, and how long it has taken."""
     given = fields(plain(usage))
-    read = next((given[name] for name in ("prompt_tokens", "input_tokens", "inputTokens") if name in given), None)
-    written = next((given[name] for name in ("completion_tokens", "output_tokens", "outputTokens") if name in given), None)
-    counts = {"prompt_eval_count": read, "eval_count": written, **{name: given.get(name) for name in COUNTS[2:]}}
-    return {name: given.get(name, count) for name, count in counts.items() if given.get(name, count) is not None}
+    return {name: count for name, count in {**given, **worded(given, "ollama")}.items() if name in COUNTS}

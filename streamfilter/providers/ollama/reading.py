@@ -9,15 +9,21 @@ from __future__ import annotations
 from typing import Any
 
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
-from streamfilter.providers.events import Origin, Path, at, is_mute
+from streamfilter.providers.events import Origin
+from streamfilter.providers.foreign import check
+from streamfilter.providers.places import Opaque, Path, at, is_mute, within
 from streamfilter.providers.shapes import fields, get, listed
 
 NAME = "ollama"
 
-OPAQUE = frozenset(
+OPAQUE: Opaque = frozenset(
     {
-        *("model", "created_at", "role", "done_reason", "id", "name", "tool_name", "type", "remote_model", "remote_host"),
-        *("image", "images"),
+        *("model", "created_at", "role", "done_reason", "id", "type", "remote_model"),
+        *within("remote_host", ""),
+        *within("name", "function"),
+        *within("tool_name", "message"),
+        *within("image", ""),
+        *within("images", "", "message"),
     }
 )
 """Fields whose strings are no text: names, ids, times, and images in base64."""
@@ -67,6 +73,7 @@ class Reading:
             if path in origin.slots:
                 self._last = channel
         self._read_calls(origin, choice)
+        check(NAME, origin)
         last = self._last or Channel("answer", (*choice, "content"))
         if get(event, "logprobs") is not None:
             origin.tokens["logprobs",] = last
@@ -100,8 +107,8 @@ def _is_plain(event: Any) -> bool:
         head.keys() <= _PLAIN
         and inner.keys() <= _PLAIN_MESSAGE
         and all(isinstance(value, str) for value in said)
-        and is_mute(head, OPAQUE, _SAID | {"message"} if inner else _SAID)
-        and is_mute(inner, OPAQUE, _SAID)
+        and is_mute(head, OPAQUE, _SAID | {"message"} if inner else _SAID, "")
+        and is_mute(inner, OPAQUE, _SAID, "message")
     )
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Item, Key, TextDelta, Usage
 from streamfilter.pipeline import stage
 from streamfilter.providers import rewriting
+from streamfilter.providers.counts import worded
 from streamfilter.providers.events import EventReader, Origin
 from streamfilter.providers.frames import SSE
+from streamfilter.providers.places import Opaque
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.rewriting import EventWriter
 from streamfilter.providers.shapes import fields, get, plain
@@ -37,7 +39,7 @@ __all__ = [
 
 NAME = "openai.completions"
 
-OPAQUE = frozenset({"id", "object", "model", "system_fingerprint", "service_tier", "finish_reason", "type", "usage"})
+OPAQUE: Opaque = frozenset({"id", "object", "model", "system_fingerprint", "service_tier", "finish_reason", "type"})
 """Fields whose strings are no text: names and ids."""
 
 DONE = b"data: [DONE]\n\n"
@@ -125,7 +127,7 @@ class Making(rewriting.Making):
             given = plain(item.error)
             yield {"error": given if isinstance(given, Mapping) else {"message": str(given)}}
         elif isinstance(item, Usage):
-            yield self._chunk(None, usage=fields(plain(item.usage)))
+            yield self._chunk(None, usage=worded(item.usage, "openai"))
         elif isinstance(item, Finish):
             index = item.scope[1] if isinstance(item.scope, tuple) and len(item.scope) > 1 else 0
             yield self._finished(index if isinstance(index, int) else 0, item.reason)
@@ -172,6 +174,10 @@ class Writer(EventWriter):
         out = super().finish()
         is_sse = self.as_bytes and self._framing is SSE
         return [*out, self._separated(DONE)] if is_sse and not self._is_done and not self._failed else out
+
+    def _noted(self, channel: Channel, text: str) -> str:
+        """Chunks never repeat what has been said: nothing is kept."""
+        return text
 
     def _whole(self, origin: Origin) -> Any:
         self._is_done = self._is_done or (origin.frame is not None and (origin.frame.data or "").startswith("[DONE]"))
@@ -259,4 +265,5 @@ class Wrap(WrapStage):
 
 
 wrap = Wrap
-filter_response, afilter_response = _WHOLE.filter, _WHOLE.afilter
+filter_response: Final = _WHOLE.filter
+afilter_response: Final = _WHOLE.afilter

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from streamfilter.providers.places import is_opaque
 from streamfilter.providers.pydantic_ai.reading import OPAQUE
 from streamfilter.providers.requests import Apply, Filtering
 from streamfilter.providers.shapes import fields, get
@@ -122,7 +123,7 @@ class Asking:
 
     async def _value(self, value: Any, name: str, apply: Apply) -> Any:
         """A value in a field of an object; the very one if nothing in it changes."""
-        if name in OPAQUE or name in UNSENT or value is None:
+        if name in UNSENT or value is None:
             return value
         if isinstance(value, str):
             shown = (await Filtering(apply, apply).messages({"said": value}))["said"]
@@ -133,7 +134,10 @@ class Asking:
         if isinstance(get(value, "data"), bytes):
             return await self._file(value, apply)
         given = value if isinstance(value, Mapping) else fields(value) if hasattr(value, "__dict__") else {}
-        changes = {key: await self._value(each, str(key), apply) for key, each in given.items()}
+        changes = {
+            key: each if is_opaque(OPAQUE, str(key), value, name or "parts") else await self._value(each, str(key), apply)
+            for key, each in given.items()
+        }
         changed = {key: each for key, each in changes.items() if each is not given[key]}
         return _edited(value, changed) if changed else value
 

@@ -16,12 +16,11 @@ from typing import Any, TypeVar, cast, get_args
 from streamfilter.context import AfterStop, Context
 from streamfilter.pipeline import Stage
 from streamfilter.providers import pydantic_ai
-from streamfilter.providers.events import strings
 from streamfilter.providers.guarding_calls import Refused, Unknown
 from streamfilter.providers.guarding_pipelines import Contexts, Pipelines, check_after_stop, checked, waits
+from streamfilter.providers.places import revised, strings
 from streamfilter.providers.pydantic_ai.asking import Asking
 from streamfilter.providers.pydantic_ai.reading import OPAQUE
-from streamfilter.providers.rewriting import put
 from streamfilter.providers.wrapping import Quote, quoting
 
 M = TypeVar("M")
@@ -272,7 +271,5 @@ class _Call:
 
 def _quoted(response: Any, quote: Quote) -> Any:
     """What a response says beside its parts, through the guards."""
-    for path, text in strings(response, OPAQUE):
-        if (shown := quote(text)) != text:
-            response = put(response, path, shown)
-    return response
+    changes = {path: shown for path, text in strings(response, OPAQUE) if (shown := quote(text)) != text}
+    return revised(response, changes)

@@ -8,7 +8,8 @@ from typing import Any
 
 from streamfilter.items import Channel, Event, Item, TextDelta
 from streamfilter.providers import rewriting
-from streamfilter.providers.events import Origin, Path, at, strings
+from streamfilter.providers.events import Origin
+from streamfilter.providers.places import Path, at, is_below, strings
 from streamfilter.providers.pydantic_ai.reading import DELTAS, MESSAGES, NAME, OPAQUE
 from streamfilter.providers.shapes import edited, get
 
@@ -104,6 +105,6 @@ class Writer(rewriting.EventWriter):
         if changes is None or kept is None:
             return changes
         for path, text in strings(kept, OPAQUE, MESSAGES):
-            if not any(path[: len(place)] == place for place in (*changes, *origin.repeats)):
+            if not (is_below(path, changes) or is_below(path, origin.repeats)):
                 changes[path] = self._quote(text)
         return {path: value for path, value in changes.items() if value != at(origin.event, path)}

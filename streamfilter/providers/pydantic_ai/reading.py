@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Finish, Key, Raw, ToolCall, Usage
-from streamfilter.providers.events import Origin, Path, Repeat, at, first_seen
+from streamfilter.providers.events import Origin, Repeat, first_seen
+from streamfilter.providers.foreign import check
+from streamfilter.providers.places import Opaque, Path, at, within
 from streamfilter.providers.said import Said
 from streamfilter.providers.shapes import edited, get, listed
 
@@ -35,12 +37,15 @@ USAGE: Path = ("result", "_state", "usage")
 MESSAGES: Path = ("result", "_state", "message_history")
 """Where the result of a run keeps its messages: `result.all_messages()` gives them."""
 
-OPAQUE = frozenset(
+OPAQUE: Opaque = frozenset(
     {
         *("event_kind", "part_kind", "part_delta_kind", "previous_part_kind", "next_part_kind", "kind", "id", "tool_name"),
-        *("tool_call_id", "tool_name_delta", "tool_kind", "provider_name", "signature", "signature_delta", "canonical_system"),
+        *("tool_call_id", "tool_name_delta", "tool_kind", "provider_name", "canonical_system"),
         *("media_type", "role", "model_name", "finish_reason", "run_id", "conversation_id", "provider_response_id", "timestamp"),
-        *("usage", "state", "outcome"),
+        *within("state", "response", ""),
+        *within("outcome", "part", "parts"),
+        *within("signature", "part", "parts"),
+        *within("signature_delta", "delta"),
     }
 )
 """Fields whose strings are no text: names, ids, and what only a model's provider can read."""
@@ -80,6 +85,7 @@ class Reading:
             origin.items.append(Finish(_reason(origin), scope=self._choice, origin=origin))
         else:
             self._said.find(origin)
+            check(NAME, origin)
             origin.rest(_SCOPES.get(str(kind), self._choice))
         self._said.note(origin)
         self._begun.update(origin.slots.values())

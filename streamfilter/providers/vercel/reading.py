@@ -13,6 +13,7 @@ from typing import Any
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall
 from streamfilter.providers.events import Origin, Repeat, first_seen
+from streamfilter.providers.places import Opaque, within
 from streamfilter.providers.shapes import fields, get, listed
 
 NAME = "vercel"
@@ -22,22 +23,16 @@ PARTS = {"text": "answer", "reasoning": "reasoning"}
 
 STEPS = ("start-step", "finish-step", "abort")
 
-OPAQUE = frozenset(
+OPAQUE: Opaque = frozenset(
     {
-        *(
-            "type",
-            "id",
-            "role",
-            "messageId",
-            "toolCallId",
-            "toolName",
-            "sourceId",
-            "approvalId",
-            "mediaType",
-            "finishReason",
-            "state",
-        ),
-        *("itemId", "signature", "thoughtSignature", "redactedData", "encryptedContent", "reasoningEncryptedContent"),
+        *("type", "id", "role", "messageId", "toolCallId", "toolName", "sourceId", "approvalId", "itemId", "mediaType"),
+        "finishReason",
+        *within("state", "parts"),
+        *within("signature", "anthropic", "vertexAnthropic", "bedrock", "amazonBedrock", "openrouter"),
+        *within("redactedData", "anthropic", "vertexAnthropic", "bedrock", "amazonBedrock"),
+        *within("thoughtSignature", "google", "vertex", "googleVertex", "gateway"),
+        *within("reasoningEncryptedContent", "openai", "azure", "xai"),
+        *within("encryptedContent", "openai", "azure", "anthropic"),
     }
 )
 """Fields whose strings are no text: names, ids, and what only a model's provider can read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from streamfilter.context import AfterStop, Context
 from streamfilter.items import Key
@@ -119,4 +119,5 @@ class Wrap(WrapStage):
 
 
 wrap = Wrap
-filter_response, afilter_response = _WHOLE.filter, _WHOLE.afilter
+filter_response: Final = _WHOLE.filter
+afilter_response: Final = _WHOLE.afilter

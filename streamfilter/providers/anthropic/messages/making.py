@@ -13,6 +13,7 @@ from typing import Any
 from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCall, Usage
 from streamfilter.providers import rewriting
 from streamfilter.providers.anthropic.messages.reading import BLOCKS, DELTAS
+from streamfilter.providers.counts import worded
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import fields, get, plain
 
@@ -105,7 +106,7 @@ class Making(rewriting.Making):
         if isinstance(item, Failure):
             yield {"type": "error", "error": _error(item.error)}
         elif isinstance(item, Usage):
-            self._usage |= _usage(item.usage)
+            self._usage |= worded(item.usage, "anthropic")
             if self._reason is not None:
                 yield self._message_delta(self._reason)
         elif isinstance(item, Finish):
@@ -180,11 +181,3 @@ def _error(error: object) -> dict[str, Any]:
     """What went wrong, as Anthropic says it: `{"type": …, "message": …}`."""
     given = fields(plain(error)) if not isinstance(error, str) else {"message": error}
     return {"type": str(given.get("type") or "api_error"), "message": str(given.get("message") or "the provider reports an error")}
-
-
-def _usage(usage: object) -> dict[str, Any]:
-    """Token counts in Anthropic's words: those of OpenAI are translated."""
-    given = fields(plain(usage))
-    if "prompt_tokens" in given:
-        return {"input_tokens": given["prompt_tokens"], "output_tokens": given.get("completion_tokens", 0)}
-    return given

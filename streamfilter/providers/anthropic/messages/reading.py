@@ -11,6 +11,7 @@ from typing import Any
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
 from streamfilter.providers.events import Echo, Origin, Repeat
+from streamfilter.providers.places import Opaque, within
 from streamfilter.providers.shapes import fields, get, listed, plain
 
 NAME = "anthropic.messages"
@@ -32,11 +33,22 @@ DELTAS = {
 ECHOES = {"text": ("text", "text"), "thinking": ("thinking", "thinking"), "input_json": ("tool", "partial_json")}
 """Events of the SDK's helper that give a delta once more: what block they are of, and the field that has it."""
 
-OPAQUE = frozenset(
+OPAQUE: Opaque = frozenset(
     {
-        *("type", "id", "role", "model", "tool_use_id", "name", "server_name", "stop_reason", "service_tier", "inference_geo"),
-        *("signature", "data", "encrypted_content", "encrypted_index", "encrypted_stdout", "media_type", "error_code", "file_id"),
-        *("usage", "retrieved_at", "page_age", "expires_at", "caller", "parsed_output", "__json_buf"),
+        *("type", "id", "role", "model", "tool_use_id", "stop_reason", "service_tier", "media_type", "error_code"),
+        *within("name", "tool_use", "server_tool_use", "mcp_tool_use"),
+        *within("server_name", "mcp_tool_use"),
+        *within("inference_geo", "usage"),
+        *within("signature", "thinking", "signature_delta", "signature", "compaction"),
+        *within("data", "redacted_thinking", "base64"),
+        *within("encrypted_content", "web_search_result", "advisor_redacted_result", "compaction", "compaction_delta"),
+        *within("encrypted_index", "web_search_result_location"),
+        *within("encrypted_stdout", "encrypted_code_execution_result"),
+        *within("file_id", "container_upload", "file", "code_execution_output", "bash_code_execution_output"),
+        *within("file_id", "char_location", "page_location", "content_block_location"),
+        *within("page_age", "web_search_result"),
+        *within("retrieved_at", "web_fetch_result"),
+        *within("expires_at", "container"),
     }
 )
 """Fields whose strings are no text: names, ids, times, and what only Anthropic can read."""

@@ -6,7 +6,7 @@ SDK objects, dicts and the raw bytes of an event stream are read alike; no SDK i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from streamfilter.context import AfterStop, Context
 from streamfilter.items import Key
@@ -126,4 +126,5 @@ class Wrap(WrapStage):
 
 
 wrap = Wrap
-filter_response, afilter_response = _WHOLE.filter, _WHOLE.afilter
+filter_response: Final = _WHOLE.filter
+afilter_response: Final = _WHOLE.afilter

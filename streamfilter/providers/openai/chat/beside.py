@@ -6,14 +6,13 @@ results, failed tool calls, the words that a model did not choose.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from streamfilter.providers.events import Path, strings
 from streamfilter.providers.openai.chat.completions import OPAQUE
-from streamfilter.providers.openai.chat.reading import Origin
+from streamfilter.providers.openai.chat.reading import Origin, Parts
 from streamfilter.providers.openai.chat.texts import TEXT_FIELDS
-from streamfilter.providers.rewriting import put
+from streamfilter.providers.places import Path, revised, strings
 
 
 def quoted(origin: Origin, quote: Callable[[str], str]) -> Any:
@@ -28,32 +27,35 @@ def quoted(origin: Origin, quote: Callable[[str], str]) -> Any:
         return chunk
     if origin.quoted is None:
         changes: dict[Path, Any] = {}
+        said = [_places_of(parts) for parts in origin.parts]
         for path, text in strings(chunk, OPAQUE):
-            if not _is_said(origin, path) and (shown := quote(text)) != text:
+            if not _is_said(origin, path, said) and (shown := quote(text)) != text:
                 if "logprobs" in path:  # a token stands there in characters and in bytes
                     changes[path[: path.index("logprobs") + 1]] = None
                 else:
                     changes[path] = shown
-        for path, value in changes.items():
-            chunk = put(chunk, path, value)
-        origin.quoted = chunk
+        origin.quoted = revised(chunk, changes)
     return origin.quoted
 
 
-def _is_said(origin: Origin, path: Path) -> bool:
+def _places_of(parts: Parts) -> set[Path]:
+    """Where in the delta of a choice the text of channels stands."""
+    calls = {(*call.path, *(call.place[1:] if len(call.path) == 1 else call.place)) for call in parts.calls}
+    return calls | {slot.path for slot in parts.slots}
+
+
+def _is_said(origin: Origin, path: Path, said: Sequence[set[Path]]) -> bool:
     """Whether a string of a chunk is text of a channel, or says it once more and is known to be the same."""
     if path[0] != "choices" or len(path) < 3 or not isinstance(path[1], int):
         return False
     parts, place = origin.parts[path[1]], path[2:]
     if place[0] == "delta":
         inside = place[1:]
-        called = any(inside == (*call.path, *(call.place[1:] if len(call.path) == 1 else call.place)) for call in parts.calls)
         is_detail = inside[0] == "reasoning_details" and inside[-1] in ("text", "summary") and len(inside) == 3
-        is_slot = any(inside == slot.path for slot in parts.slots)
-        return called or is_slot or (is_detail and "reasoning_details" not in parts.misquotes)
+        return inside in said[path[1]] or (is_detail and "reasoning_details" not in parts.misquotes)
     if place[0] not in ("text", "message", "logprobs") or place[0] in parts.misquotes:
         return False
-    if place[0] == "message":
-        is_input = place[1] == "tool_calls" and place[-1] in ("arguments", "input")
+    if place[0] == "message" and len(place) > 1:
+        is_input = place[1] == "tool_calls" and place[3:] in (("function", "arguments"), ("custom", "input"))
         return is_input or (len(place) == 2 and place[1] in TEXT_FIELDS)
     return place == ("text",) or (len(place) == 4 and place[-1] == "token")

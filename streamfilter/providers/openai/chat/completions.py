@@ -5,15 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from streamfilter.items import Channel, Finish
-from streamfilter.providers.events import Origin, Path
+from streamfilter.providers.events import Origin
 from streamfilter.providers.openai.chat.texts import texts
+from streamfilter.providers.places import Opaque, Path, within
 from streamfilter.providers.shapes import fields, get, listed
 
-OPAQUE = frozenset(
+OPAQUE: Opaque = frozenset(
     {
         *("id", "object", "model", "role", "finish_reason", "native_finish_reason", "type", "system_fingerprint", "service_tier"),
-        *("name", "provider", "usage", "tool_call_id", "signature", "data", "format", "file_id", "obfuscation", "p"),
-        *("thought_signature", "encrypted_content", "reasoning_opaque"),
+        "tool_call_id",
+        *within("name", "function", "custom", "function_call"),
+        *within("provider", "", "reasoning_details"),
+        *within("signature", "reasoning_details", "thinking"),  # as OpenRouter and as Anthropic
+        *within("data", "reasoning_details", "audio", "redacted_thinking"),
+        *within("format", "reasoning_details"),
+        *within("file_id", "file", "file_citation"),
+        *within("obfuscation", ""),
+        *within("p", ""),
+        *within("thought_signature", "google"),
+        *within("encrypted_content", "delta", "message"),
+        *within("reasoning_opaque", "delta", "message"),
     }
 )
 """Fields whose strings are no text: names, ids, audio, padding, and what only the provider can read."""
@@ -33,7 +44,7 @@ def read_whole(origin: Origin) -> None:
                 if get(message, beside) is not None and beside not in path:
                     origin.spans[*at, beside] = channel
             if get(get(choice, "logprobs"), name) is not None:
-                origin.spans["choices", position, "logprobs", name] = channel
+                origin.tokens["choices", position, "logprobs", name] = channel
         for path in _calls(message):
             origin.text((*at, *path), Channel("tool_arguments", (0, number, *path)))
         reason = get(choice, "finish_reason")

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, End, Failure, Finish, Item, Key, Raw, Scope, TextDelta, ToolCall, Usage
 from streamfilter.providers import sse
-from streamfilter.providers.events import is_message, is_mute, said_in
+from streamfilter.providers.events import is_message, refusing, said_in
 from streamfilter.providers.frames import BINARY_MESSAGES, SSE, TEXT_MESSAGES, Framing, message
 from streamfilter.providers.openai.chat.completions import OPAQUE
 from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, misquotes, texts
+from streamfilter.providers.places import is_mute
 from streamfilter.providers.shapes import fields, get
 
 RESPONSE = 0
@@ -109,6 +110,9 @@ class Origin:
     is_noted: bool = False
 
 
+_SPOKEN = frozenset(TEXT_FIELDS) | {"tool_calls"}
+
+
 class _Calls:
     """Which call the fragments of one choice belong to. Some services leave out the index, give all the same one, or leave out the
     id of later fragments."""
@@ -160,7 +164,7 @@ class Reader:
         self._calls: dict[int, _Calls] = {}
         self._messages: Framing | None = None  # if it comes as messages of a WebSocket: how
         self._count = 0  # of them
-        self.as_bytes = False
+        self.as_bytes: bool = False
 
     def read(self, item: object) -> Iterator[Origin | End]:
         """The chunks in one item of the source. Malformed input gives an `End` with the error, behind all before it."""
@@ -178,10 +182,7 @@ class Reader:
             self._messages = TEXT_MESSAGES
             yield from self._frames(self._message(item))
         elif isinstance(item, Mapping) or hasattr(item, "choices"):
-            try:
-                yield self._origin(item, None)
-            except MalformedInput as error:
-                raise TypeError(f"{self._stage}: {error.problem}") from None
+            yield refusing(self._stage, lambda: self._origin(item, None))
         else:
             kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
             raise TypeError(
@@ -227,7 +228,7 @@ class Reader:
             origin.extras = Raw(chunk, scope=self._last, origin=origin)
             origin.items.append(origin.extras)
         is_usual = origin.extras is None and not error and all(parts.is_plain for parts in origin.parts)
-        origin.is_plain = is_usual and is_mute(given, OPAQUE, ("choices",))
+        origin.is_plain = is_usual and is_mute(given, OPAQUE, ("choices",), "")
         if usage is not None:
             origin.items.append(Usage(usage, scope=self._last, origin=origin))
         origin.items += finishes
@@ -268,9 +269,10 @@ class Reader:
             raise MalformedInput("the reason why a choice ended is no word", offset)
         beside = set() if is_usual else (outer.keys() | given.keys()) - STRUCTURE
         is_plain = all(isinstance(given[name], str) for name in TEXT_FIELDS.keys() & given.keys())
-        has_only_text = len(given) == len(parts.slots) or is_mute(given, OPAQUE, TEXT_FIELDS)
+        spared = _SPOKEN if parts.calls and all(map(_is_usual_call, given.get("tool_calls") or ())) else TEXT_FIELDS
+        has_only_text = len(given) == len(parts.slots) or is_mute(given, OPAQUE, spared, "delta")
         is_mute_beside = has_only_text and is_mute(outer, OPAQUE, ("delta",))
-        parts.is_plain = is_plain and not beside and not parts.calls and is_mute_beside
+        parts.is_plain = is_plain and not beside and is_mute_beside
         has_others = not is_plain and any(has_other_parts(given.get(name)) for name in TEXT_FIELDS)
         if beside - REPEATS or has_others or (len(origin.items) == before and finish is None):
             if not parts.slots and given.get("reasoning_details"):
@@ -314,6 +316,18 @@ def _unread(frame: sse.Frame, scope: Scope) -> Origin:
     origin = Origin(None, frame)
     origin.items.append(Raw(frame, scope=scope, origin=origin))
     return origin
+
+
+def _is_usual_call(fragment: Any) -> bool:
+    """Whether a fragment of a call says its arguments, and names and ids, and nothing that must be searched for quotes."""
+    function = get(fragment, "function")
+    if not (
+        _is_node(function)
+        and isinstance(get(function, "arguments"), str)
+        and is_mute(fragment, OPAQUE, ("function",), "tool_calls")
+    ):
+        return False
+    return is_mute(function, OPAQUE, ("arguments",), "function")
 
 
 def _is_node(value: object) -> bool:

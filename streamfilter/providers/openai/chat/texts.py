@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from streamfilter.providers.shapes import get, listed
+from streamfilter.providers.shapes import get, is_honest, listed
 
 Path = tuple[str | int, ...]
 """From a delta to a text in it."""
@@ -87,9 +87,10 @@ def misquotes(choice: Mapping[str, Any], delta: Mapping[str, Any], pieces: Seque
 
     Engines that hold text back let their tokens run ahead, and some services repeat all of the message so far.
     """
-    said: dict[str | int, str] = {}
+    found_in: dict[str | int, list[str]] = {}
     for path, text in pieces:
-        said[path[0]] = said.get(path[0], "") + text
+        found_in.setdefault(path[0], []).append(text)
+    said = {name: "".join(texts) for name, texts in found_in.items()}
     found: set[str] = set()
     if "logprobs" in choice and not _quotes_tokens(choice["logprobs"], said):
         found.add("logprobs")
@@ -110,7 +111,7 @@ def misquotes(choice: Mapping[str, Any], delta: Mapping[str, Any], pieces: Seque
 def _quotes_tokens(logprobs: Any, said: Mapping[str | int, str]) -> bool:
     for name in ("content", "refusal"):
         tokens = listed(get(logprobs, name))
-        if "".join(str(get(token, "token")) for token in tokens) not in ("", said.get(name)):
+        if "".join(str(get(token, "token")) for token in tokens) not in ("", said.get(name)) or not all(map(is_honest, tokens)):
             return False
     return True
 

@@ -17,13 +17,15 @@ from typing import Any
 
 from streamfilter.items import Channel, End, Event, Failure, Finish, Item, Key, Raw, TextDelta, ToolCall, Usage
 from streamfilter.providers import sse
+from streamfilter.providers.counts import worded
 from streamfilter.providers.frames import Framing
 from streamfilter.providers.guarding_frames import Lines
 from streamfilter.providers.openai.chat.beside import quoted
 from streamfilter.providers.openai.chat.reading import HEAD, STRUCTURE, Origin, Parts
 from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, is_signed
+from streamfilter.providers.places import put
 from streamfilter.providers.reasons import spelled
-from streamfilter.providers.rewriting import put
+from streamfilter.providers.rewriting import joined
 from streamfilter.providers.shapes import edited, fields, get, plain
 
 DONE = b"data: [DONE]\n\n"
@@ -140,10 +142,13 @@ class Writer:
         if origin.chunk is None:
             return []
         present = {id(item) for item in group}
+        own: dict[object, list[Item]] = {}  # by choice
+        for item in group:
+            own.setdefault(_number(item), []).append(item)
         choices = [
             made
             for parts, choice in zip(origin.parts, get(chunk, "choices") or (), strict=True)
-            if (made := self._choice(parts, choice, group, present)) is not None
+            if (made := self._choice(parts, choice, own.get(parts.index, ()), present)) is not None
         ]
         usage = next((item.usage for item in group if isinstance(item, Usage)), None)
         failure = any(isinstance(item, Failure) for item in group)
@@ -169,11 +174,8 @@ class Writer:
     def _choice(self, parts: Parts, choice: Any, group: Sequence[Item], present: set[int]) -> Any:
         """What is left of a choice; None if nothing is."""
         index = parts.index
-        texts: dict[Channel, str] = {}
-        for item in group:
-            if isinstance(item, TextDelta) and item.channel.key[1:2] == (index,) and _field(item.channel):
-                texts[item.channel] = texts.get(item.channel, "") + item.text
-        finish = next((item for item in group if isinstance(item, Finish) and item.scope == (0, index)), None)
+        texts = {channel: text for channel, text in joined(group).items() if _field(channel)}
+        finish = next((item for item in group if isinstance(item, Finish)), None)
         extras = parts.extras is not None and id(parts.extras) in present
         called = any(id(item) in present for fragment in parts.calls for item in fragment.items)
         if not (texts or finish or extras or called):
@@ -206,8 +208,7 @@ class Writer:
     def _note_edits(self, parts: Parts, texts: Mapping[Channel, str]) -> bool:
         """Whether all of a choice's text leaves here as it came; note whether reasoning was changed."""
         same = True
-        for channel in {slot.item.channel for slot in parts.slots}:
-            came = "".join(slot.item.text for slot in parts.slots if slot.item.channel == channel)
+        for channel, came in joined(slot.item for slot in parts.slots).items():
             if texts.get(channel) != came:
                 same = False
                 if channel.kind == "reasoning":
@@ -215,28 +216,26 @@ class Writer:
         return same
 
     def _calls(self, parts: Parts, delta: Any, texts: dict[Channel, str], present: set[int]) -> dict[str, Any]:
-        """The fragments of tool calls that came out, with their arguments as they came out. Takes their texts."""
+        """The fragments of tool calls that came out, with their arguments as they came out: if these changed, all on the first
+        fragment of their call. Takes their texts."""
         kept: dict[str, Any] = {}
+        came = joined(item for fragment in parts.calls for item in fragment.items)
+        moved = {channel: shown for channel, text in came.items() if (shown := texts.pop(channel, "")) != text}
         for path, items, place in parts.calls:
             arguments = next((item for item in items if isinstance(item, TextDelta)), None)
-            text: str | None = None
-            if arguments is not None and id(arguments) in present:
-                text = arguments.text
-                texts[arguments.channel] = texts[arguments.channel].replace(text, "", 1)
-            elif arguments is not None:
-                text = texts.pop(arguments.channel, None)
-            if not text and not any(id(item) in present for item in items):
+            text = arguments.text if arguments is not None else ""
+            if arguments is not None and arguments.channel in moved:
+                text, moved[arguments.channel] = moved[arguments.channel], ""
+            if not text and not any(id(item) in present for item in items if item is not arguments):
                 continue
             holder = get(delta, str(path[0]))
             fragment = holder if len(path) == 1 else holder[path[1]]
             if arguments is not None and text != arguments.text:
-                fragment = put(fragment, place[1:] if len(path) == 1 else place, text or "")
+                fragment = put(fragment, place[1:] if len(path) == 1 else place, text)
             if len(path) == 1:
                 kept["function_call"] = fragment
             else:
                 kept.setdefault("tool_calls", []).append(fragment)
-        for channel in {item.channel for _, items, _ in parts.calls for item in items if isinstance(item, TextDelta)}:
-            texts.pop(channel, None)
         return kept
 
     # ------------------------------------------------------------------ made anew
@@ -246,7 +245,7 @@ class Writer:
         if isinstance(item, Failure):
             return [self._framed({"error": plain(item.error)})]
         if isinstance(item, Usage):
-            return [self._framed(self._chunk([], usage=_usage(item.usage)))]
+            return [self._framed(self._chunk([], usage=worded(item.usage, "openai")))]
         index = _index(item.scope) if isinstance(item, Event) else 0
         delta: dict[str, Any] = {}
         if isinstance(item, str) or type(item) is TextDelta:
@@ -320,6 +319,12 @@ def _origin_of(item: Item) -> Origin | None:
     return origin if isinstance(origin, Origin) else None
 
 
+def _number(item: Item) -> object:
+    """The number of the choice that an item is of, if it is of one."""
+    key: Any = item.channel.key if isinstance(item, TextDelta) else item.scope if isinstance(item, Finish) else None
+    return key[1] if isinstance(key, tuple) and len(key) > 1 else None
+
+
 def _same(one: Item, other: Item) -> bool:
     return one is other
 
@@ -328,24 +333,6 @@ def _index(scope: object) -> int:
     key = scope.key if isinstance(scope, Channel) else scope
     index = key[1] if isinstance(key, tuple) and len(key) > 1 else 0
     return index if isinstance(index, int) else 0
-
-
-def _usage(usage: object) -> Any:
-    """Token counts in this API's words: those of Anthropic, of OpenAI's Responses and of LangChain are translated."""
-    given = fields(plain(usage))
-    if "output_tokens" not in given:
-        return usage
-    read, written = given.get("input_tokens", 0), given["output_tokens"]
-    total = given.get("total_tokens", read + written)
-    details = {
-        name: given[theirs]
-        for name, theirs in (
-            ("prompt_tokens_details", "input_tokens_details"),
-            ("completion_tokens_details", "output_tokens_details"),
-        )
-        if theirs in given
-    }
-    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": total, **details}
 
 
 def _field(channel: Channel) -> str:
@@ -372,12 +359,12 @@ def _texts_put(parts: Parts, delta: Any, texts: Mapping[Channel, str], extras: b
     kept: dict[str, Any] = {}
     for name in dict.fromkeys(str(path[0]) for path in by_path):
         value = get(delta, name)
-        shown = by_path[(name,)] if isinstance(value, str) else _filled(value, (name,), by_path, extras)
+        shown = by_path[(name,)] if isinstance(value, str) else _filled(value, _below(name, by_path), extras)
         if shown:
             kept[name] = shown
     for name in TEXT_FIELDS:
         if extras and name not in kept and has_other_parts(get(delta, name)):
-            kept[name] = _filled(get(delta, name), (name,), by_path, extras)
+            kept[name] = _filled(get(delta, name), {}, extras)
     for channel, text in left.items():  # an insertion into a channel of which this chunk has nothing
         name = _FIELDS.get(channel.kind, "content")
         said = kept.get(name, "")
@@ -385,18 +372,24 @@ def _texts_put(parts: Parts, delta: Any, texts: Mapping[Channel, str], extras: b
     return kept
 
 
-def _filled(node: Any, at: Path, by_path: Mapping[Path, str], extras: bool) -> Any:
+def _below(name: str, by_path: Mapping[Path, str]) -> dict[Path, str]:
+    """What of some texts stands in a field, by its place there."""
+    return {path[1:]: text for path, text in by_path.items() if path[0] == name}
+
+
+def _filled(node: Any, by_path: Mapping[Path, str], extras: bool) -> Any:
     """A part of a delta with its texts as they came out. What has nothing left is left out; so is a signed part that changed."""
-    if at in by_path:
-        return by_path[at]
-    inside = [path for path in by_path if path[: len(at)] == at]
-    if not inside:
+    if () in by_path:
+        return by_path[()]
+    if not by_path:
         return node if extras else None
+    inside: dict[str | int, dict[Path, str]] = {}
+    for path, text in by_path.items():
+        inside.setdefault(path[0], {})[path[1:]] = text
     if isinstance(node, list | tuple):
-        filled = [_filled(each, (*at, n), by_path, extras) for n, each in enumerate(node)]
+        filled = [_filled(each, inside.get(n, {}), extras) for n, each in enumerate(node)]
         return [each for each in filled if each]
-    steps = dict.fromkeys(path[len(at)] for path in inside)
-    values = {step: _filled(get(node, str(step)), (*at, step), by_path, extras) for step in steps}
+    values = {step: _filled(get(node, str(step)), below, extras) for step, below in inside.items()}
     if not any(values.values()) or (
         get(node, "signature") and any(get(node, str(step)) != value for step, value in values.items())
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Final, cast
 
 from streamfilter.context import AfterStop, Context
 from streamfilter.items import Key
@@ -123,4 +123,5 @@ class Wrap(WrapStage):
 
 
 wrap = Wrap
-filter_response, afilter_response = _WHOLE.filter, _WHOLE.afilter
+filter_response: Final = _WHOLE.filter
+afilter_response: Final = _WHOLE.afilter

@@ -14,6 +14,7 @@ from typing import Any
 
 from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCall, Usage
 from streamfilter.providers import rewriting
+from streamfilter.providers.counts import worded
 from streamfilter.providers.openai.responses.reading import CALLS, ENDS, TEXTS
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import edited, fields, get, plain
@@ -110,7 +111,7 @@ class Making(rewriting.Making):
             message = str(error.get("message") or "the provider reports an error")
             yield {"type": "error", "code": error.get("code"), "message": message, "param": None}
         elif isinstance(item, Usage):
-            self._usage = _usage(item.usage)
+            self._usage = worded(item.usage, "responses")
         elif isinstance(item, Finish):
             yield from self._begun()
             self._reason = self._reason or item.reason
@@ -256,14 +257,3 @@ _CLASSES = {"ResponseOutputTextDelta": "ResponseTextDelta", "ResponseOutputTextD
 def _built(made: Any, event: dict[str, Any]) -> Any:
     build = getattr(made, "construct", None)
     return made.model_validate(event) if build is None else build(**event)
-
-
-def _usage(usage: object) -> Any:
-    """Token counts in the words of this API."""
-    given = fields(plain(usage))
-    if "input_tokens" in given and "output_tokens" in given:
-        return {**given, "total_tokens": given.get("total_tokens", given["input_tokens"] + given["output_tokens"])}
-    if "prompt_tokens" in given:
-        read, written = given["prompt_tokens"], given.get("completion_tokens", 0)
-        return {"input_tokens": read, "output_tokens": written, "total_tokens": read + written}
-    return given

@@ -11,7 +11,8 @@ from typing import Any
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
-from streamfilter.providers.events import Origin, Path, Repeat, at, is_mute
+from streamfilter.providers.events import Origin, Repeat
+from streamfilter.providers.places import Opaque, Path, at, is_mute, within
 from streamfilter.providers.shapes import get, listed
 
 NAME = "openai.responses"
@@ -32,7 +33,7 @@ TEXTS: dict[str, tuple[str, str, str, str]] = {
 """Events whose `.delta` brings text and whose `.done` has all of it: the kind of channel, the list of the item that it stands in,
 the field with the place in that, and the field of `.done` that has it."""
 
-CALLS = {
+CALLS: dict[str, tuple[str] | tuple[str, str]] = {
     "function_call": ("arguments",),
     "mcp_call": ("arguments",),
     "custom_tool_call": ("input",),
@@ -46,13 +47,26 @@ PARTS = {"output_text": ("answer", "text"), "refusal": ("refusal", "refusal"), "
 
 ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 
-OPAQUE = frozenset(
+OPAQUE: Opaque = frozenset(
     {
         *("type", "id", "object", "status", "role", "item_id", "call_id", "response_id", "previous_response_id", "container_id"),
-        *("model", "service_tier", "truncation", "reasoning", "tools", "tool_choice", "usage", "phase", "namespace", "name"),
-        *("encrypted_content", "obfuscation", "file_id", "code_type", "safety_identifier", "prompt_cache_key", "server_label"),
-        *("metadata_id", "result", "partial_image_b64", "vector_store_id", "verbosity", "format", "billing", "conversation"),
-        *("prompt_cache_retention", "background", "moderation", "copilot_usage"),
+        *("model", "service_tier", "vector_store_id"),
+        *(
+            (place, name)
+            for place in ("response", "")  # it streamed, or came whole
+            for name in ("truncation", "tool_choice", "safety_identifier", "prompt_cache_key", "prompt_cache_retention")
+        ),
+        *within("name", "tools", "tool_choice", "format", "function_call", "custom_tool_call", "mcp_call", "mcp_approval_request"),
+        *within("name", "api"),
+        *within("namespace", "function_call", "custom_tool_call"),
+        *within("server_label", "mcp", "mcp_call", "mcp_list_tools", "mcp_approval_request"),
+        *within("phase", "message"),
+        *within("verbosity", "text"),
+        *within("encrypted_content", "reasoning", "compaction"),
+        *within("obfuscation", ""),
+        *within("file_id", "file_citation", "container_file_citation", "file_path", "input_image", "input_file", "results"),
+        *within("result", "image_generation_call"),
+        *within("partial_image_b64", "response.image_generation_call.partial_image"),
     }
 )
 """Fields whose strings are no text: names, ids, settings, images, and what only OpenAI can read."""
@@ -126,7 +140,7 @@ class Reading:
         origin.text(("delta",), channel)
         if get(event, "logprobs"):
             origin.tokens["logprobs",] = channel
-        origin.is_plain = is_mute(event, OPAQUE, ("delta",)) and isinstance(get(event, "delta"), str)
+        origin.is_plain = is_mute(event, OPAQUE, ("delta",), "") and isinstance(get(event, "delta"), str)
         if not origin.items:
             origin.rest(channel)
 
@@ -138,6 +152,7 @@ class Reading:
             for name in ("logprobs", "annotations"):
                 if at(origin.event, (*beside, name)):
                     origin.spans[*beside, name] = channel
+                    origin.tokens |= {(*beside, name): channel} if name == "logprobs" else {}
             origin.rest(channel, boundary=True)
         else:
             origin.rest(channel)
@@ -196,6 +211,7 @@ class Reading:
             for name in ("logprobs", "annotations"):
                 if at(item, (*place[:-1], name)):
                     origin.spans[*path, *place[:-1], name] = channel
+                    origin.tokens |= {(*path, *place[:-1], name): channel} if name == "logprobs" else {}
 
     def _places(self, origin: Origin, item: Any, output: object) -> Iterator[tuple[Path, Channel]]:
         for n, part in enumerate(listed(get(item, "content"))):

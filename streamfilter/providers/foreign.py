@@ -1,0 +1,63 @@
+"""Events of one format in a stream of another: read as quotes, what is split over two of them would come out.
+
+This module knows where each format has its text, and nothing else of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from streamfilter.errors import MalformedInput
+from streamfilter.providers.shapes import get
+
+if TYPE_CHECKING:
+    from streamfilter.providers.events import Origin
+
+_TYPES = {
+    "content_block_delta": "anthropic.messages",
+    "response.output_text.delta": "openai.responses",
+    "text-delta": "vercel",
+    "AIMessageChunk": "langchain",
+}
+"""Types of events that bring text, and whose they are."""
+
+_LISTS = {"choices": ("openai.chat", "openai.completions"), "candidates": ("gemini",)}
+"""Fields of events without a type that are lists with text in them."""
+
+
+def check(name: str, origin: Origin) -> None:
+    """Refuse an event of another format.
+
+    Args:
+        name: of the format.
+        origin: the event, and the text that the format has found in it.
+
+    Raises:
+        MalformedInput: it is one.
+    """
+    if not origin.slots and is_foreign(name, origin.event):
+        raise MalformedInput("an event is of another format than those before it", origin.frame.offset if origin.frame else 0)
+
+
+def is_foreign(name: str, event: Any) -> bool:
+    """Whether the text of an event stands where another format has it.
+
+    Args:
+        name: of the format.
+        event: a dict or an object, in which the format has found no text.
+
+    Example:
+        >>> is_foreign("ollama", {"choices": [{"delta": {}}]}), is_foreign("ollama", {"message": {}, "done": False})
+        (True, False)
+    """
+    kind = get(event, "type")
+    if isinstance(kind, str) and _TYPES.get(kind, name) != name:
+        return True
+    for field, owners in _LISTS.items():
+        if name not in owners and isinstance(listed := get(event, field), list | tuple) and listed:
+            return True
+    if name != "bedrock" and get(get(event, "contentBlockDelta"), "delta") is not None:
+        return True
+    if name != "ollama" and isinstance(get(event, "done"), bool):
+        return get(event, "message") is not None or get(event, "response") is not None
+    return name != "pydantic_ai" and get(event, "event_kind") in ("part_start", "part_delta")
