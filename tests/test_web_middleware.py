@@ -12,7 +12,7 @@ import socket
 import threading
 import tracemalloc
 import zlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -26,6 +26,10 @@ from streamfilter.web import Filter, Problem, ResponseBody, StreamFilterMiddlewa
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 from test_web import RULE, SAFE, SAID, SECRET, SHOWN, chat, cut, messages, raw_of, read, sdk
 from web_serving import WAIT, Source, body_of, called, exchange, frames_of, loads, serving
 
@@ -874,3 +878,40 @@ def test_objects_of_an_sdk_are_no_bodies() -> None:
     """A pipeline's findings are those of the text: the rule of these tests finds what `re` finds."""
     assert re.findall(RULE, SAID) and len(sdk(chat(["a"]))) == 2 and loads("[DONE]") is None
     assert ResponseBody(Filter(SAFE), 200, [(b"content-type", b"text/html")]).how == "pass"
+
+
+@pytest.mark.parametrize("spec_version", ["2.3", "2.4"])
+def test_the_last_bytes_leave_before_the_application_returns(spec_version: str) -> None:
+    """Starlette watches for a disconnect beside its response, by older versions of ASGI, and is told of one once all is said."""
+
+    async def answered(_: Request) -> StreamingResponse:
+        async def frames() -> AsyncIterator[bytes]:
+            yield b'data: {"choices": [{"index": 0, "delta": {"content": "1234"}}]}\n\n'
+            yield b"data: [DONE]\n\n"
+
+        return StreamingResponse(frames(), media_type="text/event-stream")
+
+    app = StreamFilterMiddleware(Starlette(routes=[Route("/chat", answered)]), pipeline=sf.Redact("[0-9]+", to="#"))
+    arriving: list[Any] = [{"type": "http.request", "body": b"", "more_body": False}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        if not arriving:
+            await asyncio.Event().wait()
+        return arriving.pop()
+
+    async def send(message: Any) -> None:
+        await asyncio.sleep(0.01)
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/chat",
+        "query_string": b"",
+        "headers": [],
+        "asgi": {"spec_version": spec_version},
+    }
+    run_virtually(app(scope, receive, send))
+    assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+    assert b"".join(message.get("body", b"") for message in sent).endswith(b"data: [DONE]\n\n")

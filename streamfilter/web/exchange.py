@@ -90,6 +90,8 @@ class Exchange:
         else:
             if self._handoff is not None and not self._is_complete:
                 await self._failed(None if self._has_left else RuntimeError("the application returned within its response"))
+            elif self._delivery is not None:  # an application that takes the end for a disconnect does not wait for the last bytes
+                await self._delivery
         finally:
             self._patience.close()
         if self._broken is not None:
