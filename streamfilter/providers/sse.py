@@ -156,10 +156,11 @@ class Decoder:
         if b"\r" in piece or piece[0] == _LINE_FEED:
             end = self._end(piece)
         else:
-            end = piece.rfind(b"\n\n") + 2
+            at = piece.rfind(b"\n")  # of one byte: see `_alike`
+            end = at + 1 if at < 0 or piece[at - 1] == _LINE_FEED else piece.rfind(b"\n\n", 0, at) + 2
             if end == 1:
                 end = 0
-            elif not self._size and end == len(piece) <= self.max_frame_bytes:  # whole ones, as a server has written them
+            elif end and not self._size and end == len(piece) <= self.max_frame_bytes:  # whole ones, as a server has written them
                 self._offset += end
                 return iter(_alike(piece, self._offset - end))
         if end:
@@ -195,11 +196,11 @@ class Decoder:
         offset, rest = self._offset, piece[end:]
         region = piece[:end] if rest else piece
         if self._size:
-            self._parts.append(region)
-            region = b"".join(self._parts)
+            parts = self._parts
+            region = parts[0] + region if len(parts) == 1 else b"".join([*parts, region])
         self._offset = offset + len(region)
         self._parts, self._size = [rest] if rest else [], len(rest)
-        frames = _frames(region, offset)
+        frames = _frames(region, offset) if b"\r" in region else _alike(region, offset)
         if not rest and region[-1] == _CARRIAGE_RETURN:
             self._cut = frames[-1]
             self._cut.is_cut = True
@@ -233,9 +234,7 @@ class Decoder:
 
 
 def _frames(region: bytes, offset: int) -> list[Frame]:
-    """The frames in bytes that end with an empty line."""
-    if b"\r" not in region:
-        return _alike(region, offset)
+    """The frames in bytes that end with an empty line, where carriage returns end lines."""
     if b"\n" not in region:
         found = _alike(region.replace(b"\r", b"\n"), offset)
         for frame in found:
