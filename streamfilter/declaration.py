@@ -7,6 +7,7 @@ compiled from them is kept beside and left out of all that.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -47,19 +48,51 @@ class _Checked(type):
             try:
                 return super().__call__(*args, **kwargs)
             except ValidationError as error:
-                raise ValueError(f"{cls.__name__}: {_problem(cls, error)}") from None
+                raise ValueError(f"{cls.__name__}: {_problem(cls, error, args)}") from None
 
 
-def _problem(cls: type, error: ValidationError) -> str:
-    """The first thing that is wrong. Of a tuple with a bad element pydantic goes on to say that it has too few."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = list(first["loc"])
+def _problem(cls: Any, error: ValidationError, args: tuple[Any, ...]) -> str:
+    """What is wrong: an argument there is not, else the first thing. Of a tuple with a bad element pydantic goes on to say that it
+    has too few; of a misspelt name, that the right one is missing."""
+    problems = error.errors(include_url=False, include_input=False)
+    first = next((each for each in problems if each["type"].startswith("unexpected_") and len(each["loc"]) == 1), problems[0])
+    place: list[Any] = list(first["loc"])
+    if len(place) == 1 and first["type"].startswith("unexpected_"):
+        return _unknown(cls, place[0])
     if place and isinstance(place[0], int):  # given by position
-        names = [field.name for field in dataclasses.fields(cls) if field.init and not field.kw_only]
-        place[0] = names[place[0]] if place[0] < len(names) else f"argument {place[0] + 1}"
+        place[0] = _names(cls, named=False)[place[0]]
     where = ".".join(map(str, place))
     what = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {what}" if where else what
+    hint = ""
+    if len(place) == 1 and first["type"].startswith("missing"):
+        needed = [field.name for field in dataclasses.fields(cls) if _is_needed(field)]
+        hint = f": write {cls.__name__}({', '.join(f'*{name}' if name == cls._variadic else name for name in needed)})"
+    elif len(place) == 1 and first["type"] == "tuple_type":
+        hint = f": write {cls.__name__}(['...'])" if isinstance(first["loc"][0], int) else f": write {where}=['...']"
+    elif len(place) == 2 and place[0] == cls._variadic and args and isinstance(args[place[1]], list | tuple | set | frozenset):
+        hint = f": write {cls.__name__}(*{cls._variadic})"
+    return f"{where}: {what}{hint}" if where else what
+
+
+def _unknown(cls: type, given: str | int) -> str:
+    """What there is instead of an argument that there is not."""
+    if isinstance(given, int):
+        names = _names(cls, named=True)
+        return f"argument {given + 1}: " + (f"give it by name: {', '.join(names)}" if names else f"there are {given} at most")
+    names = [*_names(cls, named=False), *_names(cls, named=True)]
+    close = difflib.get_close_matches(given, names, 1)
+    return f"unknown field {given!r}: {f'did you mean {close[0]!r}? There' if close else 'there'} are {', '.join(names)}"
+
+
+def _names(cls: Any, *, named: bool) -> list[str]:
+    """The fields that are given by name only, its own before those of its bases; or the others, in their order."""
+    fields = [field.name for field in dataclasses.fields(cls) if field.init and field.kw_only == named]
+    return sorted(fields, key=lambda name: named and name not in cls.__annotations__)
+
+
+def _is_needed(field: dataclasses.Field[Any]) -> bool:
+    """Whether it has no default."""
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 @declared
@@ -104,7 +137,7 @@ class Declared(metaclass=_Checked):
             value = getattr(self, field.name)
             if field.name == self._variadic:
                 placed += map(show, value)
-            elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            elif _is_needed(field):
                 placed.append(show(value))
             elif value != field.default:
                 named.append(f"{field.name}={show(value)}")

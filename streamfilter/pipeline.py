@@ -21,7 +21,7 @@ from streamfilter.display import brief, table
 from streamfilter.items import Event
 from streamfilter.lift import Lift
 from streamfilter.machine import Chain, Machine, TextMachine
-from streamfilter.plain import PlainSource, SyncStream, check_items
+from streamfilter.plain import PlainSource, SyncStream, check_items, check_text, takes_text
 from streamfilter.stream import Function, Segment, Stream, open_stream
 
 C = TypeVar("C")
@@ -182,14 +182,14 @@ class Stage(Declared, Generic[In, Out]):
         r"""The whole of a text at once.
 
         Raises:
-            TypeError: `text` is no str, or a stage must wait (use `aapply`).
+            TypeError: `text` is no str, a stage must wait (use `aapply`), or what comes out are values.
 
         Example:
             >>> import streamfilter as sf
             >>> sf.Redact(r"\d+", to="#").apply("a1b22")
             'a#b#'
         """
-        _check_text(text)
+        check_text(text, self.stages, "apply")
         self._check_plain("apply", "aapply")
         with cast("Stage[str, str]", self).iter((text,), context=context) as stream:
             return "".join(item for item in stream if isinstance(item, str))
@@ -198,9 +198,9 @@ class Stage(Declared, Generic[In, Out]):
         """The whole of a text at once, through stages that wait.
 
         Raises:
-            TypeError: `text` is no str.
+            TypeError: `text` is no str, or what comes out are values.
         """
-        _check_text(text)
+        check_text(text, self.stages, "aapply")
         source = open_stream(self._segments(), PlainSource((text,)), context, "close", is_live=True, stage=self)
         async with source as stream:
             return "".join([item async for item in stream if isinstance(item, str)])
@@ -418,13 +418,10 @@ def as_stage(part: object) -> Stage[Any, Any]:
     if isinstance(part, Declared) and callable(part):
         name = show(part)
         raise TypeError(f"{name} is no stage, and is not joined with `|`: call it with the stream, {name}(stage(source))")
+    if takes_text(part):
+        raise TypeError(f"{show(part)} takes one value, not a stream: for text write MapText(function), such as MapText(str.upper)")
     if hasattr(part, "__aiter__") or hasattr(part, "__iter__"):
-        raise TypeError(f"a source ({type(part).__qualname__}) is not joined with `|`: call the stage with it, stage(source)")
+        raise TypeError(f"a source ({type(part).__qualname__}) is no stage: call the stage with it, stage(source)")
     if callable(part):
         return Wait(cast("Function", part))
     raise TypeError(f"{type(part).__qualname__} is not a stage: give a Stage or an async generator function")
-
-
-def _check_text(text: object) -> None:
-    if not isinstance(text, str):
-        raise TypeError(f"text is {type(text).__qualname__}: a str is needed")

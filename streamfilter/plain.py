@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -118,3 +118,26 @@ def check_items(items: object) -> None:
         elif hasattr(items, "__enter__"):
             hint = "it is a stream manager, enter it first: `with manager as items: stage.iter(items)`"
         raise TypeError(f"items is {type(items).__qualname__}, not a plain iterable: {hint}")
+
+
+def check_text(text: object, stages: Sequence[Any], method: str) -> None:
+    """Refuse what is no text, and stages whose values would be nothing of one."""
+    if not isinstance(text, str):
+        raise TypeError(f"text is {type(text).__qualname__}: a str is needed")
+    # What passes anything passes the values before it; but nobody knows what a function makes of them.
+    last = next((part for part in reversed(stages) if part.gives != "anything" or part.function is not None), None)
+    if last is not None and last.gives == "values":
+        waits = any(part.must_wait for part in stages)
+        hint = "`async for value in stage(source)`" if waits else "`*_, value = stage.iter([text])`"
+        raise TypeError(f"{type(last).__name__} gives values, and {method} joins text: use {hint}")
+
+
+def takes_text(function: object) -> bool:
+    """Whether it is `str` or `bytes`, or one of their methods. Of any other function nobody knows whether it takes a stream.
+
+    Example:
+        >>> takes_text(str.upper), takes_text("-".join), takes_text("a"), takes_text(aiter)
+        (True, True, False, False)
+    """
+    owner = getattr(function, "__objclass__", getattr(function, "__self__", None))
+    return any(function is kind or owner is kind or type(owner) is kind for kind in (str, bytes))

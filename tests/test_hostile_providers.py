@@ -320,6 +320,8 @@ def test_fragments_of_calls_find_their_call(seed: int) -> None:
 
 def test_what_does_not_tell_its_format_waits_within_bounds() -> None:
     """Bytes and events that tell nothing are refused when there are too many of them; whatever the pieces, in linear time."""
+    with pytest.raises(sf.MalformedInput, match=r"no event has told .*; name it: providers\.openai\.chat\.Decode\(\)"):
+        list(sf.text_of([{"a": 1}]))
     with pytest.raises(sf.MalformedInput, match="events tells"):
         list(sf.wrap(GUARD).iter({"a": n} for n in range(MAX_EVENTS + 2)))
     comments = b": ping\n\n" * (MAX_BYTES // 8 - 100)

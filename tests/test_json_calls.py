@@ -116,6 +116,9 @@ def test_bad_models_are_refused_when_the_stage_is_built() -> None:
     """By the name of the tool."""
     with pytest.raises(ValueError, match="models: weather: "):
         ToolCalls(models={"weather": object()})
+    for models, message in (([Place], r"not list: write \{name: Place\}"), (Place, r"write \{name: Model\}")):
+        with pytest.raises(ValueError, match=f"models: a dict by the names of tools is needed, .*{message}"):
+            ToolCalls(models=models)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(not RECORDINGS, reason="the shared recordings are not beside this checkout")

@@ -8,7 +8,7 @@ import gc
 import pickle
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import regex
@@ -450,6 +450,28 @@ def test_a_stage_that_must_wait_says_so_in_plain_code() -> None:
     assert asyncio.run(stage.aapply("a")) == "AA"
 
 
+def test_values_are_not_joined_as_a_text() -> None:
+    """`apply` and `aapply` say what to use instead; what passes anything changes nothing, what a function gives is unknown."""
+    values: list[Any] = [sf.ParseJSON(), sf.JSONItems("$[*]"), sf.JSONItems("$[*]") | sf.Tap(id)]
+    for stage in values:
+        message = r"gives values, and {} joins text: use `\*_, value = stage\.iter\(\[text\]\)`"
+        with pytest.raises(TypeError, match=message.format("apply")):
+            stage.apply("[1]")
+        with pytest.raises(TypeError, match=message.format("aapply")):
+            asyncio.run(stage.aapply("[1]"))
+    waiting: Any = values[1] | sf.Timeout(first=5)
+    with pytest.raises(TypeError, match=r"use `async for value in stage\(source\)`"):
+        asyncio.run(waiting.aapply("[1]"))
+    assert asyncio.run((values[1] | written).aapply("[1, 2]")) == "12"
+    assert sf.JSONText("$.a").apply('{"a": "x"}') == "x"
+
+
+async def written(values: AsyncIterator[Any]) -> AsyncIterator[str]:
+    """Values as text."""
+    async for value in values:
+        yield str(value)
+
+
 async def same(source: AsyncIterator[Any]) -> AsyncIterator[Any]:
     """A stage that is a function and changes nothing."""
     async for item in source:
@@ -619,12 +641,20 @@ def test_what_is_no_source_is_refused_with_what_would_be_right() -> None:
         (["a"], r"stage\(source\)"),
         (3, "int is not a stage"),
         (sf.Redact, r"write Redact\(\.\.\.\)"),
+        (str.upper, r"str\.upper takes one value, not a stream: for text write MapText\(function\), such as MapText\(str\.upper\)"),
+        ("-".join, "str.join takes one value"),
+        (bytes.decode, "bytes.decode takes one value"),
+        (str, "str takes one value"),
     ]
     for wrong, message in not_stages:
         with pytest.raises(TypeError, match=message):
             wrong | stage
         with pytest.raises(TypeError, match=message):
             stage | wrong
+    assert repr(stage | aiter) == "Pipeline(MapText(str.upper), aiter)"  # a builtin that takes a stream and gives one
+    for source in (["a"], ScriptedSource(["a"])):
+        with pytest.raises(TypeError, match=r"source \(\w+\) is no pipeline: write sf\.wrap\(stage\)\(source\)"):
+            sf.wrap(source)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="context is int: a Context is needed"):
         stage.iter(["a"], context=3)
     with pytest.raises(TypeError, match="Drop was fed int"):
@@ -671,7 +701,7 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: sf.Redact("a", max_hold=0), "Redact: max_hold: .* greater than or equal to 1"),
     (lambda: sf.Redact("a", overflow="keep"), "Redact: overflow: .* 'redact', 'release' or 'raise'"),  # type: ignore[arg-type]
     (lambda: sf.Redact("a", rules=("b",)), "Redact: rules are given twice"),  # type: ignore[call-arg]
-    (lambda: sf.Redact("a", colour=1), "Redact: colour: Unexpected keyword"),  # type: ignore[call-arg]
+    (lambda: sf.Redact("a", colour=1), "Redact: unknown field 'colour': there are rules, .*max_hold, overflow"),  # type: ignore[call-arg]
     (lambda: sf.Replace("(a)", r"\2"), "Replace: to is not a valid template"),
     (lambda: sf.Replace("(?P<n>a)", r"\g<m>"), "Replace: to is not a valid template"),
     (lambda: sf.Replace("a", "b", -1), "Replace: count: .* greater than or equal to 0"),
@@ -682,7 +712,19 @@ BAD: list[tuple[Callable[[], Any], str]] = [
     (lambda: sf.MapText(3), "MapText: fn: .* callable"),  # type: ignore[arg-type]
     (sf.Drop, "Drop: kinds: Field required"),
     (lambda: sf.Rule("", "a"), "Rule: name: "),
-    (lambda: sf.Replace("a", "b", 1, 2), "Replace: argument 4: "),  # type: ignore[call-arg]
+    (lambda: sf.Replace("a", "b", 1, 2), "Replace: argument 4: give it by name: .*max_hold"),  # type: ignore[call-arg]
+    (lambda: sf.Redact("a", maxhold=3), "Redact: unknown field 'maxhold': did you mean 'max_hold'. There are rules, "),  # type: ignore[call-arg]
+    (lambda: sf.Limit(words=3), "Limit: unknown field 'words': did you mean 'max_words'"),  # type: ignore[call-arg]
+    (lambda: sf.MapText(function=str), "MapText: unknown field 'function': .* fn, channels"),  # type: ignore[call-arg]
+    (lambda: cast("Any", sf.Limit)(100), "Limit: argument 1: give it by name: max_chars, max_words, max_lines, "),
+    (lambda: sf.Timeout(5), "Timeout: argument 1: give it by name: first, between, total, pauses$"),  # type: ignore[call-arg]
+    (lambda: sf.Rule("a", "b", None, 0, (), 1.0, 7), "Rule: argument 7: there are 6 at most"),  # type: ignore[call-arg]
+    (lambda: sf.Redact(("a", "b")), r"rules.0: a Rule or a pattern is needed, not tuple: write Redact\(\*rules\)"),  # type: ignore[arg-type]
+    (lambda: sf.Block("a", ["b"]), r"rules.1: .* not list: write Block\(\*rules\)"),  # type: ignore[arg-type]
+    (lambda: sf.StopAt(["a"]), r"StopAt: stops.0: .*: write StopAt\(\*stops\)"),  # type: ignore[arg-type]
+    (lambda: sf.StopAt(stops=("", "b")), "StopAt: stops.0: .* at least 1 character$"),  # type: ignore[call-arg]
+    (lambda: sf.Rule(r"\d+"), r"Rule: pattern: Field required: write Rule\(name, pattern\)"),  # type: ignore[call-arg]
+    (lambda: sf.Redact("a", channels="answer"), r"Redact: channels: .*: write channels=\['\.\.\.'\]"),  # type: ignore[arg-type]
     (lambda: sf.Redact(regex.compile(b"a")), "rules.0: the pattern is for bytes"),  # type: ignore[arg-type]
     (lambda: sf.Rule("a", "b", flags=1 << 30), "flags=1073741824 at position 0: only the flags"),
     (lambda: sf.Rule("a", "b", flags=regex.DEBUG), "only the flags"),

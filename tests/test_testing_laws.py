@@ -294,7 +294,14 @@ WRONG: list[tuple[str, Any, Callable[[str], Any], str, str, dict[str, Any]]] = [
     ("left in the hold", staged(LeftInHold), redacted, "batch", r"raised RuntimeError.*keep or replace them", {}),
     ("per chunk", staged(PerChunk), redacted, "batch", r"gave +'ab'\n +wanted +'\[x\]'", {}),
     ("scans again what it put in", staged(Rescan), lambda text: text.replace("ab", "b"), "batch", r"gave +'b'\n +wanted +'ab'", {}),
-    ("holds too much", staged(HoldsAll), redacted, "promptness", r"held that nothing.*\n +gave +''", {"prompt": 2}),
+    (
+        "holds too much",
+        staged(HoldsAll),
+        redacted,
+        "promptness",
+        r"held that no continuation of <= 2 characters .*a greater depth= .*\n +gave +''",
+        {"prompt": 2},
+    ),
     ("text twice at the end", staged(Doubled), redacted, "batch", r"'a' is too much", {}),
     ("early", staged(Early), redacted, "batch", r"'a' instead of '\['", {}),
     ("by the number of pieces", staged(ByCount), redacted, "batch|prefix", r"gave.*\n.*wanted", {}),
@@ -488,6 +495,15 @@ def test_wrong_arguments_are_refused(options: Any, message: str) -> None:
     """Before anything runs, with what would be right."""
     with pytest.raises(ValueError, match=message):
         check_stage(sf.MapText(str), str, **options)
+
+
+def test_arguments_of_a_wrong_type_are_refused() -> None:
+    """Before any law is asked, which would call it a broken one."""
+    stage = sf.MapText(str.upper)
+    with pytest.raises(TypeError, match="means is str: a function is needed"):
+        check_stage(stage, "x")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="texts is str: a strategy is needed"):
+        check_stage(stage, str.upper, texts="colour")  # type: ignore[arg-type]
 
 
 def test_every_law_is_documented_by_name() -> None:

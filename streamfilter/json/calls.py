@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context
+from streamfilter.declaration import show
 from streamfilter.items import Channel, End, Event, Item, TextDelta, ToolCall, covers
 from streamfilter.json.parse import Values
 from streamfilter.json.typed import Typed, plan_of
@@ -36,6 +37,13 @@ class Call:
     arguments: Any
     complete: bool
     channel: Channel
+
+
+def _check_models(models: object) -> object:
+    if not isinstance(models, Mapping):
+        first = show(models[0]) if isinstance(models, list | tuple) and models and isinstance(models[0], type) else "Model"
+        raise ValueError(f"a dict by the names of tools is needed, not {type(models).__qualname__}: write {{name: {first}}}")
+    return models
 
 
 @stage
@@ -69,7 +77,7 @@ class ToolCalls(Stage[Any, Call]):
         find {'where': 'Turin'} True
     """
 
-    models: dict[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
+    models: Annotated[dict[str, Any], BeforeValidator(_check_models)] = dataclasses.field(default_factory=dict, kw_only=True)
     truncated: Literal["raise", "partial"] = dataclasses.field(default="raise", kw_only=True)
     max_depth: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_DEPTH, kw_only=True)
     max_string: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_STRING, kw_only=True)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_origin
 
-from pydantic import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
+from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
 
 from streamfilter.declaration import show
 from streamfilter.json.partial import NEW
@@ -87,10 +87,15 @@ _TYPING = frozenset({"typing", "typing_extensions", "types"})
 """Where that is defined which stands for a type and is none: `Any`, `NewType`, aliases."""
 
 
+def _has_schema(model: object) -> bool:
+    """Whether it is made to stand for a type."""
+    return hasattr(model, "__get_pydantic_core_schema__") and not isinstance(model, BaseModel)
+
+
 def _planned(model: Any) -> Plan:
     if inspect.isroutine(model) or isinstance(model, functools.partial):  # pydantic would validate its arguments
         raise TypeError(f"a function is no model: {show(model)}")
-    if not (isinstance(model, type) or get_origin(model) is not None or type(model).__module__ in _TYPING):
+    if not (isinstance(model, type) or get_origin(model) is not None or type(model).__module__ in _TYPING or _has_schema(model)):
         raise TypeError(f"a model is given as a type, not by its name or as a value: this is {type(model).__qualname__}")
     try:
         adapter = TypeAdapter(model)

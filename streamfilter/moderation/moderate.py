@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context
 from streamfilter.declaration import show
@@ -27,6 +27,13 @@ MAX_SHADOWS = 1000
 
 FAILED = "moderation"
 """The name under which text is reported that left without a verdict."""
+
+
+def _check_window(window: object) -> object:
+    if not isinstance(window, Segmentation | Mapping):
+        way = window if window in ("sentence", "paragraph", "line") else "sentence"
+        raise ValueError(f"a Segmentation is needed, not {type(window).__qualname__}: write sf.by_{way}()")
+    return window
 
 
 @stage
@@ -69,7 +76,7 @@ class Moderate(TextStage):
     """
 
     check: Check
-    window: Segmentation = dataclasses.field(default=by_sentence(), kw_only=True)
+    window: Annotated[Segmentation, BeforeValidator(_check_window)] = dataclasses.field(default=by_sentence(), kw_only=True)
     lookback_chars: Annotated[int, Field(ge=0)] = dataclasses.field(default=0, kw_only=True)
     mode: Literal["hold", "optimistic", "shadow"] = dataclasses.field(default="hold", kw_only=True)
     concurrency: Annotated[int, Field(ge=1)] = dataclasses.field(default=1, kw_only=True)

@@ -14,7 +14,7 @@ from streamfilter.context import Context
 from streamfilter.errors import MalformedInput
 from streamfilter.items import End
 from streamfilter.machine import Machine
-from streamfilter.pipeline import machine_of, stage
+from streamfilter.pipeline import Stage, machine_of, stage
 from streamfilter.providers import sse
 from streamfilter.providers.events import is_message, parsed
 from streamfilter.providers.frames import AWS, NDJSON, Decoder, Framing, framing_of
@@ -148,6 +148,11 @@ class Wrap(WrapStage):
         ['pin ####.']
     """
 
+    def compile(self) -> None:
+        if not isinstance(self.pipeline, Stage) and any(hasattr(self.pipeline, name) for name in ("__aiter__", "__iter__")):
+            raise TypeError(f"a source ({type(self.pipeline).__qualname__}) is no pipeline: write sf.wrap(stage)(source)")
+        super().compile()
+
     def started(self, context: Context) -> Machine:
         inner = machine_of(self.pipeline, context)
         detecting = Detecting("wrap", lambda form: self.wrapping(form, context, inner))
@@ -201,7 +206,7 @@ class Detecting(Machine):
         try:
             name = self._told(is_last=True)
             if name is None and self._has_events:
-                raise MalformedInput("no event has told the provider's format", 0)
+                raise MalformedInput("no event has told the provider's format; name it: providers.openai.chat.Decode()", 0)
         except MalformedInput as error:
             self.ended = True
             return (End("error", error),)

@@ -76,6 +76,7 @@ def check_stage(
 
     Raises:
         LawBroken: with the smallest case that Hypothesis found.
+        TypeError: an argument is of the wrong type.
         ValueError: an argument is wrong.
 
     Example:
@@ -92,6 +93,10 @@ def check_stage(
     __tracebackhide__ = True
     strategies = _hypothesis()
     checked = as_stage(stage)
+    if not callable(means):
+        raise TypeError(f"means is {type(means).__qualname__}: a function is needed")
+    if texts is not None and not isinstance(texts, strategies.SearchStrategy):
+        raise TypeError(f"texts is {type(texts).__qualname__}: a strategy is needed, such as strategies.texts_for(rule)")
     if unknown := sorted(set(without) - set(LAWS)):
         raise ValueError(f"without names no law: {unknown}; the laws are {', '.join(LAWS)}")
     if gives not in ("text", "items", "last"):

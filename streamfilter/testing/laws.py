@@ -215,7 +215,8 @@ def promptness(stage: AnyStage, text: str, means: TextMeaning, alphabet: str, de
             problem = "something has left that was not certain yet"
             raise broken("promptness", problem, stage, found, gave=gave, wanted=certain, because_of=other)
         if exact and gave != certain:
-            problem = "something is held that nothing which may follow could change"
+            looked = f"no continuation of <= {depth} characters of the alphabet could change"
+            problem = f"something is held that {looked}; a greater depth= (prompt= of check_stage) finds more reasons"
             raise broken("promptness", problem, stage, found, gave=gave, wanted=certain)
         whole = len(means(start))
         may += whole - len(certain)
