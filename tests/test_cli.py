@@ -41,6 +41,8 @@ def test_text_from_a_pipe_and_from_a_file(tmp_path: Path) -> None:
     file.write_bytes(text)
     assert shell("run", "--redact", "email", "--stop-at", r"\nUser:", str(file)) == (0, want, "")
     assert shell("run", "--pattern", r"\d+", "--to", "<{rule}>", stdin=b"a 12") == (0, b"a <redacted>", "")
+    both = b"joe@example.com, +1 555 010 2030"
+    assert shell("run", "--redact", "email", "--redact", "phone", stdin=both) == (0, b"[email], [phone]", "")
 
 
 def test_an_event_stream_comes_out_as_one() -> None:
@@ -86,6 +88,11 @@ def test_what_is_released_is_written_at_once() -> None:
         (("run",), "nothing to do: give --pipeline, --redact, --pattern or --stop-at"),
         (("run", "--redact", "email", "--to", "{x}"), "only {rule} is known"),
         (("run", "--stop-at", ""), "at least 1 character"),
+        (("run", "--redact", "email", "--redact", "fone"), "unknown rule 'fone': did you mean 'phone'?"),
+        (("run", "-p", "a", "--pipeline", "b"), "'-p' / '--pipeline': it is given 2 times, and only one can be used"),
+        (("run", "-p", "a", "--name", "b", "--name", "c"), "'--name': it is given 2 times, and only one can be used"),
+        (("bench", "-p", "a", "-p", "b", str(RECORDING)), "'-p' / '--pipeline': it is given 2 times, and only one can be used"),
+        (("serve", "--upstream", "u", "-p", "a", "-p", "b"), "'-p' / '--pipeline': it is given 2 times, and only one can be used"),
         (("walk",), "No such command"),
         (("demo", "walk"), "'walk' is not one of 'redaction', 'moderation'"),
     ],

@@ -461,8 +461,9 @@ def test_the_command_prints_a_summary_or_json(declared: Path, capfd: pytest.Capt
         (("{recording}", "-p", "{file}", "--name", "acne"), 2, "acne"),
         (("{recording}", "-p", "{file}", "--pace", "0"), 2, "--pace"),
         (("{recording}",), 2, "--pipeline"),
-        (("{dir}/none.sse", "-p", "{file}"), 1, "none.sse"),
-        (("{dir}", "-p", "{file}"), 1, "directory"),
+        (("{dir}/none.sse", "-p", "{file}"), 2, "none.sse' does not exist."),
+        (("{dir}", "-p", "{file}"), 2, "' is a directory."),
+        (("{recording}", "-p", "{file}", "-p", "{file}"), 2, "'-p' / '--pipeline': it is given 2 times, and only one can be used"),
         (("{binary}", "-p", "{file}"), 1, "neither a provider's stream nor text"),
     ],
 )

@@ -102,7 +102,9 @@ def test_check_says_what_is_wrong_and_exits_with_2(tmp_path: Path, run: Any) -> 
         code, out, err = run("check", given)
         assert (code, out, err.count("\n")) == (2, "", 1), given
     path.write_text('version = 1\n[[pipeline.a]]\nstage = "os:getcwd"\n')
-    assert "importing 'os:getcwd' is not allowed" in run("check", str(path))[2]
+    assert run("check", str(path))[2].endswith(
+        "importing 'os:getcwd' is not allowed: who loads the declaration says allow_imports=[…] (here: --allow-imports os)\n"
+    )
     assert "is no module" in run("check", "--allow-imports", "a b", str(path))[2]
 
 

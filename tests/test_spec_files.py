@@ -119,6 +119,7 @@ def test_what_is_wrong_with_a_file_is_said(name: str, content: str | bytes, want
 WRONG_STAGES: list[tuple[str, int, str]] = [
     ('stage = "redcat"', 3, ".stage: unknown stage 'redcat': did you mean 'redact'?"),
     ('stage = "resume"', 3, ".stage: unknown stage 'resume'"),
+    ('stage = "American"', 3, "(a stage of your own: 'module:American')"),
     ('stage = "text_stage"', 3, ".stage: unknown stage 'text_stage'"),
     ("stage = 3", 3, ".stage: a whole number stands here, the name of a stage is needed"),
     ('rules = ["PII"]', 2, ": a stage needs its name: stage = …"),
@@ -393,6 +394,11 @@ def test_what_is_imported_must_fit(module: str) -> None:
     with pytest.raises(sf.SpecError, match="its module raised RuntimeError") as caught:
         sf.load(declared(stage="spec_shop.broken:x"), allow_imports=["spec_shop."])
     assert "hunter2" not in str(caught.value)
+    for absent in ("spec_shops", "spec_shop.none", "spec_shops.parts"):
+        with pytest.raises(sf.SpecError, match=rf"cannot import '{absent}:X': No module .*, its folder is not on PYTHONPATH\?$"):
+            sf.load(declared(stage=f"{absent}:X"), allow_imports=[absent])
+    with pytest.raises(sf.SpecError, match=r"cannot import .* has no attribute 'none'$"):
+        sf.load(declared(stage=f"{module}:none"), allow_imports=[module])
     with pytest.raises(ValueError, match="allow_imports is a text"):
         sf.load(declared(stage="words"), allow_imports="os")
     for entry in ("a b", "", "a:", ":b", ".."):

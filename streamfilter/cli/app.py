@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 import click
@@ -31,7 +32,8 @@ def run_app(args: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except sf.SpecError as error:
-        click.echo(f"streamfilter: {error}", err=True)
+        said = re.sub(r"importing '([\w.]+):.* is not allowed: .*", r"\g<0> (here: --allow-imports \1)", str(error))
+        click.echo(f"streamfilter: {said}", err=True)
         return 2
     except (sf.StreamFilterError, OSError) as error:
         click.echo(f"streamfilter: {error}", err=True)

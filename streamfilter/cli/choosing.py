@@ -12,12 +12,17 @@ import streamfilter as sf
 from streamfilter import detectors
 
 
-def _named(ctx: click.Context, param: click.Parameter, value: str | None) -> list[sf.Rule]:
+def once(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> str | None:
+    """The value of an option that may be given once: of two, click would silently take the last, and drop what the first guards."""
+    if len(values) > 1:
+        raise click.BadParameter(f"it is given {len(values)} times, and only one can be used", ctx, param)
+    return values[0] if values else None
+
+
+def _named(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[sf.Rule]:
     """The catalogue rules of some names, separated by commas."""
     try:
-        if value is None:
-            return []
-        return list(dict.fromkeys(rule for name in value.split(",") for rule in detectors.named(name.strip())))
+        return list(dict.fromkeys(rule for names in values for name in names.split(",") for rule in detectors.named(name.strip())))
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None
 
@@ -35,8 +40,23 @@ def _patterned(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
 
 
 _OPTIONS = (
-    click.option("-p", "--pipeline", "declared", type=click.Path(), metavar="FILE", help="A file that declares the pipeline."),
-    click.option("--name", metavar="NAME", help="Which pipeline of that file; it may be left out if there is one."),
+    click.option(
+        "-p",
+        "--pipeline",
+        "declared",
+        type=click.Path(),
+        multiple=True,
+        callback=once,
+        metavar="FILE",
+        help="A file that declares the pipeline.",
+    ),
+    click.option(
+        "--name",
+        multiple=True,
+        callback=once,
+        metavar="NAME",
+        help="Which pipeline of that file; it may be left out if there is one.",
+    ),
     click.option(
         "--allow-imports",
         "imports",
@@ -49,7 +69,9 @@ _OPTIONS = (
         "rules",
         metavar="NAMES",
         callback=_named,
-        help=f"Rules to redact, separated by commas: PII, SECRETS (for all of a kind), {', '.join(detectors.NAMES)}.",
+        multiple=True,
+        help="Rules to redact, separated by commas: PII, SECRETS (for all of a kind), "
+        f"{', '.join(detectors.NAMES)}. May be repeated.",
     ),
     click.option(
         "--pattern",

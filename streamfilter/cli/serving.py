@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 import streamfilter as sf
+from streamfilter.cli.choosing import once
 
 
 def _address(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
@@ -62,10 +63,20 @@ def _with_seconds(command: Any) -> Any:
 @click.command()
 @click.option("--upstream", required=True, metavar="URL", help="The API, such as https://api.openai.com.")
 @click.option(
-    "-p", "--pipeline", "declared", required=True, type=click.Path(), metavar="FILE", help="The file that declares pipelines."
+    "-p",
+    "--pipeline",
+    "declared",
+    required=True,
+    type=click.Path(),
+    multiple=True,
+    callback=once,
+    metavar="FILE",
+    help="The file that declares pipelines.",
 )
-@click.option("--name", metavar="NAME", help="The pipeline for responses; it may be left out if there is one.")
-@click.option("--request", metavar="NAME", help="The pipeline for requests.")
+@click.option(
+    "--name", multiple=True, callback=once, metavar="NAME", help="The pipeline for responses; it may be left out if there is one."
+)
+@click.option("--request", multiple=True, callback=once, metavar="NAME", help="The pipeline for requests.")
 @click.option(
     "--offer",
     "offers",

@@ -9,6 +9,7 @@ import click
 
 import streamfilter as sf
 from streamfilter import observe
+from streamfilter.cli.choosing import once
 
 KINDS = (".html", ".json", ".png", ".svg")
 """What a report can be, by the end of its name."""
@@ -32,9 +33,23 @@ def _kind(ctx: click.Context, param: click.Parameter, value: Path | None) -> Pat
 
 @click.command()
 @click.option(
-    "-p", "--pipeline", "file", type=click.Path(), required=True, metavar="FILE", help="The file that declares the pipeline."
+    "-p",
+    "--pipeline",
+    "file",
+    type=click.Path(),
+    required=True,
+    multiple=True,
+    callback=once,
+    metavar="FILE",
+    help="The file that declares the pipeline.",
 )
-@click.option("--name", metavar="NAME", help="Which pipeline of the file; it may be left out if there is one.")
+@click.option(
+    "--name",
+    multiple=True,
+    callback=once,
+    metavar="NAME",
+    help="Which pipeline of the file; it may be left out if there is one.",
+)
 @click.option(
     "-o",
     "--output",
@@ -54,7 +69,7 @@ def _kind(ctx: click.Context, param: click.Parameter, value: Path | None) -> Pat
 )
 @click.option("--no-least", is_flag=True, help="Do not try how much must be held, which takes seconds for a long recording.")
 @click.option("--allow-imports", "imports", metavar="MODULE", multiple=True, help="A module from which the file may import.")
-@click.argument("recording", type=click.Path(path_type=Path))
+@click.argument("recording", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 def trace(
     file: str,
     name: str | None,

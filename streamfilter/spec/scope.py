@@ -126,7 +126,9 @@ class Scope:
             for name in qualname.split("."):
                 found = getattr(found, name)
         except (ImportError, AttributeError) as error:
-            raise SpecError(f"cannot import {path!r}: {error}") from error
+            is_absent = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+            hint = ", its folder is not on PYTHONPATH?" if is_absent else ""
+            raise SpecError(f"cannot import {path!r}: {error}{hint}") from error
         except Exception as error:
             raise SpecError(f"cannot import {path!r}: its module raised {type(error).__name__}") from error
         if import_path(found) != path:

@@ -93,7 +93,8 @@ class PipelineForm:
         found: Any = self._imported(name, at.down("stage")) if ":" in name else stage_class(name)
         if found is None:
             known = [each for each in all_stages() if "." not in each or "." in name]
-            raise at.down("stage").wrong(unknown("stage", name, known))
+            own = f" (a stage of your own: 'module:{name}')" if name.isidentifier() else ""
+            raise at.down("stage").wrong(unknown("stage", name, known) + own)
         if isinstance(found, type):
             return _fields(found).read(fields, at)  # type: ignore[no-any-return]
         check_fields(fields, [], [], name, at)
