@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from streamfilter.items import PLAIN, Channel, Item, Key, TextDelta
+from streamfilter.items import PLAIN, Item, TextDelta
 from streamfilter.lift import Lift
 
 _Cut: TypeAlias = Callable[[str], list[str]]
@@ -14,7 +14,7 @@ _Cut: TypeAlias = Callable[[str], list[str]]
 class Unbreaking(Lift):
     """A `Lift` that can be told in which units a stage behind it wants its text; see `Unbroken`. Before that it is as any other.
 
-    Each unit is fed by itself, so what leaves then is as little as may leave; and what leaves at one time is one piece.
+    Each unit is fed by itself, so what leaves then is as little as may leave; in one piece, if its text machine says so.
 
     Example:
         >>> import streamfilter as sf
@@ -54,45 +54,18 @@ class Unbreaking(Lift):
         for cut in cuts:
             units = [unit for each in units for unit in cut(each)]
         if len(units) < 2:
-            return joined(super().feed(item))
+            return super().feed(item)
         out: list[Item] = []
         for unit in units:
-            out += joined(super().feed(unit if isinstance(item, str) else TextDelta(unit, item.channel, item.origin)))
+            out += super().feed(unit if isinstance(item, str) else TextDelta(unit, item.channel, item.origin))
+            if self.ended:
+                break
         return out
 
     def _cuts_of(self, kind: str) -> tuple[_Cut, ...]:
         return tuple(cut for cut, kinds in self._wanted if self.gives_whole(kind) and _is_among(kind, kinds))
 
-    def _settle(self, scope: Channel | Key) -> list[Item]:
-        out = super()._settle(scope)
-        return joined(out) if self._wanted else out
-
 
 def _is_among(kind: str, kinds: Sequence[str] | None) -> bool:
     """Whether a stage for these kinds of channel applies to one. None is every kind but tool arguments: it is no guard."""
     return kind != "tool_arguments" if kinds is None else kind in kinds
-
-
-def joined(items: Sequence[Item]) -> list[Item]:
-    """All text of a channel in one piece, where its first stands.
-
-    Example:
-        >>> other = Channel("reasoning")
-        >>> joined([TextDelta("a"), TextDelta("x", other), TextDelta("b")])
-        [TextDelta('ab', Channel(kind='answer', key=())), TextDelta('x', Channel(kind='reasoning', key=()))]
-    """
-    out: list[Item] = []
-    places: dict[object, int] = {}
-    for item in items:
-        place = None
-        if isinstance(item, str | TextDelta):
-            place = places.setdefault(str if isinstance(item, str) else item.channel, len(out))
-        if place is None or place == len(out):
-            out.append(item)
-            continue
-        first = out[place]
-        if isinstance(first, TextDelta) and isinstance(item, TextDelta):
-            out[place] = TextDelta(first.text + item.text, first.channel, first.origin)
-        elif isinstance(first, str) and isinstance(item, str):
-            out[place] = first + item
-    return out
