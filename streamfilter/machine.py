@@ -6,17 +6,20 @@ gives a sequence. A machine says that the stream is over by giving `End` last; f
 Some machines wait: for a verdict, for a moment in time. They too are only fed and asked; when there is something to `collect` they
 call what the driver has `attach`ed. Where nobody is attached, in plain code, they may decide at once or not at all.
 
+In an event loop others want their turn too: a machine that was given something large gives its work in `steps`.
+
 The author of a text stage writes a `TextMachine`, which sees one run of one channel's text and its hold buffer. `lift` makes it a
 machine over items, once for all stages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 from streamfilter.hold import Hold
 from streamfilter.items import End, Finish, Item, Usage
+from streamfilter.slices import ITEM_CHARS, SLICE_CHARS, Steps, advanced, cost, cut, is_large, sliced, started
 
 
 class Watcher(Protocol):
@@ -62,6 +65,23 @@ class Machine:
     def feed(self, item: Item) -> Sequence[Item]:
         """Take one item in; give what can be released now, in order. After an `End` it is not called again."""
         return (item,)
+
+    def steps(self, item: Any) -> Steps | None:
+        """The same, bit by bit: what the steps give is what `feed` gives. None if that takes no time worth a turn for others.
+
+        Until the last step the machine is asked for nothing else, and what comes by itself waits; but it may be left.
+        """
+        return sliced(self.feed, item) if self.takes_slices and is_large(item) else None
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether its work is ever given in steps."""
+        return self.takes_slices or type(self).steps is not Machine.steps
+
+    def begin(self, item: Any) -> tuple[Sequence[Item], Steps | None]:
+        """What comes of an item at once, and the rest of the work on it, if that takes long: what drivers call."""
+        work = self.steps(item)
+        return (self.feed(item), None) if work is None else started(work)
 
     def finish(self) -> Sequence[Item]:
         """The input ended, or a stage ended the stream: give what is left."""
@@ -170,7 +190,10 @@ class Chain(Machine):
         self._feed_rest = tuple(machine.feed for machine in machines[1:])
         self._finished: int | None = None  # so many machines, once the chain is being finished
         self.waits: bool = any(machine.waits for machine in machines)
-        self.takes_slices: bool = all(machine.takes_slices for machine in machines)
+        self._tail = len(machines)  # where those begin that take slices, up to the last
+        while self._tail and machines[self._tail - 1].takes_slices:
+            self._tail -= 1
+        self.takes_slices: bool = not self._tail
         self.watchers: Sequence[Watcher] = tuple(watcher for machine in machines for watcher in machine.watchers)
 
     def feed(self, item: Item) -> Sequence[Item]:
@@ -184,8 +207,12 @@ class Chain(Machine):
                 break
             items = feed(items[0])
         if items and type(items[-1]) is End:
-            return [*items[:-1], *self.rescue(), items[-1]]
+            return self._closed(items)
         return items
+
+    def _closed(self, items: Sequence[Item]) -> Sequence[Item]:
+        """What leaves, with what survives the end if one of the machines has ended the stream."""
+        return [*items[:-1], *self.rescue(), items[-1]] if items and type(items[-1]) is End else items
 
     def _feed_all(self, machine: Machine, items: Sequence[Item]) -> list[Item]:
         """Feed one machine several items. If it ends the stream at one of them, the others have come too late."""
@@ -217,7 +244,86 @@ class Chain(Machine):
                 items += machine.collect()
             items += end  # what it gives last comes before that
             is_over = is_over and not machine.is_pending
-        return [*items[:-1], *self.rescue(), items[-1]] if items and type(items[-1]) is End else items
+        return self._closed(items)
+
+    # ------------------------------------------------------------------ in steps
+
+    def steps(self, item: Any) -> Steps | None:
+        return self._steps(item) if self._tail else super().steps(item)
+
+    def _steps(self, item: Any) -> Steps:
+        given, work = self.begin(item)
+        if work is None:
+            return given
+        yield given
+        return (yield from work)
+
+    def begin(self, item: Any) -> tuple[Sequence[Item], Steps | None]:
+        if not self._tail:
+            return super().begin(item)
+        items: Sequence[Any] = (item,)
+        for n, machine in enumerate(self.machines):
+            if len(items) == 1:
+                each = items[0]
+                if is_large(each) if n >= self._tail else self._work(n, each) is not None:
+                    return started(self._in_turn(n, items))
+                items = machine.feed(each)
+            elif not items:
+                break
+            elif len(items) > SLICE_CHARS // ITEM_CHARS or any(self._takes_long(n, each) for each in items):
+                return started(self._in_turn(n, items))
+            else:
+                items = self._feed_all(machine, items)
+        return self._closed(items), None
+
+    def _takes_long(self, n: int, item: Any) -> bool:
+        return is_large(item) if n >= self._tail else self._work(n, item) is not None
+
+    def _work(self, n: int, item: Any) -> Steps | None:
+        """The steps of one of the machines. One that takes slices gets none where those behind it would see how it was fed."""
+        machine = self.machines[n]
+        return None if machine.takes_slices else machine.steps(item)
+
+    def _in_turn(self, n: int, items: Sequence[Any]) -> Steps:
+        """What comes of some items from one machine on: each goes as far as it gets before the next is fed."""
+        out: list[Any] = []
+        ends: dict[int, End] = {}  # by the machine that gave it: it goes on when what was late for it has gone
+        for _ in self._through(n, items, out, ends):
+            yield out[:]
+            out.clear()
+        while ends:
+            n = min(ends)
+            for _ in self._through(n + 1, [ends.pop(n)], out, ends):
+                yield out[:]
+                out.clear()
+        return self._closed(out)
+
+    def _through(self, n: int, items: Sequence[Any], out: list[Any], ends: dict[int, End]) -> Iterator[None]:
+        """Let items go through the machines from one on, with a pause wherever others shall have a turn."""
+        if n == len(self.machines):
+            out += items
+            return
+        machine, room = self.machines[n], SLICE_CHARS
+        for item in items if n < self._tail else _cut(items):
+            if room <= 0:
+                yield
+                room = SLICE_CHARS
+            room -= cost(item)
+            if machine.ended:
+                yield from self._through(n + 1, machine.drain(item), out, ends)
+                continue
+            work, is_over = self._work(n, item), False
+            while not is_over:
+                given, is_over = (machine.feed(item), True) if work is None else advanced(work)
+                if given and type(given[-1]) is End:
+                    ends[n], given = given[-1], given[:-1]
+                yield from self._through(n + 1, given, out, ends)
+                if ends and max(ends) >= n and not self._drains:
+                    return
+                if not is_over:
+                    yield
+
+    # ------------------------------------------------------------------ what its machines are
 
     def _first(self) -> int:
         """The first machine that counts: if one ended the stream, what those before it still hold dies."""
@@ -262,6 +368,15 @@ class Chain(Machine):
     @property
     def held(self) -> int:
         return sum(machine.held for machine in self.machines)
+
+
+def _cut(items: Sequence[Any]) -> Iterator[Any]:
+    """Items, the large ones in slices."""
+    for item in items:
+        if is_large(item):
+            yield from cut(item)
+        else:
+            yield item
 
 
 def refusal(error: BaseException) -> End:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from streamfilter.items import End, TextDelta
 from streamfilter.machine import Machine, Watcher
 from streamfilter.observer import Ending, Watch
+from streamfilter.slices import Steps, advanced
 from streamfilter.stats import Spread, StageStats, Stats
 
 if TYPE_CHECKING:
@@ -173,6 +174,25 @@ class Around(Machine):
 
     def feed(self, item: Any) -> Sequence[Any]:
         return self.step(lambda: self.inner.feed(item), item)
+
+    def steps(self, item: Any) -> Steps | None:
+        work = self.inner.steps(item)
+        return None if work is None else self._measured(work, item)
+
+    def _measured(self, work: Steps, item: Any) -> Steps:
+        while True:
+            is_over = False
+
+            def call() -> Sequence[Any]:
+                nonlocal is_over
+                given, is_over = advanced(work)
+                return given
+
+            given = self.step(call, item)
+            if is_over:
+                return given
+            item = None
+            yield given
 
     def finish(self) -> Sequence[Any]:
         return self.step(self.inner.finish)

@@ -1,7 +1,8 @@
 """The pump: between a source and a machine that waits, in an event loop of asyncio.
 
 It reads the source in a task of its own and feeds the machine, so that what comes from either arrives as soon as it is there. It
-reads only while nothing is ready and the machine is not full. The same task closes the source when there is nothing more to read:
+reads only while nothing is ready and the machine is not full. While that works on something large, bit by bit, what comes by itself
+waits, as it would if that were done at once. The same task closes the source when there is nothing more to read:
 some sources must be closed where they were read. asyncio is imported here, when a machine waits, and nowhere below.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamfilter.closing import Closing
 from streamfilter.machine import Machine
+from streamfilter.slices import SLICE_CHARS, Steps, advanced, give_way
 
 if TYPE_CHECKING:
     import asyncio
@@ -47,6 +49,9 @@ class Pump:
         self._drains = drains
         self._name = name
         self._feed: Callable[[Any], Sequence[Any]] = machine.feed
+        self._begin: Callable[[Any], tuple[Sequence[Any], Steps | None]] | None = machine.begin
+        self._under_way: Steps | None = None  # on something large, that goes on
+        self._is_due = False  # meanwhile something has come by itself
         self._is_draining = False
         self._ready: list[Any] = []
         self._error: BaseException | None = None  # the source's, or the machine's
@@ -92,13 +97,14 @@ class Pump:
     def drain(self) -> None:
         """Let only usage pass from now on."""
         self._is_draining = True
-        self._feed = self._machine.drain
+        self._feed, self._begin = self._machine.drain, None
         self._resume()
 
     def let_go(self) -> None:
         """Nothing more is wanted: what waits is given up at once."""
         self._has_left = self._is_over = True
         self._ready = []
+        self._under_way = None
         self._endings = [*self._endings, *self._machine.cancel()]
         self._announce()
 
@@ -141,6 +147,11 @@ class Pump:
             while True:
                 if (self._is_over or self._ready or machine.is_full or machine.ended) and not await self._is_wanted():
                     break
+                if self._under_way is not None:
+                    await give_way()
+                    if self._under_way is not None:  # nobody has left meanwhile
+                        self._fed()
+                    continue
                 try:
                     for watcher in watchers:
                         watcher.reading(self._give_up)
@@ -154,14 +165,7 @@ class Pump:
                 # Meanwhile a verdict may have ended the stream: then only `drain` takes what comes.
                 if (machine.ended or self._is_over) and not await self._is_wanted():
                     break
-                self._is_working = True
-                try:
-                    given = self._feed(item)
-                finally:
-                    self._is_working = False
-                if given:
-                    self._ready += given
-                    self._announce()
+                self._fed(item)
         except BaseException as error:  # goes on where the consumer is, unless that has stopped the reading
             if not self._is_stopped:
                 self._fail(error)
@@ -169,11 +173,35 @@ class Pump:
         self._announce()
         await self._closing.close()
 
+    def _fed(self, item: Any = None) -> None:
+        """Feed the machine, or let it go on with what it was fed."""
+        self._is_working = True
+        try:
+            if self._under_way is not None:
+                given, is_over = advanced(self._under_way)
+                if is_over:
+                    self._under_way = None
+            elif self._begin is None or (type(item) is str and len(item) <= SLICE_CHARS):
+                given = self._feed(item)
+            else:
+                given, self._under_way = self._begin(item)
+        finally:
+            self._is_working = False
+        if given:
+            self._ready += given
+            self._announce()
+        if self._is_due and self._under_way is None:
+            self._is_due = False
+            self._wake()
+
     async def _is_wanted(self) -> bool:
         """Whether more is to be read, or what was read to be fed, once it may be. A source may lose the cancel that says no."""
         machine = self._machine
         while not self._is_over:
-            if machine.ended and not self._is_draining:
+            if self._under_way is not None:  # what comes by itself, which might end the stream or make room, waits for that
+                if not self._ready:
+                    return True
+            elif machine.ended and not self._is_draining:
                 if not self._drains:
                     return False
             elif not self._ready and not machine.is_full:
@@ -199,6 +227,9 @@ class Pump:
             return
         if self._is_working:  # a task that runs at once has ended at once
             self._loop.call_soon(self._wake)
+            return
+        if self._under_way is not None:
+            self._is_due = True
             return
         try:
             self._variables.run(self._work, self._machine.collect)

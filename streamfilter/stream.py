@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 from streamfilter.closing import Closing
 from streamfilter.context import AfterStop, Context, Report
 from streamfilter.errors import clear_text
-from streamfilter.items import End
+from streamfilter.items import End, TextDelta
 from streamfilter.machine import Machine
 from streamfilter.observer import Ending
 from streamfilter.outcome import Outcome
 from streamfilter.pump import Pump
-from streamfilter.slices import SLICE_CHARS, Divided, Slices, Turns, divided, is_large
+from streamfilter.slices import SLICE_CHARS, Steps, advanced, give_way
 
 if TYPE_CHECKING:
     from streamfilter.stats import Stats
@@ -65,7 +65,6 @@ class Stream(Generic[T_co]):
         inner: bool,
         is_live: bool,
         stage: object = None,
-        turns: Divided | None = None,
     ) -> None:
         self.report: Report = context.report
         self._machine = machine
@@ -77,8 +76,8 @@ class Stream(Generic[T_co]):
         self._closing = Closing(source, below)
         self._pump: Pump | None = None
         self._is_live = is_live  # in an event loop, so that a machine may wait
-        self._takes_slices = is_live and machine.takes_slices
-        self._turns = turns  # the machine, if it gives others turns; or within the one that measures it
+        self._has_steps = is_live and machine.has_steps
+        self._work: Steps | None = None  # on something large, that goes on
         self._context = context
         self._inner = inner  # beneath an async generator function: its errors are raised by the stream on top
         self._outcome = outcome
@@ -124,15 +123,19 @@ class Stream(Generic[T_co]):
                 step = self._start()
             feed = self._feed
             while True:
-                try:
-                    arrived = await step()
-                except StopAsyncIteration:
-                    self._stop_reading()
-                    break
-                if (type(arrived) is not str or len(arrived) > SLICE_CHARS) and self._takes_slices and is_large(arrived):
-                    step = self._step = Slices(step, arrived).__anext__
-                    continue
-                items = feed(arrived)
+                if self._work is not None:
+                    await give_way()
+                    if self._read_all:  # the stream was closed in the turn of another
+                        break
+                    items = self._worked()
+                else:
+                    try:
+                        arrived = await step()
+                    except StopAsyncIteration:
+                        self._stop_reading()
+                        break
+                    is_quick = (type(arrived) is str and len(arrived) <= SLICE_CHARS) or not self._has_steps
+                    items = feed(arrived) if is_quick else self._fed(arrived)
                 if items:
                     if type(items[-1]) is End:
                         items = self._end(items)
@@ -195,16 +198,27 @@ class Stream(Generic[T_co]):
         iterator = self._source.__aiter__()
         self._closing.begin(iterator)
         step: Callable[[], Awaitable[Any]] = iterator.__anext__
-        if self._turns is not None:
-            step = Turns(step, self._turns).__anext__
         if self._machine.waits and self._is_live:
-            if self._takes_slices:
-                step = Slices(step).__anext__
             self._pump = Pump(self._machine, step, self._closing, drains=self._context.after_stop == "drain", name=self._name)
-            self._feed = _as_they_are
+            self._feed, self._has_steps = _as_they_are, False
             step = self._pump.__anext__
         self._step = step
         return step
+
+    def _fed(self, item: Any) -> Sequence[Any]:
+        """What comes of an item at once. If that takes long, more comes with the next steps."""
+        if type(item) is TextDelta and len(item.text) <= SLICE_CHARS:
+            return self._feed(item)
+        items, self._work = self._machine.begin(item)
+        return items
+
+    def _worked(self) -> Sequence[Any]:
+        """What the next step of the work gives."""
+        assert self._work is not None
+        items, is_over = advanced(self._work)
+        if is_over:
+            self._work = None
+        return items
 
     def _stop_reading(self) -> None:
         self._read_all = True
@@ -215,7 +229,10 @@ class Stream(Generic[T_co]):
         if self._pump is not None:
             self._pump.let_go()
         self._machine = Machine()
-        self._feed = self._machine.feed
+        self._feed, self._has_steps = self._machine.feed, False
+        self._work = None
+
+    def _tell(self) -> None:
         if not self._inner:  # those beneath have ended before this one
             self._context.ended(self._outcome.ending(self._error if self._stopped else self._outcome.error))
 
@@ -239,7 +256,7 @@ class Stream(Generic[T_co]):
     def _drain(self) -> None:
         """Let only usage pass from now on, here and in the streams beneath."""
         if self._pump is None:
-            self._feed = self._machine.drain
+            self._feed, self._has_steps = self._machine.drain, False
         else:
             self._pump.drain()
         for below in self._below:
@@ -286,10 +303,14 @@ class Stream(Generic[T_co]):
         return items
 
     async def _leave(self) -> None:
+        self._let_go()
         try:
-            self._let_go()
-        finally:
             await self._close()
+        except BaseException as error:
+            self._outcome.fault = self._outcome.fault or error
+            raise
+        finally:
+            self._tell()
 
     async def _abandon(self, error: BaseException) -> None:
         """Close because of an exception that goes on: an error in closing does not replace it."""
@@ -351,7 +372,6 @@ def open_stream(
             check_source(source, f"what {segment.name} gave")
         else:
             machine = segment.start(context) if segment.start is not None else Machine()
-            machine = divided(machine) if is_live else machine
             stream: Stream[Any] = Stream(
                 _gated(machine, context, is_first=segment is first, is_last=segment is segments[-1]),
                 source,
@@ -362,7 +382,6 @@ def open_stream(
                 inner=segment is not segments[-1],
                 is_live=is_live,
                 stage=stage,
-                turns=machine if isinstance(machine, Divided) else None,
             )
             source, below = stream, []
     assert isinstance(source, Stream)

@@ -84,7 +84,7 @@ class WaitingLift(Lift):
             out += self._collected(machine)
             channel = machine.hold.channel
             for key in (channel, channel.choice):
-                if key in self._behind and not self.ended and not (key is not channel and self._has_queues(key)):
+                if key in self._behind and not self.ended:
                     advanced = True
                     out += self._advance(self._behind[key])
                     if not self._behind.get(key, True):

@@ -17,7 +17,7 @@ import streamfilter as sf
 from streamfilter.detectors import PII, SECRETS
 from streamfilter.machine import Chain, Machine
 from streamfilter.providers import openai
-from streamfilter.slices import GO_ON, ITEM_CHARS, SLICE_CHARS, Divided, Slices, divided
+from streamfilter.slices import ITEM_CHARS, SLICE_CHARS, advanced, cut, is_large
 from streamfilter.testing import run_virtually
 
 TEXT = "Call 555-0100 or write to joe@example.org, says the harbour. Then nothing more.\n\n" * 300
@@ -157,19 +157,15 @@ def test_what_counts_its_chunks_gets_them_whole(stage: Any, items: int) -> None:
 
 
 def test_only_text_is_cut() -> None:
-    """Events and bytes pass as they are, and so do texts of the very size; a delta is cut into some of its channel and chunk."""
-
-    async def main() -> None:
-        items = [sf.Finish("stop"), b"b" * 5000, "c" * SLICE_CHARS, sf.TextDelta("d" * SLICE_CHARS)]
-        slices = Slices(source(items).__anext__)
-        assert [await anext(slices) for _ in items] == items
-        channel, chunk = sf.Channel("reasoning", (0, 1)), object()
-        slices = Slices(source([sf.TextDelta(TEXT[:2500], channel, chunk)]).__anext__)
-        got = [await anext(slices) for _ in range(3)]
-        assert [(each.channel, each.origin) for each in got] == [(channel, chunk)] * 3
-        assert [each.text for each in got] == [TEXT[:1024], TEXT[1024:2048], TEXT[2048:2500]]
-
-    asyncio.run(main())
+    """Events and small texts are never large; a delta is cut into some of its channel and chunk."""
+    for item in (sf.Finish("stop"), b"b" * 5000, "c" * SLICE_CHARS, sf.TextDelta("d" * SLICE_CHARS), {"a": "e" * 5000}, None):
+        assert not is_large(item)
+        assert sf.Redact("a").machine().steps(item) is None
+    assert is_large("c" * (SLICE_CHARS + 1))
+    channel, chunk = sf.Channel("reasoning", (0, 1)), object()
+    got = [*cut(sf.TextDelta(TEXT[:2500], channel, chunk))]
+    assert [(each.channel, each.origin) for each in got] == [(channel, chunk)] * 3
+    assert [each.text for each in got] == [*cut(TEXT[:2500])] == [TEXT[:1024], TEXT[1024:2048], TEXT[2048:2500]]
 
 
 Passing = sf.Tap(lambda item: None)
@@ -257,34 +253,41 @@ def test_it_is_the_same_within_a_pipeline(name: str, after_stop: Any, behind: st
         assert turns >= len(want[0]) // SLICE_CHARS
 
 
-def test_only_the_end_of_a_pipeline_is_divided() -> None:
-    """What takes slices as a whole, or ends with what wants its chunks whole, stays as it is."""
-    whole: list[sf.Stage[Any, Any]] = [sf.Redact("a"), sf.Redact("a") | sf.Strip(), sf.Redact("a") | Passing, sf.Pipeline()]
-    for stage in whole:
-        machine = stage.machine()
-        assert divided(machine) is machine
-    machine = divided((Passing | sf.Redact("a") | Passing | sf.Strip() | sf.Redact("b")).machine())
-    assert isinstance(machine, Divided)
-    left = "".join(map(str, machine.feed("x" * 5000)))
-    assert machine.is_busy
-    assert machine.held + len(left) == 5000
-    assert machine.held > 5000 - 2 * SLICE_CHARS
+def test_only_the_end_of_a_pipeline_is_fed_slices() -> None:
+    """What ends with what wants its chunks whole gets them so, and what comes before that too."""
+
+    def fed(make: Callable[[Any], sf.Stage[Any, Any]]) -> list[int]:
+        sizes: list[int] = []
+        stage = make(sf.Tap(lambda item: sizes.append(len(str(item))))) | sf.Strip()
+        work = stage.machine().steps("x" * 5000)
+        assert work is not None
+        for _ in work:
+            pass
+        return sizes
+
+    assert fed(lambda tap: tap) == fed(lambda tap: sf.MapText(str.lower) | tap) == fed(lambda tap: tap | sf.Redact("a")) == [5000]
+    assert fed(lambda tap: sf.MapText(lambda text: text) | Passing | tap | sf.Redact("b")) == [5000]
+    work = (Passing | sf.Redact("a")).machine().steps("x" * 5000)
+    assert work is not None
+    assert [len("".join(given)) for given in work] == [1024, 1024, 1024, 1024]  # and the rest is returned
+
+
+class Spreading(Machine):
+    """Gives each character by itself."""
+
+    def feed(self, item: Any) -> Sequence[Any]:
+        return list(item)
 
 
 def test_many_small_items_of_one_chunk_give_turns_away() -> None:
     """Not only large ones."""
-
-    class Spreading(Machine):
-        def feed(self, item: Any) -> Sequence[Any]:
-            return list(item)
-
-    machine = divided(Chain([Spreading(), sf.Redact("a").machine()]))
-    assert isinstance(machine, Divided)
-    got = list(machine.feed("bcd" * 200))
-    assert machine.is_busy
-    while machine.is_busy:
-        given = machine.feed(GO_ON)
-        assert len(given) == SLICE_CHARS // ITEM_CHARS or not machine.is_busy
+    work = Chain([Spreading(), sf.Redact("a").machine()]).steps("bcd" * 200)
+    assert work is not None
+    got: list[Any] = []
+    is_over = False
+    while not is_over:
+        given, is_over = advanced(work)
+        assert len(given) == SLICE_CHARS // ITEM_CHARS or is_over
         got += given
     assert "".join(got) == "bcd" * 200
 

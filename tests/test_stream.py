@@ -15,6 +15,7 @@ import regex
 import trio
 
 import streamfilter as sf
+from streamfilter.detectors import EMAIL
 from streamfilter.testing import ScriptedSource
 
 Main = Callable[[], Awaitable[Any]]
@@ -764,3 +765,81 @@ def test_stages_are_values() -> None:
     assert sf.Pipeline().explain() == "an empty pipeline: passes everything"
     with pytest.raises(AttributeError):
         stage.parts = ()  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda kind: sf.Redact("a").on(kind),
+        lambda kind: sf.MapText(str.upper, channels=("answer", kind)),
+        (sf.Redact("a") | sf.StopAt("b")).on,
+        sf.Drop,
+        lambda kind: sf.Extract("think", to=kind),
+        lambda kind: sf.CodeFences(to=kind),
+        lambda kind: sf.Collect(print, channels=(kind,)),
+        lambda kind: sf.FilterJSON(sf.Redact("a")).on(kind),
+        lambda kind: sf.JSONText("$.a").on(kind),
+        lambda kind: sf.Pace(chars_per_second=1).on(kind),
+        lambda kind: sf.load({"version": 1, "pipeline": {"a": [{"stage": "words", "channels": [kind]}]}}),
+        lambda kind: sf.load(
+            {"version": 1, "pipeline": {"a": [{"stage": "pipeline", "parts": [{"stage": "words"}], "on": [kind]}]}}
+        ),
+    ],
+)
+def test_a_misspelt_kind_of_channel_is_refused(build: Callable[[str], object]) -> None:
+    """A stage that waits for it would guard nothing, and say nothing. A kind of one's own is any that is not so near."""
+    for kind, meant in (("reasonning", "reasoning"), ("Answer", "answer"), ("refusals", "refusal"), ("anwser", "answer")):
+        with pytest.raises(ValueError, match=f"no kind of channel '{kind}': did you mean '{meant}'"):
+            build(kind)
+    for kind in ("notes", "code", "thinking", "reasoning_summary", "reasoning", "refusal", "compaction", "tool_result"):
+        build(kind)
+
+
+def test_no_kind_of_channel_is_refused() -> None:
+    """A guard of nothing is a mistake: None is every kind."""
+    builds: list[Callable[[], object]] = [
+        lambda: sf.Redact("a", channels=()),
+        lambda: sf.Redact("a").on(),
+        lambda: sf.Redact("a").on(""),
+    ]
+    for build in builds:
+        with pytest.raises(ValueError, match="kind of channel"):
+            build()
+    declared: Any = {"version": 1, "pipeline": {"a": [{"stage": "words", "channels": []}]}}
+    for channels in ([], [""]):
+        declared["pipeline"]["a"][0]["channels"] = channels
+        with pytest.raises(sf.SpecError, match="channels"):
+            sf.load(declared)
+
+
+def test_what_is_explained_tells_kinds_of_one_s_own() -> None:
+    """So that who meant another sees it."""
+    assert (
+        sf.Words()
+        .on("answer", "notes")
+        .explain()
+        .startswith("Words(channels=('answer', 'notes')): answer, notes (a kind of one's own); ")
+    )
+    assert "the JSON of notes (a kind of one's own);" in sf.ParseJSON().on("notes").explain()
+
+
+def test_a_guard_in_front_of_json_is_told_of() -> None:
+    """`Redact | ParseJSON` reads the text of the document, with its escapes; `FilterJSON(Redact)` reads what its strings say."""
+    wrong = sf.Redact("[0-9]+") | sf.Words() | sf.ParseJSON()
+    said = "Redact in front of it reads the JSON as it is written: escapes slip past it"
+    assert [said in line for line in wrong.explain().split("\n")] == [False, False, True]
+    assert said in wrong._repr_html_()
+    for right in (
+        sf.FilterJSON(sf.Redact("[0-9]+")) | sf.ParseJSON(),
+        sf.JSONText("$.a") | sf.Redact("[0-9]+"),
+        sf.Words() | sf.ParseJSON(),
+    ):
+        assert "in front of it" not in right.explain()
+
+
+def test_a_pattern_that_is_a_word_is_explained_as_that() -> None:
+    """In Python a text is a pattern: who means the rule of the catalogue is shown that it is not that."""
+    for stage in (sf.Redact("email"), sf.Block("a+", "email")):
+        assert "finds the text 'email' itself, which is no name of a rule here; holds" in stage.explain()
+    for stage in (sf.Redact(EMAIL), sf.Redact(sf.Rule("mail", "email")), sf.Redact(r"e-?mail"), sf.Redact(sf.Terms(["email"]))):
+        assert "itself" not in stage.explain()

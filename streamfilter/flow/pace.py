@@ -37,6 +37,9 @@ _UNITS = {
     "char": re.compile(r"(?s)."),
 }
 
+_BEGINS = {"word": re.compile(r"(?<=\s)(?=\S)"), "line": re.compile(r"(?<=\n)"), "char": re.compile("")}
+"""Where a unit begins that is not the first."""
+
 _Cut: TypeAlias = Callable[[str], list[str]]
 
 Unit: TypeAlias = Literal["word", "line", "char", "chunk"]
@@ -150,13 +153,15 @@ class _Pacing(Delaying):
         cut = self._cuts[channel] if channel in self._cuts else self._open(channel)
         if cut is None or not text:
             return self._pass(item, len(text))
-        pieces = cut(text)
         if not self._timer.is_running:
-            return _items(item, pieces)
-        cost = self._cost(channel, pieces[0])
+            return _items(item, cut(text))
+        is_large = cut is not _whole and len(text) > self._max_hold
+        pieces = self._last_of(text) if is_large else cut(text)
+        first = _UNITS[self._by].match(text)[0] if is_large else pieces[0]  # type: ignore[index]  # it has text, so it matches
+        cost = self._cost(channel, first)
         if self._delay is not None and self._by != "chunk":
             self._last[channel] = text[-1]
-        if len(pieces) == 1 and not self._queue:
+        if len(first) == len(text) and not self._queue:
             if not cost:
                 return (item,)
             now = self._timer.now()
@@ -205,6 +210,14 @@ class _Pacing(Delaying):
             cut = _whole if any(machine.gives_whole(channel.kind) for machine in self._unbroken) else self._cut
         self._cuts[channel] = cut
         return cut
+
+    def _last_of(self, text: str) -> list[str]:
+        """The units of a text that is longer than what may be held, with those in one piece that will leave at once."""
+        begin = len(text) - self._max_hold
+        if self._by == "word":
+            begin = max(begin, len(text) - len(text.lstrip()) + 1)  # the first one has the white space before it
+        found = _BEGINS[self._by].search(text, begin)
+        return [text[: found.start()], *self._cut(text[found.start() :])] if found else [text]
 
     def _placed(self, event: Event) -> Sequence[Item]:
         if isinstance(event, End):

@@ -100,6 +100,10 @@ class JSONEvents(JSONStage[Any]):
     def has_many(self) -> bool:
         return self.many
 
+    @property
+    def is_sliced(self) -> bool:
+        return not self.patch  # what is whole in one piece comes in one operation
+
     def reading(self, number: int) -> Reading:
         return Patches(self._validate, strings=self.strings == "partial") if self.patch else _Events()
 
@@ -148,6 +152,9 @@ class _Events(Placed):
 
     def given(self) -> Sequence[JSONEvent]:
         self._settle()
+        return self.ready()
+
+    def ready(self) -> Sequence[JSONEvent]:
         ready, self._ready = self._ready, []
         return ready
 

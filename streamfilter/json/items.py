@@ -202,6 +202,9 @@ class _Items(Reading):
             self._ready += values
 
     def given(self) -> Sequence[Any]:
+        return self.ready()
+
+    def ready(self) -> Sequence[Any]:
         ready = self._ready
         if ready:
             self._ready = []

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypedDict, TypeVar, cast
 
 from pydantic import Field
 
 from streamfilter.context import AfterStop, Context
+from streamfilter.items import check_kinds, told
 from streamfilter.machine import Machine
 from streamfilter.parsing.documents import Documents, Reader, Reading
 from streamfilter.parsing.parser import MAX_DEPTH, MAX_STRING, Limits
-from streamfilter.pipeline import Stage, stage
+from streamfilter.pipeline import Stage, TextStage, stage
 from streamfilter.plain import SyncStream
 from streamfilter.stream import Stream
 
@@ -91,6 +92,11 @@ class JSONStage(Stage[Any, Value], Generic[Value]):
         return self.max_depth
 
     @property
+    def is_sliced(self) -> bool:
+        """Whether a large text may be read in slices."""
+        return True
+
+    @property
     def has_many(self) -> bool:
         """Whether there may be several documents."""
         return False
@@ -108,15 +114,31 @@ class JSONStage(Stage[Any, Value], Generic[Value]):
             truncated=self.truncated,
             limits=limits,
             wrap=self.wrap,
+            is_sliced=self.is_sliced,
         )
 
     def machine(self, context: Context | None = None) -> Machine:
         return Documents(self._reader)
+
+    def __post_init__(self) -> None:
+        check_kinds((self.channel,))
+        super().__post_init__()
 
     def on(self: Self, *kinds: str) -> Self:
         if len(kinds) != 1:
             raise ValueError(f"{type(self).__name__} reads one kind of channel: .on(kind)")
         return cast("Self", dataclasses.replace(cast("Any", self), channel=kinds[0]))
 
+    def hint(self, earlier: Sequence[object]) -> str:
+        """What is wrong with the stages in front of this one, if anything: a guard that reads JSON as it is written."""
+        for part in earlier:
+            if isinstance(part, TextStage) and part.is_guard:
+                name = type(part).__name__
+                return (
+                    f"{name} in front of it reads the JSON as it is written: escapes slip past it, and a match may take a quote "
+                    f"with it; FilterJSON({name}(…)) reads what the strings say"
+                )
+        return ""
+
     def explanation(self) -> str:
-        return f"the JSON of {self.channel}; all else is dropped"
+        return f"the JSON of {told(self.channel)}; all else is dropped"

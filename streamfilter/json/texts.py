@@ -117,6 +117,9 @@ class _Texts(Reading):
 
     def given(self) -> Sequence[str | Event]:
         self._settle()
+        return self.ready()
+
+    def ready(self) -> Sequence[str | Event]:
         ready = self._ready
         if ready:
             self._ready = []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field
 
@@ -19,6 +19,7 @@ from streamfilter.moderation.asking import Asking, Check, Question, is_async
 from streamfilter.moderation.window import Window
 from streamfilter.pipeline import TextStage, stage
 from streamfilter.segment import Segmentation, by_sentence
+from streamfilter.slices import Steps, cut, is_large
 from streamfilter.verdict import Verdict
 from streamfilter.waiting import WaitingLift
 
@@ -117,7 +118,7 @@ class Moderate(TextStage):
 
     def start(self, context: Context | None = None) -> TextMachine:
         given = context or Context()
-        return _Moderator(self, self.asking(given), given, {}, lambda _: None)
+        return _Moderator(self, self.asking(given), given, {})
 
     def machine(self, context: Context | None = None) -> Machine:
         return _Moderation(self, context or Context())
@@ -139,8 +140,30 @@ class _Moderation(WaitingLift):
         self._asking = stage.asking(context)
         # A shadow should not be seen to do anything, so nobody waits for it before very many windows do.
         self._most = MAX_SHADOWS if stage.mode == "shadow" else 0
-        start = partial(_Moderator, stage, self._asking, context, {}, self.due)
+        self._apart: list[_Moderator] | None = None  # while a large text is taken in: those that are to divide it in slices
+        start = partial(_Moderator, stage, self._asking, context, {}, self)
         super().__init__(start, type(stage).__name__, kinds=stage.channels, seen=context.seen)
+
+    def steps(self, item: Any) -> Steps | None:
+        return self._steps(item) if is_large(item) else None
+
+    def _steps(self, item: Any) -> Steps:
+        apart: list[_Moderator] = []
+        self._apart = apart
+        given = self.feed(item)
+        self._apart = None
+        for machine in apart:
+            while machine.undivided is not None and machine.done is None and not self.ended:
+                yield given
+                given = self._collected(machine)
+        return given
+
+    def postpones(self, machine: _Moderator) -> bool:
+        """Whether a text that has just come is to be divided in slices, by `collect`."""
+        if self._apart is None:
+            return False
+        self._apart.append(machine)
+        return True
 
     def attach(self, wake: Callable[[], None]) -> None:
         self._asking.attach(wake)
@@ -172,13 +195,13 @@ class _Moderator(TextMachine):
         asking: Asking,
         context: Context,
         counts: dict[Channel, int],
-        due: Callable[[TextMachine], None],
+        owner: _Moderation | None = None,
     ) -> None:
         self._stage = stage
         self._asking = asking
         self._context = context
         self._counts = counts  # windows so far, by channel
-        self._decided = partial(due, self)
+        self._owner = owner
         self._finder = stage.window.start()
         self._ends: deque[int] = deque()  # of windows that wait for their turn
         self._questions: deque[Question] = deque()  # under way, or decided behind one that is not
@@ -187,6 +210,8 @@ class _Moderator(TextMachine):
         self._asked = 0  # up to where it is asked about
         self._seen = 0
         self._arrivals: deque[tuple[int, float]] = deque()  # of text that is not divided yet: up to where, and when
+        self.undivided: Iterator[str] | None = None  # what has come, in slices
+        self._fresh: list[int] = []  # ends of windows in it that are not asked about yet
         self._is_final = False
         self._max_wait = stage.window.max_wait
         self._is_held = stage.mode == "hold"
@@ -205,13 +230,11 @@ class _Moderator(TextMachine):
         self._seen += len(text)
         if not self._is_held:
             self.hold.keep(len(text))
-        ends = self._finder.feed(text)
-        for end in ends:
-            self._ask(end)
         if self._max_wait is not None:
             self._arrivals.append((self._seen, self._asking.now))
-            self._wait()
-        if ends or self.context:
+        if self._owner is not None and self._owner.postpones(self):
+            self.undivided = cut(text)
+        elif self._divide(text) or self.context:
             self._release()
 
     def finish(self) -> None:
@@ -223,19 +246,41 @@ class _Moderator(TextMachine):
         self._release()
 
     def collect(self) -> None:
+        if self.undivided is not None:
+            text = next(self.undivided, None)
+            self.undivided = None if text is None else self.undivided
+            self._divide(text or "")
         self._release()
 
     # ------------------------------------------------------------------ asking
+
+    def _decided(self) -> None:
+        """A verdict has come."""
+        if self._owner is not None:
+            self._owner.due(self)
+
+    def _divide(self, text: str) -> bool:
+        """Ask about what ends in a text, at once about as many as may be under way; whether anything does."""
+        ends = self._fresh
+        if text:
+            ends += self._finder.feed(text)
+        if self.undivided is not None and len(ends) < self._stage.concurrency:
+            return False
+        self._fresh = []
+        for end in ends:
+            self._ask(end)
+        self._wait()
+        return bool(ends)
 
     def _wait(self) -> None:
         """See to it that what is not divided yet will be in time."""
         while self._arrivals and self._arrivals[0][0] <= self._cut:
             self._arrivals.popleft()
-        if self._max_wait is not None:
+        if self._max_wait is not None and self.undivided is None:
             self._asking.later(self, self._arrivals[0][1] + self._max_wait if self._arrivals else None, self._time_is_up)
 
     def _time_is_up(self) -> None:
-        end = self._finder.cut()
+        end = self._finder.cut() if self.undivided is None else None
         if end is not None:
             self._ask(end)
             self._wait()

@@ -17,6 +17,10 @@ from streamfilter.items import Channel, End, Event, TextDelta
 from streamfilter.machine import Machine, refusal, wrong_item
 from streamfilter.parsing.parser import BLANKS, Limits, Parser, Position, Sink
 from streamfilter.parsing.search import Search
+from streamfilter.slices import Steps, cut, is_large
+
+STEP_CHARS = 4096
+"""Characters that are read without a turn for others: most take far below a microsecond, as events or with a model one or two."""
 
 
 class Reading(Sink):
@@ -24,6 +28,10 @@ class Reading(Sink):
 
     def given(self) -> Sequence[Any]:
         """What there is to give behind a piece in which the document has not ended."""
+        return ()
+
+    def ready(self) -> Sequence[Any]:
+        """What of that is certain while the piece still goes on."""
         return ()
 
     def piece(self, text: str) -> Sequence[Any]:
@@ -53,6 +61,7 @@ class Reader:
         truncated: what happens where the text ends inside a document.
         limits: of the parser.
         wrap: what is given for a value, of the document of that number, and whether it is the last of it.
+        is_sliced: whether a large text may be read in slices: not where what is given shows what a piece was whole in.
     """
 
     name: str
@@ -64,6 +73,7 @@ class Reader:
     truncated: Literal["raise", "partial"] = "raise"
     limits: Limits = field(default_factory=Limits)
     wrap: Callable[[int, Any, bool], Any] | None = None
+    is_sliced: bool = True
 
 
 class Documents(Machine):
@@ -87,6 +97,7 @@ class Documents(Machine):
         self._position = _BEGINNING
         self._search = Search(reader.opens, reader.limits)
         self._wrap = reader.wrap
+        self._goes_on = False  # the piece, behind what is read just now
 
     def feed(self, item: Any) -> Sequence[Any]:
         parser = self._parser
@@ -110,11 +121,22 @@ class Documents(Machine):
             return self._ended(item)
         text = item if type(item) is str else self._text(item)
         out = self._read(text) if text else ()
-        if self._wrong_bytes and not self.ended:
-            place = (self._parser.position if self._parser else self._position).place
-            path = tuple(self._parser.path) if self._parser else ()
-            return [*out, *self._refused(MalformedInput("the bytes are no UTF-8", path=path, **place))]
-        return out
+        return [*out, *self._refused_bytes()] if self._wrong_bytes and not self.ended else out
+
+    def steps(self, item: Any) -> Steps | None:
+        return self._steps(item) if is_large(item) and self._reader.is_sliced else None
+
+    def _steps(self, item: Any) -> Steps:
+        text = self._text(item)
+        given: Sequence[Any] = ()
+        for n, piece in enumerate(cut(text, STEP_CHARS), 1):
+            if n > 1:
+                yield given
+            self._goes_on = n * STEP_CHARS < len(text)
+            given = self._read(piece)
+            if self.ended:
+                return given
+        return [*given, *self._refused_bytes()] if self._wrong_bytes else given
 
     def finish(self) -> Sequence[Any]:
         return () if self.ended else self._settled()
@@ -138,6 +160,11 @@ class Documents(Machine):
         if not isinstance(item, Event):
             raise TypeError(wrong_item(self._reader.name, item))
         return ""
+
+    def _refused_bytes(self) -> Sequence[Any]:
+        parser = self._parser
+        place = (parser.position if parser else self._position).place
+        return self._refused(MalformedInput("the bytes are no UTF-8", path=tuple(parser.path) if parser else (), **place))
 
     def _decoded(self, data: bytes) -> str:
         """Bytes as text; of wrong ones, what stands before."""
@@ -163,7 +190,8 @@ class Documents(Machine):
                     continue
                 taken = parser.feed(text)
                 if not parser.is_complete:
-                    out += self._wrapped(self._reading.given())
+                    reading = self._reading
+                    out += self._wrapped(reading.ready() if self._goes_on else reading.given())
                     break
                 text = text[taken:]
                 out += self._completed(parser)
@@ -175,6 +203,7 @@ class Documents(Machine):
         """Text that is in no document: what is to be read of it by a parser, once there is one."""
         reader = self._reader
         if self.completed and not reader.many and not reader.strict:
+            self._position = self._position.behind(text)
             return ""
         if not reader.strict:
             skipped, candidate = self._search.feed(text)
@@ -214,7 +243,7 @@ class Documents(Machine):
         """The text is over."""
         out: list[Any] = []
         try:
-            is_over = self._reader.strict or (self.completed and not self._reader.many)
+            is_over = False
             while not (is_over or self.ended or self._parser):  # what may have been a document was none; there may be one inside
                 prose, rest = self._search.finish()
                 self._position = self._position.behind(prose)

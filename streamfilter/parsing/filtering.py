@@ -359,9 +359,9 @@ class Run(TextMachine):
     def _as_text(self, parser: Parser) -> str:
         """What was taken for JSON is none, such as text that begins with a quotation mark. What is left of it goes on as text."""
         self._parser = None
+        self._document.closers.clear()  # a stop in text closes nothing
         self._is_escaped = self._is_in_key = False
-        passage = self._passage
-        if passage is not None:
+        if (passage := self._passage) is not None:
             passage.is_spelled = False
         rest = self._out.last(len(self._out) - (passage.held if passage else 0))
         self._position = parser.position._replace(offset=self._out.offset + len(self._out) - len(rest) - self._begin)

@@ -66,7 +66,7 @@ class Tree(Sink):
     def end(self) -> None:
         spine = self._open
         if spine:
-            self._place, _ = spine.pop()
+            spine.pop()
             self._container = spine[-1][1] if spine else self._top[0]
         else:
             self._container = self._top
@@ -107,7 +107,6 @@ class Tree(Sink):
 
     def values(self, values: list[Any]) -> None:
         self._container += values
-        self._place = len(self._container) - 1
         self.changed = True
 
     def snapshot(self) -> Any:

@@ -18,8 +18,10 @@ from streamfilter.pipeline import Stage, machine_of, stage
 from streamfilter.providers import sse
 from streamfilter.providers.events import is_message, parsed
 from streamfilter.providers.frames import AWS, NDJSON, Decoder, Framing, framing_of
+from streamfilter.providers.machines import Decoding
 from streamfilter.providers.shapes import get
-from streamfilter.providers.wrapping import DecodeStage, Decoding, Format, WrapStage
+from streamfilter.providers.wrapping import DecodeStage, Format, WrapStage
+from streamfilter.slices import Steps
 
 MAX_BYTES = 1024 * 1024
 """Bytes that may come before the first event that tells the format: a response object of OpenAI has some 10 KB."""
@@ -189,16 +191,56 @@ class Detecting(Machine):
     def feed(self, item: Any) -> Sequence[Any]:
         inner = self._inner
         if inner is None:
-            self._waiting.append(item)
-            try:
-                name = self._name(item)
-            except MalformedInput as error:
-                self.ended: bool = True
-                return (End("error", error),)
-            if name is None:
-                return ()
-            return self._begun(name)
+            out = self._tried(item)
+            return self._caught_up() if out is None else out
         return self._fed(inner, item)
+
+    def steps(self, item: Any) -> Steps | None:
+        inner = self._inner
+        if inner is None:
+            return self._first_steps(item)
+        work = None if inner.ended else inner.steps(item)
+        return None if work is None else self._noted(work, inner)
+
+    def begin(self, item: Any) -> tuple[Sequence[Any], Steps | None]:
+        inner = self._inner
+        if inner is None or inner.ended:
+            return super().begin(item)
+        given, work = inner.begin(item)
+        self.ended = inner.ended
+        return given, None if work is None else self._noted(work, inner)
+
+    def _first_steps(self, item: Any) -> Steps:
+        out = self._tried(item)
+        if out is not None:
+            return out
+        waiting, self._waiting = self._waiting, []
+        out = []
+        for each in waiting:
+            work = self.steps(each)
+            if work is not None:
+                yield out
+                out = []
+            out = [*out, *(self.feed(each) if work is None else (yield from work))]
+        return out
+
+    def _noted(self, work: Steps, inner: Machine) -> Steps:
+        given = yield from work
+        self.ended = inner.ended
+        return given
+
+    def _tried(self, item: Any) -> Sequence[Any] | None:
+        """What to give for an item while the format is not known; None if it has told it."""
+        self._waiting.append(item)
+        try:
+            name = self._name(item)
+        except MalformedInput as error:
+            self.ended: bool = True
+            return (End("error", error),)
+        if name is None:
+            return ()
+        self._become(name)
+        return None
 
     def finish(self) -> Sequence[Any]:
         if self._inner is not None:
@@ -213,7 +255,8 @@ class Detecting(Machine):
         if name is None:  # comments, pings and marks of an end, which say nothing
             waiting, self._waiting = self._waiting, []
             return waiting
-        out = self._begun(name)
+        self._become(name)
+        out = self._caught_up()
         return out if self.ended else [*out, *self.finish()]  # now it is that of the format
 
     def drain(self, item: Any) -> Sequence[Any]:
@@ -245,12 +288,15 @@ class Detecting(Machine):
     def held(self) -> int:
         return 0 if self._inner is None else self._inner.held
 
-    def _begun(self, name: str) -> Sequence[Any]:
-        inner = self._inner = self._begin(format_named(name))
+    def _become(self, name: str) -> None:
+        self._inner = self._begin(format_named(name))
         if self._wake is not None:
-            inner.attach(self._wake)
+            self._inner.attach(self._wake)
+
+    def _caught_up(self) -> Sequence[Any]:
+        """What comes of what has waited."""
         waiting, self._waiting = self._waiting, []
-        return [out for each in waiting for out in self._fed(inner, each)]
+        return [out for each in waiting for out in self.feed(each)]
 
     def _fed(self, inner: Machine, item: Any) -> Sequence[Any]:
         if inner.ended:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, Protocol, cast
 from streamfilter.errors import MalformedInput
 from streamfilter.providers import sse
 from streamfilter.providers.sse import MAX_FRAME_BYTES, Frame
+from streamfilter.slices import PIECE_BYTES
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
@@ -110,10 +111,24 @@ class _ServerSent:
         return not NDJSON.begins(first) and not AWS.begins(first)
 
     def decoder(self) -> Decoder:
-        return sse.Decoder()
+        return _Decoder()
 
     def encode(self, event: Mapping[str, Any], name: str, frame: Frame | None) -> bytes:
         return sse.encode(json_text(event), event=name, id=frame.id if frame else None)
+
+
+class _Decoder(sse.Decoder):
+    """Server-sent events: of a large piece the frames are made bit by bit, as those of the other framings are."""
+
+    def feed(self, piece: bytes) -> Iterator[Frame]:
+        return super().feed(piece) if len(piece) <= PIECE_BYTES else self._in_parts(piece)
+
+    def _in_parts(self, piece: bytes) -> Iterator[Frame]:
+        end = 0
+        while (begin := end) < len(piece):
+            end += PIECE_BYTES
+            end += piece[end - 1 : end] == b"\r"  # so that a frame is as whole as with all of the piece
+            yield from super().feed(piece[begin:end])
 
 
 class _Lines:

@@ -21,6 +21,7 @@ from streamfilter.providers.detecting import MAX_BYTES, Detecting, Wrap, detect
 from streamfilter.providers.events import parsed
 from streamfilter.providers.frames import AWS, NDJSON, SSE, Framing
 from streamfilter.providers.wrapping import quoting
+from streamfilter.slices import Steps
 from streamfilter.web.fields import Fields
 
 Unknown: TypeAlias = Literal["block", "pass"]
@@ -150,6 +151,9 @@ class _Told(Detecting):
         self._bytes += item
         return self._looked(item, is_last=False)
 
+    def steps(self, item: Any) -> Steps | None:
+        return None if self._inner is None else super().steps(item)
+
     def finish(self) -> Sequence[Any]:
         out = [*self._looked(b"", is_last=True)] if self._inner is None else []
         if self._inner is None or (out and type(out[-1]) is End):
@@ -213,7 +217,7 @@ class _Told(Detecting):
             name = "bedrock"
         if name is not None:
             self.name = name
-            self._begun(name)
+            self._become(name)
 
 
 # ---------------------------------------------------------------------- text
