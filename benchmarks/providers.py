@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from functools import partial
 from importlib import import_module
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any, ClassVar
 
 import streamfilter as sf
@@ -55,7 +56,14 @@ async def _drain(source: Any) -> None:
 
 async def figures() -> list[Figure]:
     """All of them."""
-    return [*await _sse(), *await _wrap(), *await _sdk(), *await _linear(), *map(_memory, ("openai.chat", "gemini"))]
+    return [
+        *await _sse(),
+        *await _wrap(),
+        *await _sdk(),
+        *await _linear(),
+        *await _pieces(),
+        *map(_memory, ("openai.chat", "gemini")),
+    ]
 
 
 class _Response:
@@ -72,6 +80,17 @@ class _Response:
         return map(decode, self._pieces)
 
 
+STREAMS = Path(__file__).resolve().parents[2] / "shared" / "streams"
+
+
+def recorded() -> bytes:
+    """The bodies of all event streams that were recorded, one behind the other; nothing where they are not."""
+    index = STREAMS / "index.json"
+    entries = json.loads(index.read_text()) if index.exists() else []
+    bodies = [(STREAMS / entry["file"]).read_bytes() for entry in entries if entry["file"].endswith(".sse")]
+    return b"\n\n".join(bodies)
+
+
 async def _sse() -> list[Figure]:
     try:
         theirs: Any = import_module("httpx_sse")
@@ -79,6 +98,7 @@ async def _sse() -> list[Figure]:
         return []
     found = []
     bodies = {
+        "recorded": recorded(),
         "data": b"".join(sse.encode(json.dumps(event)) for event in chat_chunks(3000)),
         "event and data": b"".join(sse.encode(json.dumps(event), event="delta") for event in chat_chunks(3000)),
         "CRLF": b"".join(sse.encode(json.dumps(event)) for event in chat_chunks(3000)).replace(b"\n", b"\r\n"),
@@ -86,7 +106,8 @@ async def _sse() -> list[Figure]:
         "no space": b"".join(sse.encode(json.dumps(event)) for event in chat_chunks(3000)).replace(b"data: ", b"data:"),
     }
     for name, raw in bodies.items():
-        for size in (16, 200, 1024, 65536):
+        events = sum(1 for _ in sse.Decoder().feed(raw))
+        for size in () if not events else (16, 200, 1024, 65536):
             pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
 
             async def ours(pieces: Sequence[bytes] = pieces) -> None:
@@ -100,7 +121,7 @@ async def _sse() -> list[Figure]:
                     pass
 
             taken = await compare({"ours": ours, "theirs": other}, rounds=5)
-            note = f"{name}, pieces of {size} bytes, {min(taken['ours']) / 3000 * 1e6:.3g} µs an event"
+            note = f"{name}, pieces of {size} bytes, {min(taken['ours']) / events * 1e6:.3g} µs an event"
             found.append(Figure("decoding event streams / httpx-sse", ratio(taken["ours"], taken["theirs"]), 1, note))
     return found
 
@@ -225,6 +246,33 @@ async def _linear() -> list[Figure]:
         taken = await compare({"short": partial(reading, 3000), "long": partial(reading, 30_000)}, rounds=1)
         value = ratio(taken["long"], taken["short"]) / 10
         found.append(Figure(f"{name}.wrap(Redact): ten times the events / ten times the time", value, 1.5))
+    return found
+
+
+def _many(count: int) -> dict[str, tuple[Any, dict[str, Any]]]:
+    """By format, one chunk that brings its text in many pieces."""
+    texts = [{"type": "text", "text": WORDS[n % 5]} for n in range(count)]
+    parts = [{"text": WORDS[n % 5]} for n in range(count)]
+    return {
+        "openai.chat": (openai.chat, {"choices": [{"index": 0, "delta": {"content": texts}}]}),
+        "gemini": (gemini, {"candidates": [{"content": {"role": "model", "parts": parts}, "index": 0}]}),
+        "langchain": (langchain, {"type": "AIMessageChunk", "content": texts, "id": "run-1"}),
+    }
+
+
+async def _pieces() -> list[Figure]:
+    """One chunk of ten times the pieces, ten times the time."""
+    found = []
+    for name, (module, long) in _many(10_000).items():
+        stage, short = module.wrap(sf.Redact(r"\d{4}-\d{4}")), _many(1000)[name][1]
+
+        def reading(chunk: dict[str, Any], stage: Any = stage) -> Awaitable[None]:
+            return _drain(stage(_Given([chunk])))
+
+        taken = await compare({"short": partial(reading, short), "long": partial(reading, long)}, rounds=5)
+        note = f"{min(taken['long']) / 10_000 * 1e6:.3g} µs a piece"
+        value = ratio(taken["long"], taken["short"]) / 10
+        found.append(Figure(f"{name}.wrap(Redact): one chunk of ten times the pieces / ten times the time", value, 1.5, note))
     return found
 
 

@@ -15,6 +15,10 @@ from streamfilter.machine import Machine, Mapping, TextMachine, refusal, wrong_i
 
 _NONE: AbstractSet[Key] = frozenset()
 
+KEPT_ENDED = 500
+"""Channels whose runs have all ended and of which it is known how much they had said, so that what is found in their next run is
+counted from their beginning. An agent's stream may have any number of channels, one behind the other."""
+
 
 class _Run:
     """What a channel's text meets in a `Lift`: at first this, which lets it pass untouched."""
@@ -271,13 +275,22 @@ class Lift(Machine):
             if run.is_pending:
                 continue
             if run.buffer is not None:
-                self._offsets[channel] = run.buffer.offset
+                self._note_offset(channel, run.buffer.offset)
             del self._runs[channel]  # the next text in it begins another
             if channel.choice:
-                del self._by_choice[channel.choice][channel]
+                of_choice = self._by_choice[channel.choice]
+                del of_choice[channel]
+                if not of_choice:
+                    del self._by_choice[channel.choice]
             if channel == PLAIN:
                 self._plain = None
         return out
+
+    def _note_offset(self, channel: Channel, offset: int) -> None:
+        self._offsets.pop(channel, None)
+        self._offsets[channel] = offset
+        if len(self._offsets) > KEPT_ENDED:
+            del self._offsets[next(iter(self._offsets))]
 
     # ------------------------------------------------------------------ events
 
@@ -320,6 +333,8 @@ class Lift(Machine):
             self.ended: bool = True
         elif isinstance(event, Finish):
             self._finished = _with(self._finished, choice)
+            if len(self._finished) > len(self._seen) + 100:  # of the others no reader of a stream knows any more
+                self._finished &= self._seen
             if self._stopped:
                 out += self._over()
         return out

@@ -315,3 +315,49 @@ def test_the_events_of_a_real_chain_are_filtered() -> None:
     assert ends["on_chain_end"] == {"said": whole}
     assert "key" not in repr(out)
     assert "big" not in repr(out)
+
+
+def passed(piece: Any) -> dict[str, Any]:
+    """An event in which a chain passes something on."""
+    return run("on_chain_stream", 0, {"chunk": piece})
+
+
+PASSED: dict[str, Any] = {
+    "a value": lambda text: {"answer": text},
+    "two values": lambda text: {"answer": text, "other": text},
+    "a message": lambda text: {"answer": chunk(text)},
+    "a message of a graph": lambda text: ["messages", [chunk(text), {"langgraph_node": "n"}]],
+    "an update of a graph": lambda text: {"n": {"messages": [chunk(text)]}},
+}
+
+
+@pytest.mark.parametrize("is_said_before", [False, True])
+@pytest.mark.parametrize("name", PASSED)
+def test_what_a_chain_passes_on_in_pieces_is_one_text(name: str, is_said_before: bool) -> None:
+    """As values of a dict, which are added up key by key, and as chunks of messages in whatever stands around them; at every cut."""
+    text = f"a {SECRET} b"
+    for cut in range(1, len(text)):
+        events = []
+        for part in (text[:cut], text[cut:]):
+            said = [run("on_chat_model_stream", 1, {"chunk": chunk(part)})] if is_said_before else []
+            events += [*said, passed(PASSED[name](part))]
+        out = list(langchain.wrap(GUARD).iter([*events, run("on_chain_end", 0, {"output": {"answer": text}})]))
+        assert not fragments(out, SECRET), cut
+        shown = [texts_of(event["data"]["chunk"]) for event in out if event["event"] == "on_chain_stream"]
+        assert "".join(each for texts in shown for each in texts[:1]) == "a █ b" or name == "two values"
+        assert out[-1]["data"]["output"] == {"answer": "a █ b"}
+    fine = [passed(PASSED[name]("I ")), passed(PASSED[name]("say so"))]
+    assert list(langchain.wrap(GUARD).iter(fine)) == fine
+
+
+def texts_of(node: Any) -> list[str]:
+    """The texts in what is passed on."""
+    if isinstance(node, dict):
+        if node.get("type") == "AIMessageChunk":
+            return [node["content"]]
+        return [text for each in node.values() for text in texts_of(each)]
+    if isinstance(node, list):
+        return [
+            text for each in node for text in texts_of(each) if isinstance(each, dict | list) and each != {"langgraph_node": "n"}
+        ]
+    return [node] if isinstance(node, str) else []

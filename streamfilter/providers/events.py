@@ -23,6 +23,13 @@ from streamfilter.providers.sse import Frame
 
 Made = TypeVar("Made")
 
+MAX_COUNTED = 500
+"""Channels whose characters are counted: those that said something last, more than are ever open at once. If one that was left out
+goes on, what counts or signs its text is found not to fit it any more."""
+
+KEPT_RESPONSES = 100
+"""Responses of one stream whose choices the stages know: how far those that wait may be behind what comes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
@@ -236,8 +243,10 @@ class EventReader:
         self._reading.read(origin)
         if not origin.is_plain:
             foreign.check(self._name, origin)
-        for path, channel in origin.slots.items():
-            self._said[channel] = self._said.get(channel, 0) + len(origin.said(path))
+        for path, channel in origin.slots.items():  # the channel that has said something last comes last
+            self._said[channel] = self._said.pop(channel, 0) + len(origin.said(path))
+        while len(self._said) > MAX_COUNTED:
+            del self._said[next(iter(self._said))]
         for channel in (*origin.signs.values(), *origin.spans.values()):
             origin.counts[channel] = self._said.get(channel, 0)
         return origin
@@ -336,6 +345,19 @@ def said_in(frame: Frame, framing: Framing) -> tuple[dict[str, Any], Frame]:
 
 
 def first_seen(seen: set[Key], key: Key) -> Key:
-    """A choice, of which the stages that stop one shall know."""
+    """A choice of the response that goes on, of which the stages that stop one shall know.
+
+    Args:
+        seen: the choices that have come so far. That of a response long before this one is over, and no stage need know of it.
+        key: the number of the response, and that of the choice.
+
+    Example:
+        >>> seen = {(0, 0), (99, 0)}
+        >>> first_seen(seen, (100, 0)), sorted(seen)
+        ((100, 0), [(99, 0), (100, 0)])
+    """
+    number, choice = key
+    if isinstance(number, int) and number >= KEPT_RESPONSES:
+        seen.discard((number - KEPT_RESPONSES, choice))
     seen.add(key)
     return key

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from streamfilter.errors import MalformedInput
-from streamfilter.providers.shapes import get
+from streamfilter.providers.shapes import get, listed
 
 if TYPE_CHECKING:
     from streamfilter.providers.events import Origin
@@ -17,9 +17,14 @@ _TYPES = {
     "content_block_delta": "anthropic.messages",
     "response.output_text.delta": "openai.responses",
     "text-delta": "vercel",
+    "reasoning-delta": "vercel",
+    "tool-input-delta": "vercel",
     "AIMessageChunk": "langchain",
+    "completion": "Anthropic's older completions",
+    "content-delta": "Cohere's",
+    "tool-call-delta": "Cohere's",
 }
-"""Types of events that bring text, and whose they are."""
+"""Types of events that bring text, and whose they are: also of some that are not read here."""
 
 _LISTS = {"choices": ("openai.chat", "openai.completions"), "candidates": ("gemini",)}
 """Fields of events without a type that are lists with text in them."""
@@ -51,10 +56,18 @@ def is_foreign(name: str, event: Any) -> bool:
         (True, False)
     """
     kind = get(event, "type")
-    if isinstance(kind, str) and _TYPES.get(kind, name) != name:
+    if isinstance(kind, str):
+        owner = "openai.responses" if kind.startswith("response.") and kind.endswith(".delta") else _TYPES.get(kind, name)
+        if owner != name:
+            return True
+    if name != "langchain" and isinstance(get(event, "event"), str) and get(event, "run_id") is not None:
+        return True
+    if get(event, "object") == "thread.message.delta" or get(get(event, "token"), "text") is not None:  # OpenAI's assistants, TGI
+        return True
+    if name == "openai.completions" and any(get(choice, "delta") is not None for choice in listed(get(event, "choices"))):
         return True
     for field, owners in _LISTS.items():
-        if name not in owners and isinstance(listed := get(event, field), list | tuple) and listed:
+        if name not in owners and listed(get(event, field)):
             return True
     if name != "bedrock" and get(get(event, "contentBlockDelta"), "delta") is not None:
         return True

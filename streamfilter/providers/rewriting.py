@@ -23,8 +23,10 @@ from streamfilter.providers.events import Origin, Repeat
 from streamfilter.providers.frames import SSE, Framing
 from streamfilter.providers.guarding_frames import Lines
 from streamfilter.providers.places import Opaque, Path, at, is_below, revised, strings
-from streamfilter.providers.shapes import get, is_honest, plain
+from streamfilter.providers.recent import Channels
+from streamfilter.providers.shapes import plain
 from streamfilter.providers.sse import Seam
+from streamfilter.providers.tokens import spelled_by, unfit
 from streamfilter.providers.wrapping import MAX_AGGREGATE
 
 
@@ -54,6 +56,10 @@ class Making:
     def delta(self, text: str, channel: Channel) -> Any:
         """An event that brings some more text of a channel that has begun."""
         raise NotImplementedError
+
+    def forget(self, channel: Channel) -> bool:  # this knows nothing of any
+        """A channel has ended a while ago. Whether what it has said may be forgotten."""
+        return True
 
     def end(self, reason: str) -> Sequence[Any]:
         """The events that end what is open, because a stage has ended the stream."""
@@ -144,6 +150,7 @@ class EventWriter:
         self._names = names
         self._framing = framing
         self._kinds = frozenset(signed)
+        self._channels = Channels(self._forget)
         self._said: dict[Channel, str] = {}  # what has left
         making.said = self._said
         self._awaited: dict[Channel, Awaited] = {}  # what has come and not left, of channels that have not been changed
@@ -160,8 +167,13 @@ class EventWriter:
         origin.is_noted = True
         self._framed_as(origin)
         for path, channel in origin.slots.items():
-            if channel not in self._changed:
-                self._awaited.setdefault(channel, Awaited()).add(origin.said(path))
+            self._arrived(channel, origin.said(path))
+
+    def _arrived(self, channel: Channel, text: str) -> None:
+        if channel not in self._channels.open:
+            self._channels.add(channel)
+        if channel not in self._changed:
+            self._awaited.setdefault(channel, Awaited()).add(text)
 
     def _framed_as(self, origin: Origin) -> None:
         """What is made is framed as what comes. What stands beside the data of a frame goes through the guards."""
@@ -178,6 +190,9 @@ class EventWriter:
             grouped = list(group)
             if origin is not None:
                 out += self._rewritten(origin, grouped)
+                for item in grouped:
+                    if type(item) is not TextDelta:
+                        self._channels.pass_by(item)
                 continue
             for item in grouped:
                 if isinstance(item, End):
@@ -189,6 +204,7 @@ class EventWriter:
                 elif isinstance(item, TextDelta):
                     item = TextDelta(self._inserted(item.channel, item.text), item.channel)  # noqa: PLW2901
                 out += map(self._made, self._making.make(item))
+                self._channels.pass_by(item)
         return out
 
     def finish(self) -> list[Any]:
@@ -247,6 +263,7 @@ class EventWriter:
         return self._noted(channel, text)
 
     def _noted(self, channel: Channel, text: str) -> str:
+        self._channels.add(channel)
         if text and len(self._said.get(channel, "")) <= self.max_aggregate:
             said = self._said.pop(channel, "")  # with no other reference to it, CPython grows a string in place
             said += text
@@ -257,6 +274,16 @@ class EventWriter:
         """What leaves of a text that comes from no event."""
         self._changed.add(channel)
         return self._noted(channel, "" if channel in self._cut else text)
+
+    def _forget(self, channel: Channel) -> None:
+        """A channel has ended a while ago."""
+        if not self._making.forget(channel):
+            self._channels.add(channel)
+            return
+        for kept in (self._said, self._awaited, self._echoed, self._echoes):
+            kept.pop(channel, None)
+        self._changed.discard(channel)
+        self._cut.discard(channel)
 
     def _settled(self, channel: Channel) -> list[Any]:
         """A run of a channel is over: what has not left of it will not."""
@@ -299,7 +326,8 @@ class EventWriter:
             value = at(event, path)
             if repeat.channel in self._changed or value == self._said.get(repeat.channel):
                 changes[path] = self._repeated(value, repeat)  # what it says otherwise of a text that has not changed is a quote
-        if not origin.is_plain:
+        if origin.tokens or not origin.is_plain:
+            changes |= {path: value for path, value in unfit(event, self._quote).items() if not is_below(path, changes)}
             for path, text in strings(event, self._opaque):
                 if not is_below(path, changes):
                     changes[path] = self._quote(text)
@@ -385,18 +413,6 @@ def value_so_far(text: str) -> Any:
     with suppress(MalformedInput, LimitExceeded):
         Parser(tree).feed(text)
     return None if tree.root is MISSING else tree.root
-
-
-def spelled_by(tokens: Any) -> str | None:
-    """The text of some tokens; None if they say more.
-
-    OpenAI's legacy completions list them as strings, beside a list of those that were not taken: there they are keys.
-    """
-    if isinstance(tokens, list | tuple):
-        if not all(map(is_honest, tokens)):
-            return None
-        return "".join(str(get(token, "token")) for token in tokens)
-    return None if get(tokens, "top_logprobs") else "".join(map(str, get(tokens, "tokens") or ()))
 
 
 def _common(one: str, other: str) -> int:

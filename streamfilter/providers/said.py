@@ -1,7 +1,8 @@
 """What the channels of a stream have said, to find where it is said whole again.
 
 Frameworks pass a model's text on: as what a run gives, as what goes into the next, in a list of messages. No list of the places
-could be complete; so it is found by what it says. This module knows no format.
+could be complete; so it is found by what it says: by what is going on, and by the last of what has ended. This module knows no
+format.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from streamfilter.items import Channel
 from streamfilter.providers.events import Origin, Repeat
 from streamfilter.providers.places import Opaque, Path, at, strings
+from streamfilter.providers.recent import Channels
 from streamfilter.providers.shapes import fields, get
 
 MAX_KNOWN = 1_000_000
@@ -28,6 +30,7 @@ class Said:
 
     def __init__(self, opaque: Opaque) -> None:
         self._opaque = opaque
+        self._channels = Channels(self._forget)
         self._came: dict[Channel, list[str]] = {}
         self._size: dict[Channel, int] = {}
         self._fresh: dict[Channel, None] = {}  # those that have said more since it was last looked for
@@ -36,8 +39,9 @@ class Said:
         self._meant: dict[Channel, Any] = {}  # what the arguments of calls mean
 
     def note(self, origin: Origin) -> None:
-        """An event that brings text."""
+        """An event has been read."""
         for path, channel in origin.slots.items():
+            self._channels.add(channel)
             text = at(origin.event, path)
             size = self._size[channel] = self._size.get(channel, 0) + len(text)
             if size > MAX_KNOWN:
@@ -45,6 +49,15 @@ class Said:
             else:
                 self._came.setdefault(channel, []).append(text)
             self._fresh[channel] = None
+        for item in origin.items:
+            self._channels.pass_by(item)
+
+    def _forget(self, channel: Channel) -> None:
+        """A channel has ended a while ago."""
+        self._came.pop(channel, None)
+        self._size.pop(channel, None)
+        self._fresh.pop(channel, None)
+        self._unjoin(channel)
 
     def find(self, origin: Origin, path: Path = ()) -> None:
         """Find what of an event, or of a part of it, says all of a channel once more: as text, as what JSON means, as a list."""
@@ -78,18 +91,22 @@ class Said:
     def _join(self) -> None:
         """What has been said since the last time: a stream may have many runs, and each is joined when it has grown."""
         for channel in self._fresh:
-            before = self._joined.pop(channel, None)
-            if before is not None:
-                del self._texts[before][channel]
-                if not self._texts[before]:
-                    del self._texts[before]
-            self._meant.pop(channel, None)
+            self._unjoin(channel)
             if channel in self._came:
                 text = self._joined[channel] = "".join(self._came[channel])
+                self._came[channel] = [text]
                 self._texts.setdefault(text, {})[channel] = None
                 if channel.kind == "tool_arguments" and (value := _meant(text)) is not None:
                     self._meant[channel] = value
         self._fresh.clear()
+
+    def _unjoin(self, channel: Channel) -> None:
+        before = self._joined.pop(channel, None)
+        if before is not None:
+            del self._texts[before][channel]
+            if not self._texts[before]:
+                del self._texts[before]
+        self._meant.pop(channel, None)
 
 
 def _text_of(part: object) -> str | None:

@@ -84,25 +84,6 @@ def listed(value: object) -> Sequence[Any]:
     return value if isinstance(value, list | tuple) else ()
 
 
-def is_honest(token: object) -> bool:
-    r"""Whether the bytes of a token, and of those that might have come in its place, say what its string says. Of a part of a
-    character some services write the bytes in the string too, as escapes.
-
-    Example:
-        >>> [is_honest({"token": token, "bytes": [97, 226]}) for token in (r"a\xe2", "b")], is_honest({"token": "a", "bytes": [97]})
-        ([True, False], True)
-    """
-    raw, said = get(token, "bytes"), get(token, "token")
-    if raw is not None:
-        try:
-            meant = bytes(raw).decode(errors="ignore")
-        except (TypeError, ValueError):
-            return False
-        if meant != said and (len(meant) >= len(raw) or not isinstance(said, str) or meant not in said):
-            return False
-    return all(map(is_honest, listed(get(token, "top_logprobs"))))
-
-
 def edited(node: Any, changes: Mapping[str, Any], drop: Iterable[str] = ()) -> Any:
     """A shallow copy with some fields changed and others dropped (in an object: None, for whoever reads them).
 

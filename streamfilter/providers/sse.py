@@ -28,6 +28,7 @@ MAX_RETRY_DIGITS = 640
 _FIELD = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _NONE: Iterator[Frame] = iter(())
 _LINE_FEED, _CARRIAGE_RETURN, _SPACE, _COLON, _D, _E, _I = b"\n\r :dei"
+"""Of one byte, whether a piece has it is asked by its number: `bytes` first tries to read what it is given as one."""
 _FIELDS = ("data", "event", "id", "retry")
 
 
@@ -153,7 +154,7 @@ class Decoder:
             self._cut = None
             if not piece:
                 return _NONE
-        if b"\r" in piece or piece[0] == _LINE_FEED:
+        if _CARRIAGE_RETURN in piece or piece[0] == _LINE_FEED:
             end = self._end(piece)
         else:
             at = piece.rfind(b"\n")  # of one byte: see `_alike`
@@ -180,7 +181,7 @@ class Decoder:
         last = self._parts[-1][-1:] if self._size else b""
         last = last if last in (b"\n", b"\r") else b""
         near = last + piece if last else piece
-        if b"\r" in near:  # what stands before the last of the usual kind need not be looked at
+        if _CARRIAGE_RETURN in near:  # what stands before the last of the usual kind need not be looked at
             usual = max(usual, 0)
             at = max(near.rfind(b"\n\n", usual), near.rfind(b"\n\r", usual), near.rfind(b"\r\r", usual))
         else:
@@ -200,7 +201,7 @@ class Decoder:
             region = parts[0] + region if len(parts) == 1 else b"".join([*parts, region])
         self._offset = offset + len(region)
         self._parts, self._size = [rest] if rest else [], len(rest)
-        frames = _frames(region, offset) if b"\r" in region else _alike(region, offset)
+        frames = _frames(region, offset) if _CARRIAGE_RETURN in region else _alike(region, offset)
         if not rest and region[-1] == _CARRIAGE_RETURN:
             self._cut = frames[-1]
             self._cut.is_cut = True
@@ -235,7 +236,7 @@ class Decoder:
 
 def _frames(region: bytes, offset: int) -> list[Frame]:
     """The frames in bytes that end with an empty line, where carriage returns end lines."""
-    if b"\n" not in region:
+    if _LINE_FEED not in region:
         found = _alike(region.replace(b"\r", b"\n"), offset)
         for frame in found:
             frame.raw = frame.raw.replace(b"\n", b"\r")
@@ -282,7 +283,7 @@ def _ended_by_two(region: bytes, begin: int, offset: int) -> Frame | None:
         return None
     raw = region[begin:stop]
     lines = raw.replace(b"\r\n", b"\n")
-    if lines[:1] == b"\n" or b"\r" in lines or lines.find(b"\n\n") != len(lines) - 2:
+    if lines[:1] == b"\n" or _CARRIAGE_RETURN in lines or lines.find(b"\n\n") != len(lines) - 2:
         return None
     frame = _several(lines, 0, lines.find(b"\n"), offset + begin)
     frame.raw = raw

@@ -13,8 +13,9 @@ from streamfilter.plain import run_through
 from streamfilter.providers.events import Origin
 from streamfilter.providers.places import Opaque, Path, at, is_below, revised, strings
 from streamfilter.providers.requests import Apply, Filtering
-from streamfilter.providers.rewriting import joined, spelled_by
+from streamfilter.providers.rewriting import joined
 from streamfilter.providers.shapes import plain
+from streamfilter.providers.tokens import spelled_by, unfit
 from streamfilter.providers.wrapping import quoting
 
 T = TypeVar("T")
@@ -179,6 +180,7 @@ def _put(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Contex
         if place is not None and text:
             said = changes.get(place)
             changes[place] = said + text if isinstance(said, str) else text
+    changes |= {path: value for path, value in unfit(event, quote).items() if not is_below(path, changes)}
     for path, text in strings(event, form.opaque):
         if not is_below(path, changes):
             changes[path] = quote(text)

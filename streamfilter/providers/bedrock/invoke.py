@@ -18,6 +18,7 @@ from typing import Any, ClassVar, cast
 from streamfilter.errors import MalformedInput
 from streamfilter.items import End, Failure, Item, Key
 from streamfilter.pipeline import stage
+from streamfilter.providers import foreign
 from streamfilter.providers.anthropic.messages import FORMAT as MESSAGES
 from streamfilter.providers.anthropic.messages.reading import Reading as Messages
 from streamfilter.providers.bedrock.converse import FORMAT as CONVERSE
@@ -118,6 +119,8 @@ class _Reader:
         name, reading = self._inner = self._inner or self._known(event, frame.offset)
         origin = Origin(event, name, frame, framing)
         reading.read(origin)
+        if not origin.is_plain:
+            foreign.check(name, origin)
         return origin
 
     def _other(self, outer: Mapping[str, Any], frame: Frame, framing: Framing) -> Origin:

@@ -11,7 +11,7 @@ from typing import Any
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
-from streamfilter.providers.events import Origin
+from streamfilter.providers.events import Origin, first_seen
 from streamfilter.providers.places import Opaque, Path, is_mute, within
 from streamfilter.providers.shapes import fields, get, listed
 
@@ -86,9 +86,7 @@ class Reading:
 
     @property
     def _choice(self) -> Key:
-        choice: Key = (max(self._response, 0), 0)
-        self._seen.add(choice)
-        return choice
+        return first_seen(self._seen, (max(self._response, 0), 0))
 
     def _start(self, origin: Origin, event: Any) -> None:
         index = _index(origin, "contentBlockStart")

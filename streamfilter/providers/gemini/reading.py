@@ -18,7 +18,7 @@ from typing import Any
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Item, Key, Raw, TextDelta, ToolCall, Usage
-from streamfilter.providers.events import Origin
+from streamfilter.providers.events import Origin, first_seen
 from streamfilter.providers.gemini.arguments import Assembler
 from streamfilter.providers.places import Opaque, Path, is_mute, is_opaque, within
 from streamfilter.providers.shapes import fields, get, plain
@@ -203,9 +203,7 @@ class Reading:
     # ------------------------------------------------------------------ candidates
 
     def _choice(self, index: int) -> Key:
-        choice: Key = (self._response, index)
-        self._seen.add(choice)
-        return choice
+        return first_seen(self._seen, (self._response, index))
 
     def _candidate(self, origin: Origin, candidate: Any, path: Path) -> Channel:
         _check(origin, candidate, "a candidate")

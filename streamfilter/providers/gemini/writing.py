@@ -17,8 +17,9 @@ from streamfilter.providers.gemini.arguments import Strings, renamed
 from streamfilter.providers.gemini.making import Making
 from streamfilter.providers.gemini.reading import NAME, OPAQUE, Place, field_of, value_of
 from streamfilter.providers.places import GONE, Path, at, is_below, put, revised, strings
-from streamfilter.providers.rewriting import Awaited, EventWriter, spelled_by, value_so_far
+from streamfilter.providers.rewriting import EventWriter, value_so_far
 from streamfilter.providers.shapes import edited, fields, get
+from streamfilter.providers.tokens import spelled_by, unfit
 from streamfilter.providers.wrapping import Quote
 
 
@@ -45,8 +46,7 @@ class Writer(EventWriter):
             if isinstance(item, TextDelta):
                 channel = item.channel
                 self._came[channel] = self._came.get(channel, 0) + len(item.text)
-                if channel not in self._changed:
-                    self._awaited.setdefault(channel, Awaited()).add(item.text)
+                self._arrived(channel, item.text)
         origin.ends = {channel: self._came.get(channel, 0) for channel in (*origin.spans.values(), PLAIN)}
 
     def write(self, items: Iterable[Item]) -> list[Any]:
@@ -67,7 +67,15 @@ class Writer(EventWriter):
 
     def _noted(self, channel: Channel, text: str) -> str:
         """Chunks never repeat what has been said: nothing is kept."""
+        self._channels.add(channel)
         return text
+
+    def _forget(self, channel: Channel) -> None:
+        """A channel has ended a while ago."""
+        for kept in (self._came, self._strings, self._arguments):
+            kept.pop(channel, None)
+        self._calls.discard(channel)
+        super()._forget(channel)
 
     def _rewritten(self, origin: Origin, group: Sequence[Item]) -> list[Any]:
         if not origin.leaves:
@@ -89,8 +97,9 @@ class Writer(EventWriter):
         left_out = {*gone, *self._void(origin, gone)}
         changes = {path: value for path, value in {**values, **_unfinished(origin, came, filled)}.items() if value is not None}
         if not origin.is_plain:
+            changes |= unfit(origin.event, self._quote)
             for path, text in strings(origin.event, self._opaque):
-                if not is_below(path, origin.slots) and not is_below(path, left_out):
+                if not is_below(path, changes) and not is_below(path, origin.slots) and not is_below(path, left_out):
                     is_path = path[-1] in ("jsonPath", "json_path") and "partial" in str(path[-3:-2])
                     changes[path] = renamed(text, self._quote) if is_path else self._quote(text)
         changes = {path: value for path, value in changes.items() if value != at(origin.event, path)}

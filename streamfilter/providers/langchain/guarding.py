@@ -23,6 +23,7 @@ from streamfilter.providers import langchain
 from streamfilter.providers.guarding_pipelines import Contexts, Pipelines, check_after_stop, checked, waits
 from streamfilter.providers.places import revised, strings
 from streamfilter.providers.requests import Filtering
+from streamfilter.providers.tokens import unfit
 from streamfilter.providers.wrapping import quoting
 
 M = TypeVar("M")
@@ -291,7 +292,7 @@ class _Call:
             return result
         generations = [await self._generation(each, pipeline) for each in result.generations]
         said, quote = result.llm_output or {}, quoting(pipeline, self.context)
-        said = revised(said, {path: quote(text) for path, text in strings(said, langchain.OPAQUE)})
+        said = revised(said, {**{path: quote(text) for path, text in strings(said, langchain.OPAQUE)}, **unfit(said, quote)})
         return type(result)(generations=generations, llm_output=said)
 
     async def _generation(self, given: Any, pipeline: Stage[str, str]) -> Any:

@@ -12,7 +12,7 @@ from streamfilter.items import PLAIN, Channel, Finish, Item, TextDelta
 from streamfilter.providers import rewriting
 from streamfilter.providers.events import Origin
 from streamfilter.providers.langchain.reading import NAME, OPAQUE, reason_of
-from streamfilter.providers.places import Path, at, put
+from streamfilter.providers.places import Path, at, put, revised
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.rewriting import value_so_far
 from streamfilter.providers.shapes import edited, fields, get
@@ -33,14 +33,22 @@ class Making(rewriting.Making):
 
     def __init__(self) -> None:
         super().__init__()
-        self.likes: dict[Channel, tuple[Any, Path]] = {}  # an event with text of each channel, and where it stands
+        self.likes: dict[Channel, tuple[Any, Path]] = {}  # an event with text of each channel and no other, and where it stands
         self._last: tuple[Any, Path] | None = None
         self._finished = False
 
     def came(self, origin: Origin) -> None:
         """An event of the source has arrived."""
         for path, channel in origin.slots.items():
-            self.likes[channel] = self._last = (origin.event, path)
+            event = origin.event
+            if channel.key[2:3] == ("piece",):
+                event = revised(event, {place: "" for place in origin.slots if place != path})
+            self.likes[channel] = self._last = (event, path)
+
+    def forget(self, channel: Channel) -> bool:
+        """A channel has ended a while ago: what comes of it once more begins it anew."""
+        self.likes.pop(channel, None)
+        return True
 
     def note(self, event: Any) -> None:
         """This event leaves."""
@@ -128,7 +136,7 @@ def _with(event: Any, path: Path, text: str) -> Any:
     place: Path = ("data", "chunk") if isinstance(get(event, "event"), str) else ()
     inside = list(path[len(place) :])
     message = at(event, place) if place else event
-    if inside in ([], ["text"]):
+    if inside in ([], ["text"]) or (place and not _is_message(message)):
         return put(event, path, text)
     made = _bare(message)
     if len(inside) == 1:
@@ -142,6 +150,10 @@ def _with(event: Any, path: Path, text: str) -> Any:
         return put(event, place, edited(made, {"additional_kwargs": {str(inside[1]): called}}))
     part = _piece(holder[inside[1]], tuple(inside[2:]), text)
     return put(event, place, edited(made, {str(inside[0]): [part]}))
+
+
+def _is_message(node: object) -> bool:
+    return get(node, "type") is not None or get(node, "content") is not None
 
 
 def _piece(part: Any, path: Path, text: str) -> Any:

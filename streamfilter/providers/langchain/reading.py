@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from streamfilter.items import Channel, Finish, Key, ToolCall, Usage
-from streamfilter.providers.events import Origin, first_seen
+from streamfilter.items import Channel, Event, Finish, Key, Raw, ToolCall, Usage
+from streamfilter.providers.events import Origin
 from streamfilter.providers.foreign import check
 from streamfilter.providers.places import Opaque, Path, at, is_mute, within
+from streamfilter.providers.recent import Recent
 from streamfilter.providers.said import Said
 from streamfilter.providers.shapes import edited, fields, get, listed
 
@@ -56,6 +57,11 @@ OPAQUE: Opaque = frozenset(
 _SIMPLE = frozenset({"content", "type", "id", "name", "chunk_position"})
 
 
+MAX_OPEN = 10_000
+"""Runs that have no end yet. Not all have one: of a model that failed, and that another one stands in for, no event tells it. If
+there are more, that which was silent for the longest time is over."""
+
+
 class Reading:
     """One stream of chunks or events.
 
@@ -67,25 +73,32 @@ class Reading:
     def __init__(self, seen: set[Key], *, is_decoded: bool = False) -> None:
         self._seen = seen
         self._passed_on = "chain" if is_decoded else "answer"
-        self._runs: dict[object, int] = {}
+        self._runs: dict[object, int] = {}  # the one that said something last comes last
+        self._count = 0  # of runs
+        self._over: Recent[object] = Recent(self._forget)
         self._turn = 0  # of messages without a run
         self._last_name: object = None
         self._is_over = False  # the last of these has a reason to finish
-        self._calls: dict[Channel, None] = {}
+        self._calls: dict[Key, set[Channel]] = {}  # those that have begun
         self._said = Said(OPAQUE)
 
     def read(self, origin: Origin) -> None:
         """Read one chunk or event."""
         event = origin.event
         kind = get(event, "event")
+        run = get(event, "run_id") if isinstance(kind, str) else self._named(get(event, "id"))
+        run = run if run is None or isinstance(run, str | int) else repr(run)
+        choice = self._choice(origin, run)
         if not isinstance(kind, str):
-            self._message(origin, (), self._choice(self._named(get(event, "id"))))
+            self._message(origin, (), choice)
         elif kind.endswith("_stream"):
-            self._streamed(origin, kind)
+            self._streamed(origin, kind, choice)
         else:
-            self._whole(origin, kind)
+            self._whole(origin, kind, choice)
         check(NAME, origin)
         self._said.note(origin)
+        if any(isinstance(item, Event) and item.scope == choice for item in origin.items):
+            self._over.end(run)
 
     def _named(self, name: object) -> object:
         """The run of a chunk that came by itself. Only names that LangChain gives are known to last: some services give each chunk
@@ -97,13 +110,29 @@ class Reading:
         self._last_name = name
         return self._turn
 
-    def _choice(self, run: object) -> Key:
-        return first_seen(self._seen, (self._runs.setdefault(run, len(self._runs)), 0))
+    def _choice(self, origin: Origin, run: object) -> Key:
+        """The choice of a run. One that goes on after its end is the same for a while; later it begins anew."""
+        number = self._runs.pop(run, None)
+        if number is None:
+            number, self._count = self._count, self._count + 1
+        self._over.goes_on(run)
+        self._runs[run] = number
+        if len(self._runs) > MAX_OPEN:
+            silent = next(iter(self._runs))
+            origin.items.append(Raw(None, scope=(self._runs[silent], 0), origin=origin))
+            self._over.goes_on(silent)
+            self._forget(silent)
+        self._seen.add((number, 0))
+        return number, 0
+
+    def _forget(self, run: object) -> None:
+        choice = (self._runs.pop(run), 0)
+        self._seen.discard(choice)
+        self._calls.pop(choice, None)
 
     # ------------------------------------------------------------------ pieces
 
-    def _streamed(self, origin: Origin, kind: str) -> None:
-        choice = self._choice(get(origin.event, "run_id"))
+    def _streamed(self, origin: Origin, kind: str, choice: Key) -> None:
         piece = at(origin.event, ("data", "chunk"))
         if isinstance(piece, str):
             is_model = kind in ("on_llm_stream", "on_chat_model_stream")
@@ -115,6 +144,9 @@ class Reading:
             self._message(origin, ("data", "chunk"), choice, is_passed_on=kind != "on_chat_model_stream")
         else:
             self._said.find(origin)
+            for path, shown, key in _pieces(piece, ("data", "chunk")):
+                origin.repeats.pop(path, None)  # what it says goes on in the next event
+                origin.text(path, Channel(self._passed_on if shown == "answer" else shown, (*choice, "piece", *key)))
             origin.rest(Channel(self._passed_on, (*choice, "text")))
 
     def _message(self, origin: Origin, at_path: Path, choice: Key, *, is_passed_on: bool = False) -> None:
@@ -156,16 +188,17 @@ class Reading:
 
     def _call(self, origin: Origin, fragment: Any, channel: Channel) -> None:
         name = get(fragment, "name") or get(get(fragment, "function"), "name")
-        if channel not in self._calls and name:
-            self._calls[channel] = None
+        begun = self._calls.setdefault(channel.choice, set())
+        if channel not in begun and name:
+            begun.add(channel)
             identity = get(fragment, "id")
             origin.items.append(ToolCall(identity, str(name), channel, scope=channel, origin=origin))
 
     # ------------------------------------------------------------------ what is said whole
 
-    def _whole(self, origin: Origin, kind: str) -> None:
+    def _whole(self, origin: Origin, kind: str, choice: Key) -> None:
         self._said.find(origin)
-        origin.rest(self._choice(get(origin.event, "run_id")) if kind.endswith("_end") else None)
+        origin.rest(choice if kind.endswith(("_end", "_error")) else None)
 
 
 def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, ...]]]:
@@ -200,6 +233,23 @@ def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, .
         place: Path = ("additional_kwargs", "tool_calls", n, "function", "arguments")
         yield place, "tool_arguments", ("additional", "tool", n if index is None else index)
     yield ("additional_kwargs", "function_call", "arguments"), "tool_arguments", ("additional", "function")
+
+
+def _pieces(node: Any, path: Path, *, is_top: bool = True) -> Iterator[tuple[Path, str, tuple[Any, ...]]]:
+    """The places of text in what a chain passes on that is no message: its strings, which LangChain's readers add up key by key,
+    and chunks of messages wherever they stand, as a graph passes them on. All others are whole."""
+    if isinstance(node, list | tuple):
+        for n, each in enumerate(node):
+            yield from _pieces(each, (*path, n), is_top=False)
+    elif str(get(node, "type")).endswith("MessageChunk"):
+        for inside, kind, key in _texts(fields(node)):
+            yield (*path, *inside), kind, (*path, get(node, "id"), *key)
+    elif isinstance(node, Mapping):
+        for name, each in node.items():
+            if not isinstance(each, str):
+                yield from _pieces(each, (*path, name), is_top=False)
+            elif is_top and name not in OPAQUE:
+                yield (*path, name), "answer", (*path, name)
 
 
 def _is_chunk(message: object) -> bool:
@@ -239,9 +289,10 @@ def reason_of(metadata: object) -> str | None:
 
 
 def without_tokens(came: T, made: T) -> T:
-    """A whole message that was filtered; if that changed it, without the tokens that it was made of."""
+    """A whole message that was filtered; if that changed what it says, without the tokens that it was made of."""
     metadata = get(made, "response_metadata")
-    if made is came or get(metadata, "logprobs") is None:
+    is_changed = any(get(made, name) != get(came, name) for name in ("content", "additional_kwargs", "tool_calls"))
+    if not is_changed or get(metadata, "logprobs") is None:
         return made
     kept = {name: value for name, value in metadata.items() if name != "logprobs"}
     changed: T = edited(made, {"response_metadata": kept})

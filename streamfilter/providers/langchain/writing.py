@@ -35,7 +35,7 @@ class Making(making.Making):
         self._is_new = True  # what comes next is of another message
         self._counts = (0, 0)
         self._calls: dict[Channel, int] = {}
-        self._reasoned: set[object] = set()
+        self._is_reasoned = False
         self._is_closed = True
 
     def make(self, item: Item) -> Sequence[Any]:
@@ -76,6 +76,7 @@ class Making(making.Making):
             return True
         if key[0] != self._response:
             self._response, self._choice, self._is_new = key[0], None, True
+            self._calls, self._is_reasoned = {}, False
         self._choice = key[1] if self._choice is None and len(key) > 1 else self._choice
         return len(key) < 2 or key[1] == self._choice
 
@@ -86,8 +87,8 @@ class Making(making.Making):
             yield from self._said(tool_call_chunks=[{**_fragment(index, ""), **call}])
 
     def _settled(self, reason: str) -> Iterator[Any]:
-        if self._id and not self._is_new and self._id not in self._reasoned:
-            self._reasoned.add(self._id)
+        if self._id and not self._is_new and not self._is_reasoned:
+            self._is_reasoned = True
             named = {"model_name": self._model} if self._model else {}
             yield from self._said(response_metadata={"finish_reason": spelled(reason, "openai"), **named})
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
-from streamfilter.providers.events import Origin
+from streamfilter.providers.events import Origin, first_seen
 from streamfilter.providers.foreign import check
 from streamfilter.providers.places import Opaque, Path, at, is_mute, within
 from streamfilter.providers.shapes import fields, get, listed
@@ -62,8 +62,7 @@ class Reading:
         event = origin.event
         if self._is_over:
             self._response, self._calls, self._is_over = self._response + 1, 0, False
-        choice: Key = (self._response, 0)
-        self._seen.add(choice)
+        choice = first_seen(self._seen, (self._response, 0))
         if get(event, "error") is not None:
             origin.items.append(Failure(get(event, "error"), origin=origin))
             return

@@ -177,6 +177,7 @@ class Writer(EventWriter):
 
     def _noted(self, channel: Channel, text: str) -> str:
         """Chunks never repeat what has been said: nothing is kept."""
+        self._channels.add(channel)
         return text
 
     def _whole(self, origin: Origin) -> Any:

@@ -16,6 +16,7 @@ from streamfilter.providers.pydantic_ai import writing
 from streamfilter.providers.pydantic_ai.guarding import guarded
 from streamfilter.providers.pydantic_ai.making import Writer
 from streamfilter.providers.pydantic_ai.reading import NAME, OPAQUE, Reading, read_whole, without_tokens
+from streamfilter.providers.shapes import get, listed
 from streamfilter.providers.whole import Whole
 from streamfilter.providers.wrapping import DecodeStage, EncodeStage, Format, Quote, WrapStage
 
@@ -164,10 +165,15 @@ def filter_response(pipeline: Stage[str, str], response: T, *, context: Context 
         {'parts': [{'part_kind': 'text', 'content': 'pin #'}]}
     """
     made = _WHOLE.filter(pipeline, response, context)
-    return without_tokens(made, is_changed=made is not response)
+    return without_tokens(made, is_changed=_texts(made) != _texts(response))
 
 
 async def afilter_response(pipeline: Stage[str, str], response: T, *, context: Context | None = None) -> T:
     """The same as `filter_response`, through stages that wait too."""
     made = await _WHOLE.afilter(pipeline, response, context)
-    return without_tokens(made, is_changed=made is not response)
+    return without_tokens(made, is_changed=_texts(made) != _texts(response))
+
+
+def _texts(response: object) -> list[object]:
+    """What the parts of a response say."""
+    return [get(part, field) for part in listed(get(response, "parts")) for field in ("content", "args")]

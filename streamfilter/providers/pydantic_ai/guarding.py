@@ -21,6 +21,7 @@ from streamfilter.providers.guarding_pipelines import Contexts, Pipelines, check
 from streamfilter.providers.places import revised, strings
 from streamfilter.providers.pydantic_ai.asking import Asking
 from streamfilter.providers.pydantic_ai.reading import OPAQUE
+from streamfilter.providers.tokens import unfit
 from streamfilter.providers.wrapping import Quote, quoting
 
 M = TypeVar("M")
@@ -272,4 +273,4 @@ class _Call:
 def _quoted(response: Any, quote: Quote) -> Any:
     """What a response says beside its parts, through the guards."""
     changes = {path: shown for path, text in strings(response, OPAQUE) if (shown := quote(text)) != text}
-    return revised(response, changes)
+    return revised(response, {**changes, **unfit(response, quote)})

@@ -12,6 +12,7 @@ from streamfilter.providers.events import Origin
 from streamfilter.providers.places import Path, at, is_below, strings
 from streamfilter.providers.pydantic_ai.reading import DELTAS, MESSAGES, NAME, OPAQUE
 from streamfilter.providers.shapes import edited, get
+from streamfilter.providers.tokens import unfit
 
 _KIND_OF = {part: (kind, field) for kind, (part, field) in DELTAS.items()}
 FIELDS = dict(_KIND_OF.values())
@@ -104,6 +105,7 @@ class Writer(rewriting.EventWriter):
         kept = at(origin.event, MESSAGES)
         if changes is None or kept is None:
             return changes
+        changes |= {path: value for path, value in unfit(kept, self._quote, MESSAGES).items() if not is_below(path, changes)}
         for path, text in strings(kept, OPAQUE, MESSAGES):
             if not (is_below(path, changes) or is_below(path, origin.repeats)):
                 changes[path] = self._quote(text)

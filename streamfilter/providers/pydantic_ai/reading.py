@@ -105,7 +105,7 @@ class Reading:
         if index in self._parts:  # the next response of the model
             origin.items.append(Raw(origin.event, scope=self._choice, origin=origin))
             self._response += 1
-            self._parts = {}
+            self._parts, self._begun = {}, set()
         part = get(origin.event, "part")
         kind = _kind(origin, part, "part_kind")
         channel = self._channel(index, kind)

@@ -73,6 +73,10 @@ class Making(rewriting.Making):
         """The events for an item that comes from no event."""
         return [*self._made(item)]
 
+    def forget(self, channel: Channel) -> bool:
+        """A channel has ended a while ago. A call that was made here and is open says all of its input at its end."""
+        return channel not in self._calls
+
     def end(self, reason: str) -> Sequence[Any]:
         """The events that end what is open, because a stage has ended the stream."""
         if self._is_over:

@@ -14,6 +14,7 @@ from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall
 from streamfilter.providers.events import Origin, Repeat, first_seen
 from streamfilter.providers.places import Opaque, within
+from streamfilter.providers.recent import KEPT_ENDED
 from streamfilter.providers.shapes import fields, get, listed
 
 NAME = "vercel"
@@ -76,11 +77,18 @@ class Reading:
         elif kind in STEPS:
             if kind != "start-step":
                 self._parts = {}
+                self._forget_calls()
             origin.rest(self._choice)
         else:
             is_file = kind == "file" and fields(event).keys() <= {"type", "url", "mediaType"}
             origin.is_plain = is_file and _MEDIA.fullmatch(str(get(event, "url"))) is not None  # no address: that may say something
             origin.rest(self._last)
+
+    def _forget_calls(self) -> None:
+        """A step is complete: the last calls are remembered, for what comes late of them, such as their outputs."""
+        while len(self._calls) > KEPT_ENDED:
+            name = next(iter(self._calls))
+            self._spoken.discard(self._calls.pop(name))
 
     @property
     def _choice(self) -> Key:

@@ -10,8 +10,8 @@ from typing import Any
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
-from streamfilter.providers.events import Echo, Origin, Repeat
-from streamfilter.providers.places import Opaque, within
+from streamfilter.providers.events import Echo, Origin, Repeat, first_seen
+from streamfilter.providers.places import Opaque, is_opaque, within
 from streamfilter.providers.shapes import fields, get, listed, plain
 
 NAME = "anthropic.messages"
@@ -99,9 +99,7 @@ class Reading:
 
     @property
     def _choice(self) -> Key:
-        choice: Key = (max(self._response, 0), 0)
-        self._seen.add(choice)
-        return choice
+        return first_seen(self._seen, (max(self._response, 0), 0))
 
     def _start(self, origin: Origin, event: Any) -> None:
         block, index = get(event, "content_block"), _index(origin)
@@ -132,7 +130,12 @@ class Reading:
         channel = channel or self._channel("other", index)
         if kind == "signature_delta":
             origin.signs[()] = channel
-        origin.rest(channel)
+        else:
+            for name, value in fields(delta).items():  # a type that may be new: what it says goes on in the next one
+                if isinstance(value, str) and not is_opaque(OPAQUE, name, delta, "delta"):
+                    origin.text(("delta", name), Channel("other", (*self._choice, kind, index, name)))
+        if not origin.items:
+            origin.rest(channel)
 
     def _stop(self, origin: Origin, event: Any) -> None:
         index = _index(origin)

@@ -12,7 +12,8 @@ from typing import Any
 from streamfilter.providers.openai.chat.completions import OPAQUE
 from streamfilter.providers.openai.chat.reading import Origin, Parts
 from streamfilter.providers.openai.chat.texts import TEXT_FIELDS
-from streamfilter.providers.places import Path, revised, strings
+from streamfilter.providers.places import Path, is_below, revised, strings
+from streamfilter.providers.tokens import unfit
 
 
 def quoted(origin: Origin, quote: Callable[[str], str]) -> Any:
@@ -26,10 +27,10 @@ def quoted(origin: Origin, quote: Callable[[str], str]) -> Any:
     if origin.is_plain or chunk is None:
         return chunk
     if origin.quoted is None:
-        changes: dict[Path, Any] = {}
         said = [_places_of(parts) for parts in origin.parts]
+        changes = unfit(chunk, quote)
         for path, text in strings(chunk, OPAQUE):
-            if not _is_said(origin, path, said) and (shown := quote(text)) != text:
+            if not is_below(path, changes) and not _is_said(origin, path, said) and (shown := quote(text)) != text:
                 if "logprobs" in path:  # a token stands there in characters and in bytes
                     changes[path[: path.index("logprobs") + 1]] = None
                 else:

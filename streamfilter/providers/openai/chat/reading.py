@@ -16,10 +16,11 @@ from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, End, Failure, Finish, Item, Key, Raw, Scope, TextDelta, ToolCall, Usage
 from streamfilter.providers import sse
 from streamfilter.providers.events import is_message, refusing, said_in
-from streamfilter.providers.frames import BINARY_MESSAGES, SSE, TEXT_MESSAGES, Framing, message
+from streamfilter.providers.frames import BINARY_MESSAGES, SSE, TEXT_MESSAGES, Decoder, Framing, message
 from streamfilter.providers.openai.chat.completions import OPAQUE
 from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, misquotes, texts
 from streamfilter.providers.places import is_mute
+from streamfilter.providers.recent import KEPT_ENDED
 from streamfilter.providers.shapes import fields, get
 
 RESPONSE = 0
@@ -148,6 +149,11 @@ class _Calls:
             self._unnamed[at] = self._count - 1
         return self._count - 1
 
+    def end(self) -> None:
+        """A message is complete: of those before it the last calls are remembered, for what comes late."""
+        while len(self._ids) > KEPT_ENDED:
+            del self._ids[next(iter(self._ids))]
+
 
 def _key(value: object) -> object:
     return value if value is None or isinstance(value, str | int | float) else repr(value)
@@ -159,7 +165,7 @@ class Reader:
     def __init__(self, stage: str, seen: set[Key]) -> None:
         self._stage = stage
         self._seen = seen  # the choices of this stream so far, for the stages that stop one
-        self._sse: sse.Decoder | None = None
+        self._sse: Decoder | None = None
         self._last: Channel | None = None  # the channel of the last text: chunks without a choice stand behind it
         self._calls: dict[int, _Calls] = {}
         self._messages: Framing | None = None  # if it comes as messages of a WebSocket: how
@@ -175,7 +181,7 @@ class Reader:
                 self._messages = BINARY_MESSAGES
                 yield from self._frames(self._message(raw))
             else:
-                self._sse = self._sse or sse.Decoder()
+                self._sse = self._sse or SSE.decoder()
                 yield from self._frames(self._sse.feed(raw))
         elif isinstance(item, str) and (self._count or item.lstrip()[:1] == "{"):  # else it is text, and its sender mistaken
             self.as_bytes = True
@@ -280,6 +286,8 @@ class Reader:
             parts.extras = Raw(choice, scope=scope, origin=origin)
             origin.items.append(parts.extras)
         if finish is not None:
+            if parts.index in self._calls:
+                self._calls[parts.index].end()
             finishes.append(Finish(str(finish), scope=(RESPONSE, parts.index), origin=origin))
 
     def _channel(self, kind: str, choice: int, name: str) -> Channel:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from streamfilter.providers.shapes import get, is_honest, listed
+from streamfilter.providers.shapes import get, listed
+from streamfilter.providers.tokens import is_honest
 
 Path = tuple[str | int, ...]
 """From a delta to a text in it."""

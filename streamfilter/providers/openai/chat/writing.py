@@ -25,6 +25,7 @@ from streamfilter.providers.openai.chat.reading import HEAD, STRUCTURE, Origin, 
 from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, is_signed
 from streamfilter.providers.places import put
 from streamfilter.providers.reasons import spelled
+from streamfilter.providers.recent import KEPT_ENDED
 from streamfilter.providers.rewriting import joined
 from streamfilter.providers.shapes import edited, fields, get, plain
 
@@ -279,6 +280,8 @@ class Writer:
         if channel.key[2:3] == ("tool_calls",) and isinstance(number, int):
             return number
         calls = self._called.setdefault(channel.choice, {})
+        if len(self._called) > KEPT_ENDED:
+            del self._called[next(iter(self._called))]
         return calls.setdefault(channel, len(calls))
 
     def _chunk(self, choices: list[dict[str, Any]], usage: Any = None) -> Any:

@@ -40,8 +40,8 @@ class Making(rewriting.Making):
         self._number: int | None = None  # of the last event
         self._response: dict[str, Any] | None = None
         self._items: dict[int, dict[str, Any]] = {}  # those that have begun, by output index
+        self._next = 0  # the output index of the next one
         self._done: set[int] = set()
-        self._open: dict[int, list[Channel]] = {}  # by item, its parts that have begun
         self._own: dict[Channel, int] = {}  # channels from elsewhere, and the item of each
         self._before: dict[Channel, int] = {}  # how much these had said in the responses before this one
         self._turn = -1  # the number of the response: agents send several, one behind the other
@@ -56,7 +56,7 @@ class Making(rewriting.Making):
         kind, output = str(get(event, "type")), get(event, "output_index")
         if kind == "response.created":
             self._response = dict(fields(plain(get(event, "response"))))
-            self._items, self._done, self._open, self._is_over = {}, set(), {}, False
+            self._items, self._next, self._done, self._is_over = {}, 0, set(), False
             self._turn += 1
             self._before = {channel: len(self.said.get(channel, "")) for channel in self._own}
             self._own = {}
@@ -65,11 +65,14 @@ class Making(rewriting.Making):
         elif not isinstance(output, int):
             return
         elif kind == "response.output_item.added":
-            self._items[output] = dict(fields(plain(get(event, "item"))))
+            self._begin(output, fields(plain(get(event, "item"))))
         elif kind == "response.output_item.done":
-            self._items[output] = dict(fields(plain(get(event, "item"))))
+            self._begin(output, fields(plain(get(event, "item"))))
             self._done.add(output)
-            self._open.pop(output, None)
+
+    def _begin(self, output: int, item: Mapping[str, Any]) -> None:
+        self._items[output] = dict(item)
+        self._next = max(self._next, output + 1)
 
     def numbered(self, event: Any) -> Any:
         """An event with the number that it has now."""
@@ -88,6 +91,10 @@ class Making(rewriting.Making):
     def make(self, item: Item) -> Sequence[Any]:
         """The events for an item that comes from no event."""
         return [self._shaped(event) for event in self._made(item)]
+
+    def forget(self, channel: Channel) -> bool:
+        """A channel has ended a while ago. Its response may say at its end all that it has said."""
+        return not (channel in self._own or self._is_known(channel)) or self._is_over
 
     def end(self, reason: str) -> Sequence[Any]:
         """The events that end what is open, because a stage has ended the stream."""
@@ -162,8 +169,8 @@ class Making(rewriting.Making):
         yield {"type": "response.content_part.added", "sequence_number": 0, **place, "part": part}
 
     def _added(self, channel: Channel, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        output = max(self._items, default=-1) + 1
-        self._items[output] = item
+        output = self._next
+        self._begin(output, item)
         self._own[channel] = output
         yield {"type": "response.output_item.added", "sequence_number": 0, "output_index": output, "item": dict(item)}
 

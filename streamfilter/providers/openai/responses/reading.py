@@ -11,7 +11,7 @@ from typing import Any
 
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
-from streamfilter.providers.events import Origin, Repeat
+from streamfilter.providers.events import Origin, Repeat, first_seen
 from streamfilter.providers.places import Opaque, Path, at, is_mute, within
 from streamfilter.providers.shapes import get, listed
 
@@ -114,13 +114,15 @@ class Reading:
         elif kind == "error":
             origin.items.append(Failure(get(event, "error") or event, origin=origin))
         else:
-            origin.rest(self._last)
+            if step == "delta" and isinstance(get(event, "delta"), str):  # it may be new: what it says goes on in the next one
+                place = tuple(repr(get(event, name)) for name in ("output_index", "item_id", "content_index"))
+                origin.text(("delta",), Channel("other", (*self._choice, *place, kind)))
+            if not origin.items:
+                origin.rest(self._last)
 
     @property
     def _choice(self) -> Key:
-        choice: Key = (max(self._response, 0), 0)
-        self._seen.add(choice)
-        return choice
+        return first_seen(self._seen, (max(self._response, 0), 0))
 
     def _channel(self, origin: Origin, kind: str, where: str, number: object = None, output: object = None) -> Channel:
         """The channel of a place in an item."""
