@@ -13,6 +13,7 @@ import pytest
 import streamfilter as sf
 from streamfilter.closing import Closing
 from streamfilter.hold import TRIM_CHARS, Hold
+from streamfilter.lift import Lift
 
 CHANNEL = sf.Channel("answer", (0, 0, "content"))
 
@@ -316,3 +317,29 @@ def test_the_first_error_of_closing_is_raised_when_all_is_closed() -> None:
 
         asyncio.run(main(closing, first))
         assert log == ["source", "a", "b"]
+
+
+# ------------------------------------------------------------------ lifting
+
+
+def test_a_hold_begins_at_the_beginning() -> None:
+    """Unless it is said where."""
+    assert (Hold().offset, Hold(context=3).offset, Hold(offset=3).offset) == (0, 0, 3)
+
+
+def test_choices_that_were_stopped_stay_so() -> None:
+    """One after the other, in channels that were there, whatever is done in them, and in new ones. All usage that waited leaves."""
+    lift = Lift(sf.StopAt("ab").start, "StopAt", choices=3)
+    one, more, new = (sf.Channel("answer", (0, 0, *block)) for block in ((), (1,), (2,)))
+    thought, two = sf.Channel("reasoning", (0, 0)), sf.Channel("answer", (0, 1))
+    usage = [sf.Usage(n, scope=scope) for n, scope in enumerate((one, more))]
+    begun = [sf.TextDelta("t", thought), sf.TextDelta("a", one), sf.TextDelta("a", more), *usage, sf.TextDelta("a", two)]
+    assert [item for each in begun for item in lift.feed(each)] == begun[:1]
+    out = lift.feed(sf.TextDelta("b", one))
+    assert [item for item in out if isinstance(item, sf.Usage)] == usage
+    assert [item for item in out if not isinstance(item, sf.Usage)] == [sf.Finish("stop", scope=(0, 0))]
+    assert lift.feed(sf.TextDelta("b", two)) == [sf.Finish("stop", scope=(0, 1))]
+    for channel in (one, more, new, thought, two, sf.Channel("answer", (0, 1, 1))):
+        assert not lift.feed(sf.TextDelta("c", channel))
+    third = sf.TextDelta("c", sf.Channel("answer", (0, 2)))
+    assert list(lift.feed(third)) == [third]

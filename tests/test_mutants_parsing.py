@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from typing import Any
 
 import fuzz_json
@@ -142,6 +143,9 @@ PLACES = [
     ('{"a": 1]', 7, 1, 8, ("a",), "a comma or the end of an object is missing"),
     ("[1}", 2, 1, 3, (0,), "a comma or the end of an array is missing"),
     ('{"a" 1}', 5, 1, 6, ("a",), "a colon is missing behind a key"),
+    ('{"a":: 1}', 5, 1, 6, ("a",), "a value is missing"),
+    ('{"a"x: 1}', 4, 1, 5, ("a",), "a colon is missing behind a key"),
+    ('{\n"a"\n \n:\nx}', 10, 5, 1, ("a",), "a value is missing"),
     ("{1: 2}", 1, 1, 2, ("",), "a key is missing"),
     ('{"a": 1, }', 9, 1, 10, ("a",), "a key is missing"),
     ("[1, ]", 4, 1, 5, (1,), "a value is missing"),
@@ -416,6 +420,11 @@ def test_what_no_cut_and_no_short_cut_changes() -> None:
         assert scanner.container("[1, 2", 0, 0, 7) is None
     assert scanner.container("     [1, 22]", 5, 0, 7) == ([1, 22], 12)
     assert Scanner(Limits(max_depth=2)).container("[[1],[1],[[1]]]", 0, 0) is None
-    for options, text, said in (({"max_depth": 1}, "[[", "max_depth of 1 "), ({"max_string": 1}, '["ab"]', "max_string of 1 ")):
+    digits = sys.get_int_max_str_digits()
+    for options, text, said in (
+        ({"max_depth": 1}, "[[", "max_depth of 1 "),
+        ({"max_string": 1}, '["ab"]', "max_string of 1 "),
+        ({}, "9" * (digits + 1) + " ", f"digits of {digits} "),
+    ):
         with pytest.raises(sf.LimitExceeded, match=said):
             Parser(Sink(), Limits(**options)).feed(text)  # type: ignore[arg-type]

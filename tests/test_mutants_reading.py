@@ -10,8 +10,9 @@ from fuzzing import ways
 
 import streamfilter as sf
 from streamfilter.parsing.parser import Parser
+from streamfilter.parsing.scanner import Scanner
 from streamfilter.parsing.search import FENCED_CHARS, THOUGHT, Search
-from streamfilter.parsing.sink import Limits
+from streamfilter.parsing.sink import Limits, Position
 from streamfilter.parsing.tree import MISSING, Tree
 
 
@@ -146,6 +147,12 @@ def test_a_text_that_is_an_empty_array_is_one_at_every_cut() -> None:
                 assert values[-1] == []
 
 
+def test_brackets_that_open_no_document_are_no_empty_array() -> None:
+    """Where only objects are looked for, `[]` is prose like any other."""
+    for pieces in ways(" []\n", [1, 60]):
+        assert found(pieces, opens="{") == (" []\n", "", False)
+
+
 def test_a_limit_is_found_out_by_the_parser_of_the_document() -> None:
     """What is searched for it is not looked at beyond the limit, or it would be taken for prose."""
     for limits, text in ((Limits(max_depth=1), "[[1]]"), (Limits(max_string=5), '{"abcdefgh": 1}')):
@@ -154,6 +161,17 @@ def test_a_limit_is_found_out_by_the_parser_of_the_document() -> None:
                 prose, document, _ = found(pieces, limits=limits)
                 assert prose == ""
                 Parser(Tree(), limits).feed(document)
+
+
+def test_a_place_behind_more_text_is_that_of_the_whole_text() -> None:
+    """Counted from the beginning, however the text is cut: ends of lines that are one behind the other, at the edges, and none."""
+    for text in ("a\nbc\n\ndef\n", "\n", "\n\na", "abc", ""):
+        for first in range(len(text) + 1):
+            for second in range(first, len(text) + 1):
+                place = Position().behind(text[:first]).behind(text[first:second]).behind(text[second:])
+                lines = text.split("\n")
+                assert place == (len(text), len(lines) - 1, len(text) - len(lines[-1]))
+                assert place.place == {"offset": len(text), "line": len(lines), "column": len(lines[-1]) + 1}
 
 
 # ------------------------------------------------------------------ the value
@@ -210,3 +228,50 @@ def test_strings_grow_or_come_whole() -> None:
         tree.value(5)
         assert tree.root == [1, 2, "ab", [3, 4], 5]
     assert Tree(strings=False).root is MISSING
+    grows = Tree()
+    Parser(grows).feed('"a')
+    assert grows.root == "a"
+
+
+# ------------------------------------------------------------------ escapes, and elements at once
+
+UNITS = ("\\u0041", "\\ud7ff", "\\ud800", "\\udbff", "\\udc00", "\\udfff", "\\ue000", "\\uffff", "a", "\\n")
+
+
+@pytest.mark.parametrize("first", UNITS)
+def test_halves_of_surrogate_pairs_are_those_of_json(first: str) -> None:
+    """Each with each, at the edges of what is a half: joined, or alone, and with another behind them."""
+    for second in UNITS:
+        text = f'"{first}{second}\\ude00"'
+        want = json.loads(text)
+        for pieces in ([text], list(text), [text[:7], text[7:]]):
+            tree = Tree()
+            parser = Parser(tree)
+            for piece in pieces:
+                parser.feed(piece)
+            assert tree.root == want
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ('{"a": 1}, {"b": 2, "c": [3, 4], "d', 8),
+        ("[1, 2], [3, 4, 5", 6),
+        ('"a", "b, and, so on', 3),
+        (' \n{"a": ","}, {"b": 2, ', 12),
+        ("1, 2, 3", 4),
+        ("1, [2, 3", 0),
+    ],
+)
+def test_a_comma_inside_of_what_is_not_complete_ends_no_element(text: str, whole: int) -> None:
+    """The first element shows how those like it end; where they differ, nothing is taken at once."""
+    want = (json.loads(f"[{text[:whole]}]"), whole) if whole else None
+    assert Scanner(Limits()).elements(text, 0, 1) == want
+
+
+def test_elements_are_taken_at_once_up_to_so_many_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as are whole in them."""
+    monkeypatch.setattr("streamfilter.parsing.scanner.RUN_MOST", 10)
+    assert Scanner(Limits()).elements("1, 2, 3, 4, 5, 6, 7, 8", 0, 1) == ([1, 2, 3], 7)
+    assert Scanner(Limits()).elements("1, 2, 3, 4, 5, 6, 7, 8", 3, 1) == ([2, 3, 4], 10)
+    assert Scanner(Limits()).elements("123456789012, 2, 3", 0, 1) is None

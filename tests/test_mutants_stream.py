@@ -108,9 +108,9 @@ def test_a_stream_that_is_dropped_warns_once_and_is_left(with_function: bool) ->
         gc.collect()
     (warning,) = caught
     assert warning.category is ResourceWarning
-    assert str(warning.message).endswith(
-        " was dropped before its end, so its source was not closed: write `async with stage(source) as stream`"
-    )
+    name, said = str(warning.message).removeprefix("the stream of ").split(" was ", 1)
+    assert said == "dropped before its end, so its source was not closed: write `async with stage(source) as stream`"
+    assert ("twice" in name) if with_function else (name == "MapText")
     assert isinstance(warning.source, sf.Stream)
     assert [opened.stage for opened in heard.begun] == [stage]
     assert heard.endings == [Ending("left")]
@@ -189,21 +189,34 @@ def test_errors_keep_no_text_of_the_stream_and_what_was_left_gives_nothing() -> 
         return found
 
     async def source() -> AsyncIterator[str]:
+        yield "x"
         yield "the secret"
         raise OSError
 
-    async def main(stage: Any) -> BaseException | None:
+    async def main(stage: Any, is_left: bool) -> BaseException | None:
         try:
-            async with stage(source()) as stream:
+            stream = stage(source())
+            if not is_left:
+                await _all(stream)
+            async with stream:
                 await _all(stream)
         except Exception as error:
             return error
         return None
 
-    for stage in (sf.Redact("secret!", to="#"), sf.Block("secret"), sf.MapText(_raises)):
-        error = asyncio.run(main(stage))
-        assert error is not None
-        assert texts(error) == []
+    late: Any = sf.MapText(lambda text: text if text == "x" else str(1 // 0))
+    stages: tuple[Any, ...] = (
+        sf.Redact("secret!", to="#"),
+        sf.Block("secret"),
+        sf.MapText(_raises),
+        late,
+        late | twice | sf.Redact("xxy"),
+    )
+    for stage in stages:
+        for is_left in (True, False):
+            error = asyncio.run(main(stage, is_left))
+            assert error is not None
+            assert texts(error) == []
 
     async def left() -> list[str]:
         stream = sf.Redact("ab", to="#")(ScriptedSource(["xab ab y"]))
@@ -212,3 +225,67 @@ def test_errors_keep_no_text_of_the_stream_and_what_was_left_gives_nothing() -> 
         return out + [text async for text in stream]
 
     assert asyncio.run(left()) == ["x"]
+
+
+@pytest.mark.parametrize("functions", [(), ("before",), ("behind",), ("before", "behind")])
+def test_an_error_is_raised_once_and_behind_it_is_nothing(functions: tuple[str, ...]) -> None:
+    """Whoever reads on gets no more, and not the error again."""
+
+    async def main(stage: Any) -> list[Any]:
+        for function in functions:
+            stage = twice | stage if function == "before" else stage | twice
+        stream = stage(ScriptedSource(["a", "b", "c"]))
+        told: list[Any] = []
+        for _ in range(9):
+            try:
+                told.append(await stream.__anext__())
+            except (Exception, StopAsyncIteration) as error:
+                told.append(type(error))
+        return told
+
+    texts = ["a"] * 2 ** len(functions)
+    over = [StopAsyncIteration] * 9
+    for stage, error in ((sf.Block("b"), sf.Blocked), (sf.MapText(lambda text: text if text == "a" else _raises(text)), KeyError)):
+        assert asyncio.run(main(stage)) == [*texts, error, *over][:9]
+
+
+class Unclosable(ScriptedSource[str]):
+    """Cannot be closed."""
+
+    async def aclose(self) -> None:
+        raise OSError
+
+
+@pytest.mark.parametrize("stage", [sf.StopAt("c"), sf.MapText(str.upper) | twice])
+def test_an_error_in_closing_at_the_end_is_how_it_has_ended(stage: Any) -> None:
+    """All has left, and whoever watches hears of the error that the consumer gets."""
+    heard = Heard()
+    out: list[str] = []
+
+    async def main() -> None:
+        async for text in stage(Unclosable(["a", "b", "c"]), context=sf.Context(observe=[heard])):
+            out.append(text)  # noqa: PERF401  # what came before the error counts
+
+    with pytest.raises(OSError):
+        asyncio.run(main())
+    assert "".join(out).lower().replace("aa", "a").replace("bb", "b").startswith("ab")
+    assert heard.endings == [Ending("failed", "OSError")]
+
+
+def test_two_readers_of_a_stream_that_waits_are_told_apart() -> None:
+    """The second is refused, by the name of the stage."""
+
+    async def pause() -> AsyncIterator[str]:
+        yield "a"
+        await asyncio.sleep(60)
+
+    async def main() -> None:
+        async with sf.Pace(chars_per_second=80)(pause()) as stream:
+            await stream.__anext__()
+            first = asyncio.ensure_future(stream.__anext__())
+            await asyncio.sleep(0)
+            with pytest.raises(RuntimeError, match=r"^somebody waits for the next item of the stream of Pace already$"):
+                await stream.__anext__()
+            first.cancel()
+
+    asyncio.run(main())

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from streamfilter.matching.alphabet import Alphabet, Numbers
-from streamfilter.matching.cache import Cache
+from streamfilter.matching.cache import Cache, Compiled
 from streamfilter.matching.decider import Decider
 from streamfilter.matching.decision import MIN_TRACE, AutomatonPursuit, Decision, Trace
 from streamfilter.matching.engine import Found
@@ -191,7 +191,7 @@ class AutomatonSearch:
         return True
 
 
-class Automaton:
+class Automaton(Compiled):
     """Regular rules, compiled.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 V = TypeVar("V")
 
@@ -40,13 +40,16 @@ class Cache:
                 member.forget()
 
 
-class Steps(dict[str, V]):
-    """A state, which is the dictionary of its steps by character; one that is missing is taken. It is itself, whatever it has."""
+class Compiled:
+    """What all searches share. So does a copy of one that is under way."""
 
     __slots__ = ()
 
-    def __hash__(self) -> int:  # type: ignore[override]  # dict has none
-        return id(self)
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
 
-    def __eq__(self, other: object) -> bool:
-        return self is other
+
+class Steps(Compiled, dict[str, V]):
+    """A state, which is the dictionary of its steps by character; one that is missing is taken."""
+
+    __slots__ = ()

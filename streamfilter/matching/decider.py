@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 from streamfilter.matching.alphabet import Alphabet, Numbers, Symbol
-from streamfilter.matching.cache import Cache, Steps
+from streamfilter.matching.cache import Cache, Compiled, Steps
 from streamfilter.matching.program import NONE, Left, Program, Thread, weight
 from streamfilter.matching.regular import Expression
 
@@ -54,7 +54,7 @@ class State(Steps[Step]):
         return step
 
 
-class Decider:
+class Decider(Compiled):
     """The automaton of one rule.
 
     Args:
@@ -70,10 +70,10 @@ class Decider:
         cache.members.append(self)
         self.alphabet = alphabet
         self._states: dict[tuple[tuple[Thread, ...], Left], State] = {}
-        self._begins: dict[tuple[Left, bool, bool], Step] = {}
+        self._begins: dict[tuple[Left, bool, bool], tuple[State, bool]] = {}
 
-    def begin(self, left: Left, *, begin: bool, nonempty: bool) -> Step:
-        """The state at a start, and whether the empty text matches there: then the effect's `matched` is -1.
+    def begin(self, left: Left, *, begin: bool, nonempty: bool) -> tuple[State, bool]:
+        """The state at a start, and whether the empty text matches there.
 
         Args:
             left: what lookbehinds have seen.
@@ -81,14 +81,13 @@ class Decider:
             nonempty: whether the match may not be empty.
         """
         key = left, begin, nonempty
-        step = self._begins.get(key)
-        if step is None:
+        begun = self._begins.get(key)
+        if begun is None:
             out: list[Thread] = []
             place = self.program.place(left.place.behind, begin, nonempty)
             accepted = self.program.reach((self.program.start, NONE), place, set(), out)
-            state = self._state(tuple(out), left)
-            step = self._begins[key] = state, Effect((-1,) * state.places, -1 if accepted else None)
-        return step
+            begun = self._begins[key] = self._state(tuple(out), left), accepted
+        return begun
 
     def step(self, state: State, symbol: Symbol) -> Step:
         """What a state becomes with one symbol."""

@@ -146,14 +146,14 @@ class Decision:
         decider = self._decider = self._engine.decider(self.rule)
         at = self.start - base
         left = self._engine.left(decider.program, buf, at, self._engine.rules[self.rule].context)
-        self._state, effect = decider.begin(left, begin=at == 0, nonempty=self._advance)
-        assert effect is not None
+        state, accepted = decider.begin(left, begin=at == 0, nonempty=self._advance)
+        self._state = state
         self._trace = Trace(self.start)
         self.read = self.start
-        self._places = [self.start] * len(effect.keep)
+        self._places = [self.start] * state.places
         if self._places:
             self._trace.places.append((self.start, self._places))
-        if effect.matched is not None:
+        if accepted:
             self._trace.end = self._trace.seen = self.start
 
     def _run_rule(self, buf: str, base: int) -> bool:
@@ -186,7 +186,6 @@ class Decision:
                 elif before[number] is state and (end := known.end_from(at, places, trace.end)) is not None:
                     trace.end = end
                     trace.states.clear()  # the rest of the way is known already
-                    self._state = before[-1]
                     return True
         self._state, self.read, self._places = state, at, places
         return not state.threads

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import TypeAlias
 
 from streamfilter.matching.alphabet import Alphabet, Numbers, Symbol
-from streamfilter.matching.cache import Cache, Steps
+from streamfilter.matching.cache import Cache, Compiled, Steps
 from streamfilter.matching.program import Left, Place, Program, Thread, weight
 from streamfilter.matching.regular import Either, Expression, Row, row
 
@@ -24,7 +24,7 @@ Keep: TypeAlias = "tuple[int, ...] | None"
 """Which places live on, by their numbers before the step; -1 is the place of this character. None if nothing changed."""
 
 
-class Group:
+class Group(Compiled):
     """The threads of one place. Equal ones are one object."""
 
     __slots__ = ("accepted", "steps", "threads")
@@ -64,7 +64,7 @@ class State(Steps["tuple[State, Keep]"]):
         return self.finder.step(self, character)
 
 
-class Finder:
+class Finder(Compiled):
     """The automaton of some rules.
 
     Args:
@@ -83,7 +83,6 @@ class Finder:
         self._count = cache.count
         cache.members.append(self)
         self._groups: dict[frozenset[Thread], Group] = {}
-        self._fresh: dict[Place, Group] = {}
         self._states: dict[tuple[object, ...], State] = {}
 
     def begin(self, left: Left, *, begin: bool, nonempty: bool) -> State:
@@ -132,11 +131,8 @@ class Finder:
         return step
 
     def _begin(self, place: Place) -> Group:
-        group = self._fresh.get(place)
-        if group is None:
-            threads = self.program.closure(self.program.start, place)
-            group = self._fresh[place] = ACCEPTED if threads is None else self._group(threads)
-        return group
+        threads = self.program.closure(self.program.start, place)
+        return ACCEPTED if threads is None else self._group(threads)
 
     def _follow(self, group: Group, symbol: Symbol, place: Place) -> Group:
         if group.accepted:
@@ -170,7 +166,6 @@ class Finder:
             group.steps.clear()
         self._states = {}
         self._groups = {}
-        self._fresh = {}
 
 
 def _items(expression: Expression) -> tuple[Expression, ...]:

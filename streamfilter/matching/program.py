@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 from streamfilter.matching.alphabet import Numbers, Symbol
-from streamfilter.matching.cache import Cache
+from streamfilter.matching.cache import Cache, Compiled
 from streamfilter.matching.folding import Trie, trie
 from streamfilter.matching.regular import Around, Begin, Either, Expression, Loop, NotRegularError, One, Row, Words
 
@@ -30,7 +30,7 @@ TRIE = 1 << 32
 """Threads in a trie have numbers from here on: of the trie, times this, and the position in it."""
 
 
-class Place:
+class Place(Compiled):
     """What is known of a place in the text before its next character. Within a program, equal ones are one object.
 
     Attributes:
@@ -47,7 +47,7 @@ class Place:
         self.nonempty: bool = nonempty
 
 
-class Left:
+class Left(Compiled):
     """What the lookbehinds have seen. Within a program, equal ones are one object.
 
     Attributes:
@@ -72,7 +72,7 @@ class _Walk(NamedTuple):
     after_other: int
 
 
-class Program:
+class Program(Compiled):
     """Nodes, built from the end, so that what follows a node is there when it is made. Equal nodes are one.
 
     Args:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from streamfilter.matching.cache import Compiled
 from streamfilter.matching.engine import Engine, Found, Pursuit
 from streamfilter.matching.regular import NotRegularError
 from streamfilter.matching.rules import Match, Rule
@@ -64,7 +65,7 @@ def _compile(rules: tuple[AnyRule, ...]) -> Engine:
     return SideBySide(rules, automaton, TailEngine(others, why)) if others else automaton
 
 
-class SideBySide:
+class SideBySide(Compiled):
     """Two engines for the rules of one stage: what the first of them in the order of rules finds at the first place counts.
 
     Args:
@@ -121,8 +122,9 @@ class SideBySideSearch:
 
     def certain(self, buf: str, start: int, advance: bool) -> int:
         for place, search, other in zip(self._starts, self._searches, reversed(self._engine.both), strict=True):
-            if place == start and (rule := search.certain(buf, start, advance)) >= 0:
-                return rule if other.decide(buf, start, advance, rule) == (True, None) else -1
+            rule = search.certain(buf, start, advance) if place == start else -1
+            if rule >= 0 and other.decide(buf, start, advance, rule) == (True, None):
+                return rule
         return -1
 
     def final(self, buf: str, base: int, pos: int, advance: bool) -> Found | None:

@@ -23,6 +23,7 @@ from typing import Any
 
 import regex
 
+from streamfilter.matching.cache import Compiled
 from streamfilter.matching.engine import MAX_SWALLOW, Found, agrees
 from streamfilter.matching.printing import NeverCertain, Use, print_pattern
 from streamfilter.matching.rules import Match, Rule, within
@@ -102,7 +103,7 @@ class _Bank:
         return regex.compile(f"(?:{'|'.join(branches)}){TAIL if use == 'stream' else ''}", flags, **lists)
 
 
-class TailEngine:
+class TailEngine(Compiled):
     """Rules, compiled. Immutable: any number of streams and threads share one.
 
     Args:

@@ -1,0 +1,204 @@
+"""The machine of `FilterJSON`, fact by fact: what mutants of it showed that nothing had stated."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from fuzzing import ways
+
+import streamfilter as sf
+from streamfilter.json.filtering import FilterJSON
+from streamfilter.lift import Lift
+from streamfilter.parsing.filtering import Run
+
+IDENTITY: sf.Pipeline[str, str] = sf.Pipeline()
+UPPER = sf.MapText(str.upper)
+
+
+def outcome(machine: Any, pieces: Sequence[str]) -> tuple[str, Any]:
+    """The text that leaves, and the error."""
+    items: list[Any] = []
+    for piece in pieces:
+        if not machine.ended:
+            items += machine.feed(piece)
+    if not machine.ended:
+        items += machine.finish()
+    end = items[-1] if items and isinstance(items[-1], sf.End) else None
+    return "".join(item for item in items if isinstance(item, str)), None if end is None else end.error
+
+
+def lenient(pipeline: sf.Stage[str, str], *, keys: bool = False) -> Lift:
+    """What is malformed goes on as text."""
+    return Lift(lambda: Run(lambda _: pipeline.machine(), keys=keys, is_lenient=True), "Lenient")
+
+
+def junk(rng: random.Random) -> str:
+    """Nearly JSON: parts of it in any order."""
+    parts = [
+        "{",
+        "}",
+        "[",
+        "]",
+        '"',
+        ":",
+        ",",
+        " ",
+        "\n",
+        "a",
+        '"a"',
+        '{"a": ',
+        "1",
+        "-2.5e3",
+        "true",
+        "nul",
+        "\\",
+        "\\n",
+        "\\u0061",
+        "\\ud83d",
+        "\x01",
+        "<think>",
+        "[]",
+    ]
+    return "".join(rng.choice(parts) for _ in range(rng.randint(1, 14)))  # fmt: skip
+
+
+@pytest.mark.parametrize("keys", [False, True])
+def test_what_does_nothing_changes_nothing(keys: bool) -> None:
+    """Of whatever text. What is malformed goes on where that is allowed; else it ends the stream, at the same place at every cut."""
+    for seed in range(300):
+        rng = random.Random(seed)
+        text = junk(rng)
+        cuts = ways(text, [rng.randrange(256) for _ in range(3)])
+        for pieces in cuts:
+            assert outcome(lenient(IDENTITY), pieces) == (text, None), pieces
+        endings = set()
+        for pieces in cuts:
+            left, error = outcome(FilterJSON(IDENTITY, keys=keys).machine(), pieces)
+            assert text.startswith(left)
+            assert left == text or error is not None or keys  # of a key that is not whole nothing leaves
+            endings.add((left, repr(error), getattr(error, "offset", None), getattr(error, "path", None)))
+        assert len(endings) == 1, (text, endings)
+
+
+def test_all_text_is_filtered_whatever_it_turns_out_to_be() -> None:
+    """In strings and around documents; only white space, and what is no string in a document, is not. Each cut gives the same."""
+    for seed in range(300):
+        rng = random.Random(seed)
+        text = junk(rng).replace("\\", "")
+        cuts = ways(text, [rng.randrange(256) for _ in range(3)])
+        found = {outcome(lenient(sf.Redact("a|b", to="a"), keys=True), pieces) for pieces in cuts}
+        assert found == {(text, None)}
+        found = {outcome(lenient(UPPER, keys=True), pieces) for pieces in cuts}
+        ((left, error),) = found
+        assert error is None
+        assert left.upper() == text.upper()
+        assert "a" not in left
+        for what in ("A", "\n", "<think>"):
+            assert left.upper().count(what.upper()) == text.upper().count(what.upper())
+
+
+NUMBERS = ["21", "-1.5", "0.25e+10", "100", "98765", "-10", "5E-3"]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("before", ["[1, ", '{"a": [', '["x",\n', "[[], "])
+def test_a_number_leaves_when_it_is_whole(before: str, number: str) -> None:
+    """Wherever it is cut, and not before: it may turn out to be malformed."""
+    for at in range(1, len(number)):
+        for pieces in ([before + number[:at], number[at:]], [before, number[:at], number[at:]], [*before, *number]):
+            machine = FilterJSON(UPPER, at="$.none").machine()
+            assert "".join(item for piece in pieces for item in machine.feed(piece) if isinstance(item, str)) == before
+            assert machine.held == len(number)
+            assert "".join(map(str, machine.feed("]"))) == f"{number}]"
+
+
+@pytest.mark.parametrize("word", ["true", "false", "null"])
+def test_a_literal_leaves_when_it_is_whole(word: str) -> None:
+    """At once then; half of one that goes on wrongly never does."""
+    for at in range(1, len(word)):
+        for before in ("[1, ", '{"a":'):
+            machine = FilterJSON(UPPER).machine()
+            assert (list(machine.feed(before + word[:at])), machine.held) == ([before], at)
+            assert (list(machine.feed(word[at:])), machine.held) == ([word], 0)
+            left, error = outcome(FilterJSON(UPPER).machine(), [before + word[:at], "x"])
+            assert (left, type(error)) == (before, sf.MalformedInput)
+
+
+@pytest.mark.parametrize("quiet", [3, 4])
+def test_white_space_up_to_so_much_is_no_text(quiet: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before, between and behind documents and quotations; one more, and all of it is text. So are empty arrays in it."""
+    monkeypatch.setattr("streamfilter.parsing.filtering.QUIET_CHARS", quiet)
+    stage = FilterJSON(sf.MapText(lambda text: text.replace(" ", "_").upper()))
+    for n in range(1, 7):
+        blank = " " * n
+        kept = blank if n <= quiet else "_" * n
+        for text, want in (
+            (f'{blank}["a"]', f'{kept}["A"]'),
+            (f'{blank}"a"', f'{kept}"A"'),
+            (f'["a"]{blank}["a"]', f'["A"]{kept}["A"]'),
+            (f'["a"]{blank}"a"', f'["A"]{kept}"A"'),
+            (f'"a"{blank}{{"a": "a b"}}', f'"A"{kept}{{"a": "A_B"}}'),
+            (f'["a"]{blank}', f'["A"]{kept}'),
+            (blank, kept),
+            (f'["a"]{blank}a', f'["A"]{"_" * n}A'),
+            (f'x{blank}["a"]', f'X{"_" * n}["A"]'),
+        ):
+            for pieces in ways(text, [9, 130]):
+                assert outcome(stage.machine(), pieces) == (want, None), pieces
+
+
+def test_a_stop_in_text_is_one() -> None:
+    """Of a string or a key that is not over yet, it is closed, though it might have turned out to be none."""
+    for text, want in (
+        ('"a STOP\n b', '"a "'),
+        ("a STOP b", "a "),
+        ('{"k STOP": 1}', '{"k ": null}'),
+        ('[1] "STOP', '[1] ""'),
+        ("[1] STOP", "[1] "),
+    ):
+        for pieces in ways(text, [9, 130]):
+            left, error = outcome(lenient(sf.StopAt("STOP"), keys=True), pieces)
+            assert error is None
+            assert left == want, (text, pieces)
+            machine = lenient(sf.StopAt("STOP"), keys=True)
+            for piece in pieces:
+                if not machine.ended:
+                    machine.feed(piece)
+            assert machine.ended
+
+
+def test_only_all_of_a_text_is_a_literal() -> None:
+    """Behind a document it is text."""
+    for text, want in (('["a"] true', '["A"] TRUE'), ("true", "true")):
+        for pieces in ways(text, [9, 130]):
+            assert outcome(FilterJSON(UPPER).machine(), pieces) == (want, None)
+
+
+@pytest.mark.parametrize("text", ['{"a": 01', "[1, 1e+-", '{"a": 1-', '["x", 1.2.3', '{"a": "b", "c": --1'])
+def test_a_number_that_is_none_at_the_end_goes_on_as_text(text: str) -> None:
+    """All of it, where what is malformed may."""
+    for pieces in ways(text, [9, 130]):
+        assert outcome(lenient(IDENTITY), pieces) == (text, None)
+        left, error = outcome(lenient(sf.Replace("1", "#")), pieces)
+        assert error is None
+        assert len(left) == len(text)
+        assert left[-1] == text[-1].replace("1", "#")
+
+
+def test_keys_and_numbers_stay_as_they_are() -> None:
+    """Unless keys are asked for; numbers however long they are."""
+    text = '{"key": ["value", ' + "9" * 5000 + ', -0.10e+05, 1E400], "\\u006bey": 0}'
+    lift = Lift(lambda: Run(lambda _: UPPER.machine()), "Bare")
+    for pieces in ([text], list(text)):
+        assert outcome(FilterJSON(UPPER).machine(), pieces) == (text.replace("value", "VALUE"), None)
+    assert outcome(lift, [text]) == (text.replace("value", "VALUE"), None)
+
+
+@pytest.mark.parametrize(("text", "shown"), [('["a" x STOP', '["a" x '), ('{"a": STOP', '{"a": '), ('[1, "STOP', '[1, ""]')])
+def test_a_stop_in_text_that_was_taken_for_json_closes_nothing(text: str, shown: str) -> None:
+    """Behind a stop in a string everything is closed; what has turned out to be no JSON is not."""
+    for pieces in ways(text, [40, 99, 170]):
+        assert outcome(lenient(sf.StopAt("STOP"), keys=True), pieces)[0] == shown
