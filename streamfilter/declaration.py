@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -111,6 +111,10 @@ class Declared(metaclass=_Checked):
 
     def __post_init__(self) -> None:
         self.compile()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Itself: it never changes, and what is compiled is shared."""
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -20,6 +20,7 @@ from recordings import SHARED, index
 import streamfilter as sf
 from streamfilter import observe
 from streamfilter.detectors import PII, SECRETS
+from streamfilter.observe import least
 from streamfilter.observe.least import least_holds
 from streamfilter.observe.page import MAX_POINTS, line_of, thinned, time_of
 from streamfilter.observe.recordings import MAX_BYTES, pieces_of
@@ -93,16 +94,60 @@ def test_no_more_is_ever_proved_than_was_held(seed: int) -> None:
         assert all(0 <= (step.least or 0) <= step.held for step in seen.steps)
 
 
+COPIED = (
+    SAFE,
+    sf.Redact(r"(\w)\1{3,}", sf.Terms(["Call me", "quick"]), r"b(?=o)"),
+    sf.Replace(r"(\w+) (?P<two>\w+)", r"\g<two> \1"),
+    sf.Redact(*PII, to=sf.Placeholder()) | sf.Words() | sf.Collapse(),
+    sf.Links(allow=["b.de"]) | sf.Extract("think"),
+    sf.Limit(max_words=30) | sf.Strip(),
+)
+NOT_COPIED = (sf.Markdown(), sf.Redact("quick") | sf.Markdown())
+"""Generators: their copies would share them."""
+
+
+@pytest.mark.parametrize("stage", [*COPIED, *NOT_COPIED], ids=repr)
+def test_copies_of_a_machine_show_what_machines_fed_anew_do(stage: sf.Stage[Any, Any]) -> None:
+    """In all that is computed. That copies share what they change is noticed."""
+    rng = random.Random(7)
+    words = [
+        "call ",
+        "555 0100",
+        " a@b.de",
+        "**bold**",
+        "[x](https://b.de)",
+        "\n",
+        "User:",
+        "<think>",
+        "quick",
+        "aaaa",
+        '{"a": "qu',
+        '"}',
+    ]
+    text = "".join(rng.choices(words, k=40))
+    pieces = [text[n : n + 3] for n in range(0, len(text), 3)]
+    steps = observe.trace(stage, pieces, least=False).steps
+    places = [(step.received, step.held) for step in steps if step.held]
+    copied = least._by_copies(stage, text, places, least._Probes(stage, text))
+    anew = least._by_replays(stage, text, places, least._Probes(stage, text))
+    assert copied == (anew if stage in COPIED else None)
+    assert len(anew) == len(places) > 5
+
+
 def test_what_would_take_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """And said to be."""
-    monkeypatch.setattr("streamfilter.observe.least.MAX_CHARS", 2000)
+    whole = observe.trace(SAFE, RECORDING)
+    monkeypatch.setattr("streamfilter.observe.least.MAX_CHARS", 40_000)
     seen = observe.trace(SAFE, RECORDING)
-    assert seen.steps[0].least is not None
-    assert any(step.least is None for step in seen.steps)
-    assert re.search(r"computed for the first \d", seen.html())
-    last = max(n for n, step in enumerate(seen.steps[:-1]) if step.least is not None)
-    assert all(step.least is None for step in seen.steps[last + 1 : -1])
-    assert any(not step.held for step in seen.steps[last + 1 : -1])
+    left_out = [n for n, step in enumerate(seen.steps) if step.least is None]
+    tried = [n for n, step in enumerate(seen.steps) if step.held and step.least is not None]
+    assert left_out
+    assert tried[0] < left_out[0], "the beginning is tried"
+    assert len(left_out) < tried[-1] + len(tried), "and so on to the end"
+    assert all(seen.steps[n].least == whole.steps[n].least for n in tried)
+    assert all(step.least == 0 for step in seen.steps if not step.held)
+    assert re.search(r"computed at \d+ of \d+ chunks", seen.html())
+    assert "computed at" not in whole.html()
     assert "not computed" in observe.trace(SAFE, RECORDING, least=False).html()
 
 

@@ -58,9 +58,9 @@ def _flow(trace: Trace, axes: Any) -> None:
 def _holds(trace: Trace, axes: Any) -> None:
     times = [step.seconds for step in trace.steps]
     axes.fill_between(times, [step.held for step in trace.steps], step="post", color=HELD, alpha=0.6, label="held", linewidth=0)
-    least = [float("nan") if step.least is None else step.least for step in trace.steps]
-    if any(step.least is not None for step in trace.steps[:-1]):
-        axes.fill_between(times, least, step="post", color=LEAST, alpha=0.75, label="proved to be needed", linewidth=0)
+    tried = {step.seconds: step.least for step in trace.steps if step.least is not None}
+    if len(tried) > 1:  # the last is the end
+        axes.fill_between([*tried], [*tried.values()], step="post", color=LEAST, alpha=0.75, label="proved needed", linewidth=0)
     axes.set_ylabel("characters held")
     axes.legend(loc="upper left", frameon=False)
 

@@ -117,11 +117,11 @@ def time_of(seconds: float) -> str:
 def _curves(trace: Trace, steps: Sequence[Step], span: float) -> str:
     most = max((step.held for step in steps), default=0) or 1
     shown = _area(line_of(steps, lambda step: step.held, span, most), "held")
-    tried = [step for step in steps[:-1] if step.least is not None]
+    tried = [step for step in trace.steps if step.least is not None]
     entries = ["held: held in all stages"]
-    if tried:
-        shown += _area(line_of(steps, lambda step: step.least or 0, span, most), "least", ".75")
-        part = "" if len(tried) == len(steps) - 1 else f", computed for the first {time_of(tried[-1].seconds)}"
+    if len(tried) > 1:  # the last is the end
+        shown += _area(line_of(thinned(tried), lambda step: step.least or 0, span, most), "least", ".75")
+        part = "" if len(tried) == len(trace.steps) else f", computed at {len(tried):,} of {len(trace.steps):,} chunks"
         entries.append(f"least: proved to be needed, whatever filters{part}")
     elif len(steps) > 1:
         entries.append("–: how much had to be held was not computed")
