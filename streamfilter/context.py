@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -172,6 +173,8 @@ class Context:
             if isinstance(observer, type) or not (callable(observer) or isinstance(observer, Observer)):
                 name = observer.__qualname__ if isinstance(observer, type) else type(observer).__qualname__
                 raise TypeError(f"observe has {name}: a function of a Finding, or an Observer, is needed")
+            if inspect.iscoroutinefunction(observer):
+                raise TypeError("observe has an async function, and nothing awaits it: give a plain one")
 
     def started(self, after_stop: AfterStop) -> Context:
         """The same context with an empty report: what one stream gets."""

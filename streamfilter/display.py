@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 BRIEF_CHARS = 200
 """Of a repr that people are shown: some lines. That of a catalogue of rules fills a screen."""
@@ -17,6 +18,26 @@ def brief(value: object) -> str:
     """
     text = repr(value)
     return text if len(text) <= BRIEF_CHARS else f"{text[:BRIEF_CHARS]}…"
+
+
+class Explained(Protocol):
+    """A stage, as far as it is shown. One that knows what may be wrong with the stages in front of it has a `hint` of them too."""
+
+    def explanation(self) -> str:
+        """In words."""
+        ...
+
+
+def explanation(part: Explained, earlier: Sequence[object]) -> str:
+    """What a stage says of itself, and of those in front of it."""
+    hint = getattr(part, "hint", None)
+    said = "" if hint is None else hint(earlier)
+    return f"{part.explanation()}; {said}" if said else part.explanation()
+
+
+def explained(parts: Sequence[Explained]) -> list[tuple[str, str]]:
+    """The stages of a pipeline, each with what it does."""
+    return [(brief(part), explanation(part, parts[:number])) for number, part in enumerate(parts)]
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

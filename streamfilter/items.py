@@ -6,7 +6,8 @@ item says about itself: which text it belongs to (`Channel`) and how far it may 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import difflib
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -34,6 +35,46 @@ class Channel(NamedTuple):
     def choice(self) -> Key:
         """The part of the key that names one answer among several: (response, choice)."""
         return self.key[:2]
+
+
+KINDS = ("answer", "reasoning", "refusal", "tool_arguments", "tool_result", "compaction", "other")
+"""The kinds of channel that providers' streams have here."""
+
+NEAR = 0.82
+"""How like one of these a kind of one's own may not be, by `difflib`: a letter more or less, two of one's places changed."""
+
+
+def check_kinds(kinds: Sequence[str] | None) -> None:
+    """Refuse a misspelt kind of channel, which a stage would wait for in vain. Any other may be somebody's own; None is every one.
+
+    Raises:
+        ValueError: there is none, or one is empty, or nearly one of those that providers have.
+
+    Example:
+        >>> check_kinds(["reasoning", "notes"])
+        >>> check_kinds(["reasonning"])
+        Traceback (most recent call last):
+        ...
+        ValueError: there is no kind of channel 'reasonning': did you mean 'reasoning'? One of your own needs a less like name
+    """
+    if kinds == ():
+        raise ValueError("channels: at least one kind of channel is needed, such as 'answer'; None is every one")
+    for kind in kinds or ():
+        if not kind:
+            raise ValueError(f"a kind of channel is empty: there are {', '.join(KINDS)}, and your own")
+        if kind not in KINDS and (near := difflib.get_close_matches(kind.lower(), KINDS, 1, NEAR)):
+            said = f"did you mean {near[0]!r}? One of your own needs a less like name"
+            raise ValueError(f"there is no kind of channel {kind!r}: {said}")
+
+
+def told(kind: str) -> str:
+    """A kind of channel in words: whether it is one that providers' streams have.
+
+    Example:
+        >>> told("answer"), told("notes")
+        ('answer', "notes (a kind of one's own)")
+    """
+    return kind if kind in KINDS else f"{kind} (a kind of one's own)"
 
 
 PLAIN = Channel()

@@ -17,8 +17,8 @@ from pydantic import Field
 
 from streamfilter.context import AfterStop, Context
 from streamfilter.declaration import Declared, declared, show
-from streamfilter.display import brief, table
-from streamfilter.items import Event
+from streamfilter.display import explained, table
+from streamfilter.items import Event, check_kinds, told
 from streamfilter.lift import Lift
 from streamfilter.machine import Chain, Machine, TextMachine
 from streamfilter.plain import PlainSource, SyncStream, check_items, check_text, takes_text
@@ -117,11 +117,11 @@ class Stage(Declared, Generic[In, Out]):
             >>> print(sf.Redact("a").explain())
             Redact(Rule('redacted', 'a')): every text channel; holds a match that is still open, at most 1000 characters, ...
         """
-        return "\n".join(f"{brief(part)}: {part.explanation()}" for part in self.stages) or "an empty pipeline: passes everything"
+        return "\n".join(map(": ".join, explained(self.stages))) or "an empty pipeline: passes everything"
 
     def _repr_html_(self) -> str:
         """What `explain` says, as a table for notebooks."""
-        return table(("stage", "what it does"), [(brief(part), part.explanation()) for part in self.stages])
+        return table(("stage", "what it does"), explained(self.stages))
 
     def explanation(self) -> str:
         """In words: which items this stage applies to, and what it may hold."""
@@ -273,6 +273,10 @@ class TextStage(Stage[str, str]):
 
     is_guard: ClassVar[bool] = False
 
+    def __post_init__(self) -> None:
+        check_kinds(self.channels)
+        super().__post_init__()
+
     def start(self, context: Context | None = None) -> TextMachine:
         """The text machine of one run of one channel. In the arguments of tool calls: of one of the strings in them."""
         raise NotImplementedError(f"{type(self).__name__}.start is missing: give a TextMachine there")
@@ -304,8 +308,7 @@ class TextStage(Stage[str, str]):
         return cast("Self", dataclasses.replace(cast("Any", self), channels=kinds))
 
     def explanation(self) -> str:
-        where = "every text channel" if self.channels is None else ", ".join(self.channels)
-        return f"{where}; {self.holds()}"
+        return f"{', '.join(map(told, self.channels or ())) or 'every text channel'}; {self.holds()}"
 
     def holds(self) -> str:
         """In words: what this stage may hold back."""

@@ -151,9 +151,9 @@ U = ("<tt>", "</tt>")
 S = ("$$", "$$")
 Q = ("[", "]")
 
-LAWFUL3: list[tuple[AnyStage, Callable[[str], str], str]] = [
+LAWFUL3: list[tuple[AnyStage, Callable[[str], str], Sequence[str]]] = [
     (sf.Extract(Q, to="drop"), lambda text: dropped(sections(text, Q)), "[]a "),
-    (sf.Extract("t", to="drop"), lambda text: dropped(sections(text, T)), "<t>/a"),
+    (sf.Extract("t", to="drop"), lambda text: dropped(sections(text, T)), [*"<t>/a", "<t>", "</t>"]),
     (sf.Extract(S, to="drop"), lambda text: dropped(sections(text, S)), "$a"),
     (sf.Extract(("ab", "ba"), ("a", "b"), to="drop"), lambda text: dropped(sections(text, ("ab", "ba"), ("a", "b"))), "ab "),
     (sf.Extract(Q, to="drop", begins="inside"), lambda text: dropped(sections(text, Q, begins="inside")), "[]a "),
@@ -167,6 +167,6 @@ LAWFUL3: list[tuple[AnyStage, Callable[[str], str], str]] = [
     (sf.Extract(Q, begins="either") | sf.Drop("reasoning"), lambda text: dropped(sections(text, Q, begins="either")), "[]a "),
     (sf.CodeFences(), fenced, "`~a\n"),
     (sf.CodeFences(to="drop"), fenced, "`\na "),
-    (sf.CodeFences(to="code") | Shown("code"), lambda text: fenced(text, within=True), "`\na"),
+    (sf.CodeFences(to="code") | Shown("code"), lambda text: fenced(text, within=True), [*"`\na", "```", "\n```\n"]),
 ]
-"""Stages, what they mean, and the alphabet of the texts."""
+"""Stages, what they mean, and the characters or pieces of the texts."""

@@ -83,5 +83,5 @@ LAWFUL: list[tuple[AnyStage, Callable[[str], str]]] = [
     (sf.Repetition(max_repeats=4, min_chars=2, max_period=2, reason="stop"), lambda text: unlooped(text, 4, 2, 2)),
     (sf.Citations(r"\[[a1]*\]"), lambda text: re.sub(r"\[[a1]*\]", "", text)),
     (sf.Citations(r"\[1+(?!a)", r"b\w"), lambda text: re.sub(r"\[1+(?!a)|b\w", "", text)),
-    (sf.Citations(r"\[1+", keep=True), lambda text: text),
+    (sf.Citations(r"\[1+", keep=True), str),
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import ada_url
 
@@ -77,10 +77,10 @@ def _domains(text: str) -> str:
     return re.sub(r"(\.*)([ab1][ab1.]*)", verdict, text)
 
 
-LAWFUL3: list[tuple[AnyStage, Callable[[str], str], str]] = [
-    (sf.Links(["a"]), _targets({"a"}, set()), "[](/a) \n"),
-    (sf.Links(["a"], images=["b"]), _targets({"a"}, {"b"}), "![](/ab)"),
-    (sf.Links(["a"], action="stop"), _targets({"a"}, set(), stop=True), "[](/a) "),
-    (sf.Links(["a"]), _bare, ":/a. "),
-    (sf.Links(["a.b"], domains=True), _domains, "ab. 1"),
+LAWFUL3: list[tuple[AnyStage, Callable[[str], str], Sequence[str]]] = [
+    (sf.Links(["a"]), _targets({"a"}, set()), [*"[](/a) \n", "[a](//a)", "](//aa"]),
+    (sf.Links(["a"], images=["b"]), _targets({"a"}, {"b"}), [*"![](/ab)", "![a](//a)", "![](//b)", "](//ab"]),
+    (sf.Links(["a"], action="stop"), _targets({"a"}, set(), stop=True), [*"[](/a) ", "[a](//a)", "](//aa"]),
+    (sf.Links(["a"]), _bare, [*":/a. ", "://a", "://a.a"]),
+    (sf.Links(["a.b"], domains=True), _domains, [*"ab. 1", "a.b", "b.aa", "1.ab."]),
 ]

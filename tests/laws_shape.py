@@ -147,7 +147,6 @@ FLAGS = f"🏴{SCOTLAND}a"
 
 
 LAWFUL: list[tuple[AnyStage, Callable[[str], str]]] = [
-    (sf.Normalize("NFC"), normal("NFC")),
     (sf.Strip(), str.strip),
     (sf.Strip("ab", left=False), lambda text: text.rstrip("ab")),
     (sf.Collapse(), lambda text: re.sub(r"\s+", " ", text)),

@@ -24,6 +24,8 @@ from streamfilter.detectors import API_KEY, CREDIT_CARD, EMAIL, PHONE
 
 RECORDING = files("streamfilter.cli").joinpath("recordings", "redaction.sse")
 COMMAND = [sys.executable, "-m", "streamfilter"]
+SCRIPT = "import sys; from streamfilter.cli import main; sys.exit(main())"
+"""What the program `streamfilter` says that pip makes."""
 
 
 def shell(*args: str, stdin: bytes = b"") -> tuple[int, bytes, str]:
@@ -236,6 +238,31 @@ def test_without_scikit_learn_it_is_said_how_to_get_it(monkeypatch: pytest.Monke
     assert out == ""
     assert err == 'streamfilter: the demonstration of moderation needs scikit-learn: pip install "streamfilter[demo]"\n'
     assert run_app(["demo", "--fast"]) == 0
+
+
+INTERRUPTS = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["INTERRUPT_AT"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize("entry", [COMMAND, [sys.executable, "-c", SCRIPT]], ids=["module", "script"])
+@pytest.mark.parametrize(
+    "at", ["pydantic", "regex", "click", "rich", "streamfilter.pipeline", "streamfilter.cli.app", "streamfilter.cli.tracing"]
+)
+def test_an_interrupt_at_any_import_is_quiet(tmp_path: Path, entry: list[str], at: str) -> None:
+    """Of the library and of what it needs: as soon as a line of the command line has run, there is no traceback. Python counts."""
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTS)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)]), "INTERRUPT_AT": at}
+    done = subprocess.run([*entry, "run", "--redact", "email"], check=False, env=env, input=b"", capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")

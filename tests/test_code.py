@@ -143,7 +143,7 @@ def test_a_line_that_is_too_long_is_no_fence(line: str) -> None:
 @pytest.mark.parametrize(
     ("stage", "means", "alphabet"), [row for row in LAWFUL3 if "CodeFences" in repr(row[0])], ids=lambda row: repr(row)[:60]
 )
-def test_it_obeys_the_laws(stage: Any, means: Any, alphabet: str) -> None:
+def test_it_obeys_the_laws(stage: Any, means: Any, alphabet: Sequence[str]) -> None:
     """Every law of a text stage, in several configurations."""
     check_stage(stage, means, alphabet=alphabet, examples=60)
 

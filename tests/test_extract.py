@@ -237,7 +237,7 @@ def test_what_has_left_depends_on_the_text_alone_at_every_limit() -> None:
 @pytest.mark.parametrize(
     ("stage", "means", "alphabet"), [row for row in LAWFUL3 if "Extract" in repr(row[0])], ids=lambda row: repr(row)[:60]
 )
-def test_it_obeys_the_laws(stage: Any, means: Any, alphabet: str) -> None:
+def test_it_obeys_the_laws(stage: Any, means: Any, alphabet: Sequence[str]) -> None:
     """Every law of a text stage, in several configurations."""
     check_stage(stage, means, alphabet=alphabet, examples=40)
 

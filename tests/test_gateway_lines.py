@@ -35,6 +35,8 @@ from web_serving import WAIT, exchange, frames_of, loads, serving
 
 from streamfilter.gateway import Gateway, Limits
 from streamfilter.gateway.connections import Connection
+from streamfilter.providers.anthropic import messages
+from streamfilter.providers.openai import chat
 from streamfilter.resumable import MemoryStore, ResumableStream
 
 MAIL = "joe@example.com"
@@ -707,6 +709,26 @@ rules = ["email"]
 stage = "redact"
 rules = ["iban"]
 """
+
+
+@pytest.mark.parametrize("wrapping", [sf.wrap, chat.wrap, messages.wrap])
+def test_a_pipeline_in_a_wrap_is_that_in_it(wrapping: Any) -> None:
+    """The gateway wraps it itself, for whichever format a request is of: such a file serves the command line and it alike."""
+    stage = sf.load(sf.dump(wrapping(SAFE)))
+    with serving(Upstream(chat_frames(["To jane", "@example.com."]))) as (host, port):
+        gateway = Gateway(f"http://{host}:{port}", {"main": stage}, "main", request="main", allow_private_upstream=True)
+        with running(gateway) as (url, _):
+            assert text_of(answer(url)[1]) == "To [email]."
+
+
+@pytest.mark.parametrize(
+    "stage", [chat.Decode() | sf.Redact("a") | messages.Encode(), sf.wrap(sf.Redact("a")) | sf.wrap(sf.Redact("b"))]
+)
+def test_a_pipeline_over_chunks_otherwise_is_refused(stage: sf.Stage[Any, Any]) -> None:
+    """When the gateway is made, with what would be right; rules are not quoted."""
+    with pytest.raises(TypeError, match=r"'main' works on chunks.* declare the stages over text alone, or in one wrap") as caught:
+        Gateway("https://api.example.com", {"main": stage}, "main")
+    assert "Redact" not in str(caught.value)
 
 
 def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path) -> None:

@@ -138,14 +138,14 @@ LAWFUL: list[tuple[AnyStage, Callable[[str], str]]] = [
         sf.Redact(r"(a|b)\1", "a+b?", TERMS, to="<{rule}>"),
         _redacted(Rule("redacted", r"(a|b)\1"), Rule("redacted", "a+b?"), TERMS, to="<{rule}>"),
     ),
-    (sf.Redact("<[^>]*>", to="", max_hold=3), lambda text: regex.sub("<[^>]*>", "", text)),
+    (sf.Redact("b[^b]?a", to="", max_hold=3), lambda text: regex.sub("b[^b]?a", "", text)),
     (sf.Replace("a*", "-"), lambda text: regex.sub("a*", "-", text)),
     (sf.Replace(r"(a)(b)?", r"<\2\1>", 2), lambda text: regex.sub(r"(a)(b)?", r"<\2\1>", text, 2)),
     (sf.Replace(r"(a)b{0,2}", r"-\n\1"), lambda text: regex.sub("(a)b{0,2}", r"-\n\1", text)),
     (sf.Replace(r"^b|b$", "#"), lambda text: regex.sub(r"^b|b$", "#", text)),
     (sf.Replace(r"a+", _place), lambda text: regex.sub("a+", _place, text)),
     (sf.FilterJSON(sf.Redact("ab")), lambda text: regex.sub("ab", "[redacted]", text)),
-    (sf.Moderate(lambda window: True), lambda text: text),
+    (sf.Moderate(lambda window: True), str),
     (sf.Moderate(lambda window: "a" not in window.text, window=sf.by_chars(1), action="stop", message="#"), _before("a", "#")),
     (
         sf.Moderate(_replaced, window=sf.by_words(2), concurrency=2, lookback_chars=2),
@@ -173,7 +173,7 @@ LAWFUL: list[tuple[AnyStage, Callable[[str], str]]] = [
 def test_every_stage_obeys_every_law(stage: AnyStage, means: Callable[[str], str]) -> None:
     """Batch, prefix, place, ending, done, grouping and independence hold for texts and cuts that Hypothesis finds."""
     without = ("place",) if stage == sf.Drop("answer") else ()  # what stands in a channel goes with it
-    check_stage(stage, means, alphabet="<a_1> " if isinstance(stage, WithVault) else "ab \n12", without=without)
+    check_stage(stage, means, alphabet=[*"<a_1> ", "< a_1 >"] if isinstance(stage, WithVault) else "ab \n12", without=without)
 
 
 TABLES = ("extract", "limits", "links", "markdown", "regroup", "shape", "sources", "timed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -491,7 +491,7 @@ def test_no_composition_of_hostile_pieces_leaves_a_url(seed: int, domains: bool)
 
 
 @pytest.mark.parametrize(("stage", "means", "alphabet"), LAWFUL3, ids=str)
-def test_it_obeys_the_laws(stage: AnyStage, means: Callable[[str], str], alphabet: str) -> None:
+def test_it_obeys_the_laws(stage: AnyStage, means: Callable[[str], str], alphabet: Sequence[str]) -> None:
     """All laws of text stages, against a meaning written down without it."""
     check_stage(stage, means, alphabet=alphabet, examples=60, max_chars=14)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import gc
 import json
 import math
@@ -550,6 +551,31 @@ def test_a_record_of_a_finding_says_all_but_the_text() -> None:
     }  # fmt: skip
 
 
+def test_an_audit_awaits_nothing_and_says_so() -> None:
+    """A coroutine that nobody awaits would write nothing down: refused when it is given, or else when it comes out of the sink."""
+
+    async def write(record: dict[str, object]) -> None:
+        raise AssertionError
+
+    async def writing(finding: sf.Finding) -> None:
+        raise AssertionError
+
+    class Writer:
+        async def __call__(self, record: dict[str, object]) -> None:
+            raise AssertionError
+
+    for sink in (write, functools.partial(write), Writer(), asyncio.Queue[dict[str, object]]().put):
+        with pytest.raises(TypeError, match=r"sink is async, and nothing awaits it.*put_nowait"):
+            observe.audit(sink)
+    with pytest.raises(TypeError, match="async function, and nothing awaits"):
+        sf.Context(observe=[functools.partial(writing)])
+    out: list[str] = []
+    context = sf.Context(observe=[observe.audit(lambda *record: write(*record))])  # noqa: PLW0108  # which is not async itself
+    with pytest.raises(TypeError, match="sink gave a coroutine, which nothing awaits"):
+        out.extend(sf.Redact(PIN).iter(["a 1234"], context=context))
+    assert out == []
+
+
 def test_an_audit_that_cannot_write_lets_nothing_pass() -> None:
     """What cannot be written down does not happen: the replaced text does not leave."""
 
@@ -614,3 +640,44 @@ def test_a_pipeline_is_a_table_in_a_notebook() -> None:
     assert "<b>" not in shown
     for line in pipeline.explain().splitlines():
         assert line.split(": ", 1)[0].replace("<", "&lt;").replace(">", "&gt;").replace("'", "&#x27;") in shown
+
+
+async def twice(source: AsyncIterator[str]) -> AsyncIterator[str]:
+    async for item in source:
+        yield item
+        yield item
+
+
+@pytest.mark.parametrize("stage", [sf.Redact("x"), sf.StopAt("b"), sf.Redact("x") | twice], ids=["plain", "stopped", "function"])
+def test_a_source_that_cannot_be_closed_is_no_good_ending(stage: Any) -> None:
+    """The consumer gets the error, and who watches hears of it, not of a stream that went well."""
+
+    class Source:
+        def __init__(self) -> None:
+            self._left = ["a", "b", "c"]
+
+        def __aiter__(self) -> Source:
+            return self
+
+        async def __anext__(self) -> str:
+            if not self._left:
+                raise StopAsyncIteration
+            return self._left.pop(0)
+
+        async def aclose(self) -> None:
+            raise OSError("reset")
+
+    records: list[dict[str, object]] = []
+
+    async def main() -> None:
+        async with stage(Source(), context=sf.Context(observe=[observe.audit(records.append)])) as stream:
+            async for _ in stream:
+                pass
+
+    with pytest.raises(OSError, match="reset"):
+        asyncio.run(main())
+    assert [(record["event"], record.get("ending")) for record in records if record["event"] != "finding"] == [
+        ("begin", None),
+        ("end", "failed"),
+    ]
+    assert records[-1]["error"] == "OSError"

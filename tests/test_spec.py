@@ -73,7 +73,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6
 sizes = st.integers(1, 10**6)
 flags = st.booleans()
 seconds = st.floats(0.001, 1e6) | st.integers(1, 99)
-kinds = st.sampled_from([None, ("answer",), ("reasoning", "answer"), ("tool_arguments",), ()])
+kinds = st.sampled_from([None, ("answer",), ("reasoning", "answer"), ("tool_arguments",), ("notes",)])
 segmentations = st.one_of(
     of(sf.by_sentence, max_chars=sizes, max_wait=st.none() | st.just(0.5)),
     of(sf.by_sentence, abbreviations=st.just(("Dr", "no"))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.resources import files
@@ -86,6 +87,47 @@ def test_check_explains_each_stage_without_what_it_is_given_where_it_runs(tmp_pa
     assert told["pipelines"]["kids"][0]["gives"] == "items"
 
 
+WRONG = """version = 1
+[[pipeline.a]]
+stage = "redact"
+rules = ["emial", "PII", {pattern = "("}]
+too = "x"
+max_hold = "many"
+[[pipeline.a]]
+stage = "stop_att"
+[[pipeline.b]]
+stage = "filter_json"
+pipeline = [{stage = "redact", rules = ["ibna"], to = {use = "hash", salt = 5}}, {stage = "shop:Shout"}]
+[[pipeline.b]]
+stage = "translate"
+table = {a = [1], "U+00AD" = "", b = []}
+[[pipeline.c]]
+stage = "limit"
+"""
+
+
+def test_check_tells_all_that_is_wrong_at_once(tmp_path: Path, run: Any) -> None:
+    """Each thing once, a line for each, in the order of the file; what was loaded would raise the first. No more than so many."""
+    path = tmp_path / "p.toml"
+    path.write_text(WRONG)
+    code, out, err = run("check", str(path))
+    found = [re.sub(rf"streamfilter: {path}, line (\d+): pipeline\.([^:]*): .*", r"\1 \2", line) for line in err.splitlines()]
+    assert (code, out) == (2, "")
+    assert found == [
+        "2 a[0]", "4 a[0].rules[0]", "4 a[0].rules[2]", "6 a[0].max_hold", "8 a[1].stage", "11 b[0].pipeline[0].rules[0]",
+        "11 b[0].pipeline[0].to.salt", "11 b[0].pipeline[1].stage", "14 b[1].table.a", "14 b[1].table.b", "15 c[0]",
+    ]  # fmt: skip
+    _, out, _ = run("check", "--json", str(path))
+    assert [told["line"] for told in json.loads(out)["errors"]] == [int(line.split()[0]) for line in found]
+    with pytest.raises(sf.SpecError) as caught:
+        sf.load_all(path)
+    assert str(caught.value) == err.splitlines()[0].removeprefix("streamfilter: ")
+    path.write_text("version = 1\n" + '[[pipeline.a]]\nstage = "redact"\nrules = ["emial"]\n' * 100)
+    _, _, err = run("check", str(path))
+    assert err.splitlines()[-1] == "streamfilter: and perhaps more: 20 are told at most"
+    assert err.count("emial") == 20
+
+
 def test_check_says_what_is_wrong_and_exits_with_2(tmp_path: Path, run: Any) -> None:
     """In one line on standard error, or as JSON; nothing of it is a traceback."""
     path = tmp_path / "p.toml"
@@ -95,7 +137,7 @@ def test_check_says_what_is_wrong_and_exits_with_2(tmp_path: Path, run: Any) -> 
     assert err.startswith(f"streamfilter: {path}, line 4: pipeline.acme[0].rules[0]: unknown rule 'PIII': did you mean 'PII'?")
     assert err.count("\n") == 1
     code, out, err = run("check", "--json", str(path))
-    told = json.loads(out)["error"]
+    (told,) = json.loads(out)["errors"]
     assert (code, err, told["line"], told["path"]) == (2, "", 4, ["pipeline", "acme", 0, "rules", 0])
     path.write_bytes(b"\x00" * 10)
     for given in (str(path), str(tmp_path), str(tmp_path / "none.toml"), "/dev/null"):
@@ -251,3 +293,19 @@ def test_check_explains_what_is_inside_of_a_stage(tmp_path: Path, run: Any) -> N
     (wrap,) = json.loads(out)["pipelines"]["a"]
     assert wrap["pipeline"][0]["pipeline"][0]["most_held_chars"] == 77
     assert "\n" not in wrap["does"]
+
+
+def test_a_live_object_is_imported_on_the_command_line(tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can hand it in there, so the message says what can be done."""
+    (tmp_path / "spec_shop.py").write_text("async def mod(window):\n    return 'bad' not in window.text\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path, text = tmp_path / "p.toml", tmp_path / "a.txt"
+    text.write_text("All good. A bad one.")
+    path.write_text('version = 1\n[[pipeline.a]]\nstage = "moderate"\ncheck = "mod"\n')
+    code, out, err = run("run", "-p", str(path), str(text))
+    assert (code, out, "nothing is named 'mod'" in err, "objects=" in err) == (2, "", True, False)
+    assert "imports them, 'module:name', which --allow-imports module allows" in err
+    path.write_text(path.read_text().replace('"mod"', '"spec_shop:mod"'))
+    code, out, _ = run("run", "-p", str(path), "--allow-imports", "spec_shop", str(text))
+    assert "All good. " in out
+    assert "bad" not in out

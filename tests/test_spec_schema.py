@@ -73,6 +73,7 @@ CONCEALED: list[tuple[str, dict[str, Any]]] = [
     (r"opening and closing marker are equal", declaring(stage="extract", tags=[["$", "$"]], nested=True)),
     (r"cannot tell a marker that opens", declaring(stage="extract", tags=[["$", "$"]], begins="inside")),
     (r"a character stands there twice", declaring(stage="translate", table={"a": "b", "U+0061": "c"})),
+    (r"no kind of channel '\w+': did you mean", declaring(stage="words", channels=["reasonning"])),
     (r"a category is given twice", asking(thresholds={"self_harm": 1, "self-harm": 1})),
     # what an import gives, and what a live object can do
     (r"cannot import|is not defined there", declaring(stage="map_text", fn="builtins:nothing")),

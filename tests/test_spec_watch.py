@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import streamfilter as sf
+from streamfilter.spec import watching
 
 SECONDS = 30.0
 """No test waits so long: what it waits for comes, or the test fails."""
@@ -229,3 +230,97 @@ def test_a_child_of_a_fork_watches_too(tmp_path: Path) -> None:
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("away", ["too large", "a directory", "a circle of links"])
+def test_a_file_that_is_as_it_was_again_is_good_again(tmp_path: Path, away: str) -> None:
+    """Whatever stood in its place, or kept it from being read."""
+    path = tmp_path / "p.toml"
+    path.write_text(says("<a>", "a"))
+    looks = Looks()
+    with sf.watch(path, wait=looks) as config:
+        if away == "too large":
+            path.write_bytes(b"#" * 5_000_000)
+        else:
+            path.unlink()
+            path.mkdir() if away == "a directory" else path.symlink_to(path.name)
+        looks.once()
+        assert config.error is not None
+        path.rmdir() if path.is_dir() else path.unlink()
+        path.write_text(says("<a>", "a"))
+        looks.once()
+        assert (str(config.error), config.version) == ("None", 2)
+
+
+def test_files_of_words_are_watched_too(tmp_path: Path) -> None:
+    """Written anew, gone and there again; also where all files are links that change places at once, as Kubernetes mounts them."""
+
+    def deployed(number: int, words: str) -> None:
+        folder = tmp_path / f"..{number}"
+        folder.mkdir()
+        (folder / "p.toml").write_text('version = 1\n[[pipeline.a]]\nstage = "redact"\nrules = [{words = {file = "words.txt"}}]\n')
+        (folder / "words.txt").write_text(words)
+        (tmp_path / "..new").symlink_to(folder.name)
+        (tmp_path / "..new").replace(tmp_path / "..data")
+
+    deployed(1, "Ann")
+    path = tmp_path / "p.toml"
+    for name in ("p.toml", "words.txt"):
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    looks = Looks()
+    with sf.watch(path, wait=looks) as config:
+        deployed(2, "Joe")
+        looks.once()
+        assert config.get("a").apply("Ann, Joe") == "Ann, [terms]"
+        (tmp_path / "..2" / "words.txt").unlink()
+        looks.once()
+        assert "there is no file words.txt" in str(config.error)
+        assert config.get("a").apply("Ann, Joe") == "Ann, [terms]"
+        (tmp_path / "..2" / "words.txt").write_text("Ann")
+        looks.once()
+        assert (config.error, config.get("a").apply("Ann, Joe")) == (None, "[terms], Joe")
+        looks.once()
+        assert config.version == 3
+
+
+def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first half of a TOML file may be a good one, with half of the guards."""
+    path = tmp_path / "p.toml"
+    path.write_text(says("<a>", "a"))
+    two = says("<b>", "a") + says("<c>", "a").removeprefix("version = 1\n").replace("[0-9]", "[x-z]")
+    half = two[: two.rindex("[[")]
+    told: list[sf.SpecError] = []
+    with sf.watch(path, wait=Looks(), on_error=told.append) as config:
+        versions = ["", half[:30], half, two]
+        monkeypatch.setattr(watching, "content_of", lambda _: (versions.pop(0) if len(versions) > 1 else two).encode())
+        assert config.reload()
+        assert config.get("a").apply("x1") == "<c><b>"
+        assert (config.version, told) == (2, [])
+
+
+def test_a_module_that_leaves_does_not_end_the_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the file would silently be watched no more."""
+    (tmp_path / "leaving_shop.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / "p.toml"
+    path.write_text(says("<a>", "a"))
+    looks = Looks()
+    with sf.watch(path, wait=looks, allow_imports=["leaving_shop"]) as config:
+        path.write_text('version = 1\n[[pipeline.a]]\nstage = "leaving_shop:Shout"\n')
+        looks.once()
+        assert "SystemExit" in str(config.error)
+        path.write_text(says("<b>", "a"))
+        looks.once()
+        assert config.get("a").apply("1") == "<b>"
+
+
+def test_a_new_version_is_told_to_who_asks_for_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In the log, at the level of information: which file, and that it counts now. Its words and patterns are not told."""
+    path = tmp_path / "p.toml"
+    path.write_text(says("<a>", "a"))
+    with caplog.at_level(logging.INFO, "streamfilter"), sf.watch(path, wait=Looks()) as config:
+        path.write_text(says("<b>", "a"))
+        config.reload()
+    (record,) = caplog.records
+    assert record.levelname == "INFO"
+    assert record.getMessage() == f"{path}: version 2 of its pipelines, for new streams"

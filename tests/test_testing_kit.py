@@ -36,6 +36,7 @@ from streamfilter.testing import (
     Sleep,
     StageMachine,
     check_endpoint,
+    check_stage,
     endpoint,
     run_virtually,
 )
@@ -487,3 +488,34 @@ def test_the_plugin_gives_fixtures(tmp_path: Path) -> None:
     out = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path).stdout
     assert "6 passed, 1 error" in out
     assert "source 1 was closed 0 times after 0 items: once is right" in out
+
+
+def no_document(text: str) -> object:
+    raise sf.TruncatedInput("there is no JSON document in the text", len(text))
+
+
+@pytest.mark.parametrize(
+    ("stage", "means", "options", "said"),
+    [
+        (sf.Redact("secret", to="#"), lambda text: text.replace("secret", "#"), {}, "changes nothing in any of .* alphabet='ab "),
+        (sf.JSONItems("$[*].a"), lambda _: [], {"gives": "items", "texts": st.just("[1, 2]")}, "finds nothing in any of the 1 "),
+        (sf.ParseJSON(), no_document, {"gives": "last", "alphabet": " "}, "gives nothing of any of"),
+        (sf.Redact("secret", to="#"), lambda text: text, {"texts": st.sampled_from(["xy", "x"])}, ".* 2 texts that texts= gave"),
+    ],
+)
+def test_a_check_whose_texts_show_nothing_says_so(stage: Any, means: Any, options: Any, said: str) -> None:
+    """The most usual mistake: the stage never finds in the texts what it looks for, and any stage would pass."""
+    with pytest.warns(UserWarning, match=f"nothing is shown: means {said}.* texts=strategies.texts_for"):
+        check_stage(stage, means, examples=20, **options)
+
+
+def test_a_stage_that_changes_no_text_is_said_to_by_str() -> None:
+    """As one that regroups; and a meaning that raises says something too."""
+
+    def refuses(text: str) -> str:
+        if "a" in text:
+            raise sf.Blocked("redacted", 0)
+        return text
+
+    check_stage(sf.Words(), str, examples=20)
+    check_stage(sf.Block("a"), refuses, examples=20)

@@ -346,7 +346,7 @@ WRONG: list[tuple[str, Any, Callable[[str], Any], str, str, dict[str, Any]]] = [
         redacted,
         "place",
         r"before text that came before it|overtakes",
-        {"max_chars": 2},
+        {"max_chars": 2, "examples": 1000},
     ),
     ("does not close its source", Owner(), str, "ending", r"source was closed 0 times", {}),
 ]

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import AsyncIterator
 from shutil import which
 from typing import Any
 
@@ -782,3 +783,27 @@ def test_a_web_socket_client_that_leaves_or_says_stop_closes_the_source(way: str
             ws.close()
         assert source.closed.wait(WAIT) and over.wait(WAIT)
     assert results == [False] and source.closings == 1
+
+
+def test_the_log_says_where_an_error_comes_from_and_nothing_of_what_it_says(caplog: pytest.LogCaptureFixture) -> None:
+    """The line of the application's own, though the exception was raised below it; of none of its own, the last line there is."""
+
+    async def source() -> AsyncIterator[str]:
+        yield "a "
+        json.loads("secret")
+
+    async def read() -> None:
+        async with sf.Redact("x")(source()) as stream:
+            async for _ in stream:
+                pass
+
+    with pytest.raises(json.JSONDecodeError) as caught:
+        asyncio.run(read())
+    line = source.__code__.co_firstlineno + 2
+    problem_of(caught.value)
+    with pytest.raises(ValueError, match="max_hold") as below:
+        sf.Redact("x", max_hold=0)
+    problem_of(below.value.with_traceback(below.tb.tb_next))
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first == f"a stream was cut off: failed (JSONDecodeError, {__name__}:{line})"
+    assert re.fullmatch(r"a stream was cut off: failed \(ValueError, streamfilter\.[a-z.]+:\d+\)", second)

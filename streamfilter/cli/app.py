@@ -17,6 +17,9 @@ from streamfilter.cli.filtering import run
 from streamfilter.cli.serving import serve
 from streamfilter.cli.timing import bench
 from streamfilter.cli.tracing import trace
+from streamfilter.spec.checking import Wrong
+
+_LIVE = "Python code hands such objects in; here a file imports them, 'module:name', which --allow-imports module allows"
 
 
 def run_app(args: Sequence[str] | None = None) -> int:
@@ -33,7 +36,8 @@ def run_app(args: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except sf.SpecError as error:
         said = re.sub(r"importing '([\w.]+):.* is not allowed: .*", r"\g<0> (here: --allow-imports \1)", str(error))
-        click.echo(f"streamfilter: {said}", err=True)
+        said = re.sub(r"hand it in: objects=\{'([\w.-]+)': …\}", _LIVE, said)
+        click.echo("\n".join(f"streamfilter: {line}" for line in said.split("\n")), err=True)
         return 2
     except (sf.StreamFilterError, OSError) as error:
         click.echo(f"streamfilter: {error}", err=True)
@@ -97,15 +101,15 @@ def check(file: str, imports: tuple[str, ...], as_json: bool) -> None:
     most, and by which engine it finds what it looks for. Checks, clients and other live objects are not needed for that, nor
     environment variables: what the file needs is listed.
 
-    Exit codes: 0 the file is good, 2 it is not; the message says where, and what would be right.
+    Exit codes: 0 the file is good, 2 it is not; of each thing that is wrong it is said where, and what would be right.
     """
     try:
         found = Checked(file, imports)
-    except sf.SpecError as error:
+    except Wrong as wrong:
         if not as_json:
             raise
-        told = {"problem": error.problem, "line": error.line, "column": error.column, "path": error.path}
-        click.echo(json.dumps({"file": file, "error": told}, ensure_ascii=False))
+        told = [{"problem": each.problem, "line": each.line, "column": each.column, "path": each.path} for each in wrong.problems]
+        click.echo(json.dumps({"file": file, "errors": told}, ensure_ascii=False))
         raise click.exceptions.Exit(2) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None

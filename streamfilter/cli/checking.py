@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from streamfilter.display import explanation
+from streamfilter.items import told as told_kind
 from streamfilter.pipeline import Stage, TextStage
 from streamfilter.spec.checking import checked
 
@@ -36,7 +38,7 @@ class Checked:
 
     def as_json(self) -> dict[str, Any]:
         """What `show` shows."""
-        pipelines = {name: [_described(part) for part in pipeline.stages] for name, pipeline in self.pipelines.items()}
+        pipelines = {name: _stages(pipeline) for name, pipeline in self.pipelines.items()}
         return {"file": self.path, "pipelines": pipelines, "needs": self.needs}
 
     def show(self, console: Console) -> None:
@@ -44,9 +46,13 @@ class Checked:
         for name, pipeline in self.pipelines.items():
             title = _plain(f"pipeline {name}")
             table = Table("", "stage", "channels", "what it does", title=title, title_justify="left", show_lines=True)
-            for place, part in _places(pipeline):
-                told = _described(part)
-                where = "items" if not isinstance(part, TextStage) else ", ".join(told["channels"] or ["every text channel"])
+            for place, part, earlier in _places(pipeline):
+                told = _described(part, earlier)
+                where = (
+                    "items"
+                    if not isinstance(part, TextStage)
+                    else ", ".join(map(told_kind, part.channels or ())) or "every text channel"
+                )
                 table.add_row(place, _plain(told["stage"]), _plain(where), _plain(told["does"]))
             console.print(table if pipeline.stages else _plain(f"pipeline {name}: no stage, passes everything"))
         if self.needs:
@@ -66,16 +72,20 @@ def _inner(part: Stage[Any, Any]) -> Stage[Any, Any] | None:
     return inner if isinstance(inner, Stage) else None
 
 
-def _places(pipeline: Stage[Any, Any], above: str = "") -> Iterator[tuple[str, Stage[Any, Any]]]:
-    """Each stage, and those inside of it, with their numbers."""
+def _places(pipeline: Stage[Any, Any], above: str = "") -> Iterator[tuple[str, Stage[Any, Any], Sequence[Stage[Any, Any]]]]:
+    """Each stage, and those inside of it, with their numbers, and those in front of them."""
     for number, part in enumerate(pipeline.stages):
-        yield f"{above}{number}", part
+        yield f"{above}{number}", part, pipeline.stages[:number]
         if (inner := _inner(part)) is not None:
             yield from _places(inner, f"{above}{number}.")
 
 
-def _described(part: Stage[Any, Any]) -> dict[str, Any]:
-    does = part.holds() if isinstance(part, TextStage) else part.explanation()
+def _stages(pipeline: Stage[Any, Any]) -> list[dict[str, Any]]:
+    return [_described(part, pipeline.stages[:number]) for number, part in enumerate(pipeline.stages)]
+
+
+def _described(part: Stage[Any, Any], earlier: Sequence[Stage[Any, Any]]) -> dict[str, Any]:
+    does = part.holds() if isinstance(part, TextStage) else explanation(part, earlier)
     inner = _inner(part)
     if inner is not None:
         does = does.removesuffix(f"\n{inner.explain()}")  # they have rows of their own
@@ -87,5 +97,5 @@ def _described(part: Stage[Any, Any]) -> dict[str, Any]:
         "waits": part.must_wait,
         "reads": part.reads,
         "gives": part.gives,
-        **({} if inner is None else {"pipeline": [_described(each) for each in inner.stages]}),
+        **({} if inner is None else {"pipeline": _stages(inner)}),
     }

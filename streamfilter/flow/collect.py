@@ -13,7 +13,7 @@ from pydantic import Field
 from streamfilter.context import Context
 from streamfilter.declaration import show
 from streamfilter.errors import LimitExceeded
-from streamfilter.items import PLAIN, Channel, End, Event, Failure, Item, TextDelta
+from streamfilter.items import PLAIN, Channel, End, Event, Failure, Item, TextDelta, check_kinds
 from streamfilter.machine import Machine, refusal, wrong_item
 from streamfilter.pipeline import Stage, stage
 
@@ -93,8 +93,7 @@ class Collect(Stage[str, str]):
     def compile(self) -> None:
         if inspect.iscoroutinefunction(self.fn) or inspect.iscoroutinefunction(type(self.fn).__call__):
             raise ValueError(f"fn: {show(self.fn)} is async, and nobody would await it: let a plain one keep what it is given")
-        if self.channels == ():
-            raise ValueError("channels: at least one kind of channel is needed, such as 'answer'; None is every one")
+        check_kinds(self.channels)
 
     def machine(self, context: Context | None = None) -> Machine:
         machine = _Collector(self)

@@ -27,7 +27,8 @@ from streamfilter.gateway.line import Line
 from streamfilter.gateway.messages import check, length_of, target_of
 from streamfilter.gateway.refusals import Refused
 from streamfilter.gateway.resuming import OWN, UNREAD_SECONDS, stream_id
-from streamfilter.pipeline import Stage
+from streamfilter.observe.recordings import over_text
+from streamfilter.pipeline import Stage, as_stage
 from streamfilter.providers.openai import chat
 from streamfilter.resumable import ResumableStream, Store
 from streamfilter.web.bodies import Unreadable
@@ -55,6 +56,8 @@ _READABLE: Mapping[str, Kind | None] = {
 """Elsewhere: what has text in it is filtered as that, what is an image, a sound or a file passes, and all else is blocked."""
 
 _NAME = re.compile(r"[A-Za-z0-9._~-]+")
+
+_OVER_TEXT = "declare the stages over text alone, or in one wrap"
 
 
 class Pipelines(Protocol):
@@ -155,7 +158,10 @@ class Gateway:
             if not _NAME.fullmatch(name) or (self._by == "path" and f"/{name}" == "/" + self._status.split("/")[1]):
                 raise ValueError(f"offers: {name!r} cannot be a header's value or the first part of a path")
         for name in {*self._routes, *(each for each in self._routes.values() if each is not None)}:
-            chat.wrap(self._pipeline(name))  # refuses one that is none of text stages
+            inner = self._pipeline(name)
+            if "chunks" in (inner.reads, inner.gives):
+                raise TypeError(f"pipeline {name!r} works on chunks, which the gateway reads and writes itself: {_OVER_TEXT}")
+            chat.wrap(inner)  # refuses what is no pipeline for text otherwise
         try:
             is_refused = not allows_inward and is_inward(self._upstream.host)
         except ValueError:
@@ -293,7 +299,7 @@ class Gateway:
         found = self._pipelines.get(name)
         if found is None:
             raise SpecError(f"there is no pipeline {name!r}")
-        return found
+        return over_text(as_stage(found))  # what is in a wrap is wrapped here, for whichever format a request is of
 
     def _reported(self, scope: Scope, report: Report) -> None:
         self._counts.found(scope[KEY], report)

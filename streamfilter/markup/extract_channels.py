@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from streamfilter.context import AfterStop, Context
 from streamfilter.hold import Hold
-from streamfilter.items import Channel, Event, Item, Key, TextDelta
+from streamfilter.items import Channel, Event, Item, Key, TextDelta, check_kinds
 from streamfilter.lift import Lift
 from streamfilter.machine import Machine, TextMachine
 from streamfilter.pipeline import TextStage, stage
@@ -100,6 +100,7 @@ class Diverting(TextStage):
     def compile(self) -> None:
         if self.beside == "tool_arguments" or "tool_arguments" in (self.channels or ()):
             raise ValueError("the arguments of tool calls are JSON: nothing is taken out of them, or put there")
+        check_kinds(None if self.beside is None else (self.beside,))
 
     def machine(self, context: Context | None = None) -> Machine:
         given = context or Context()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 import uuid
 from collections.abc import Callable
@@ -15,7 +16,7 @@ Record: TypeAlias = dict[str, object]
 """What an audit writes: strings, numbers, `None`, lists, and the caller's tags."""
 
 Sink: TypeAlias = Callable[[Record], object]
-"""Where records go. It is called in the stream, so it should be quick; what it raises ends the stream."""
+"""Where records go. It is called in the stream, which it holds up; what it raises ends the stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,13 @@ def audit(sink: Sink, *, now: Callable[[], float] = time.time) -> Audit:
     be secret.
 
     Args:
-        sink: called with each record, in order. What it raises ends the stream: what cannot be written down does not happen.
+        sink: called with each record, in order, and never awaited. What it raises ends the stream: what cannot be written down does
+            not happen. One that waits, for a disk or a network, stalls the event loop: give `queue.SimpleQueue().put`, and let a
+            thread of your own write.
         now: the clock of the records, in seconds since 1970.
 
     Raises:
-        TypeError: `sink` cannot be called.
+        TypeError: `sink` cannot be called, or is async.
 
     Example:
         >>> import streamfilter as sf
@@ -64,6 +67,8 @@ def audit(sink: Sink, *, now: Callable[[], float] = time.time) -> Audit:
     """
     if not callable(sink):
         raise TypeError(f"sink is {type(sink).__qualname__}: a function of a record is needed, such as list.append")
+    if inspect.iscoroutinefunction(sink) or inspect.iscoroutinefunction(getattr(sink, "__call__", None)):  # noqa: B004
+        raise TypeError("sink is async, and nothing awaits it: give a plain function, such as queue.put_nowait")
     return Audit(sink, now)
 
 
@@ -78,7 +83,10 @@ class _Writing(Watch):
     def write(self, event: str, **more: object) -> None:
         """Write a record."""
         tags = dict(self._stream.tags)
-        self._audit.sink({"time": self._audit.now(), "event": event, **self._same, "tags": tags, **more})
+        given = self._audit.sink({"time": self._audit.now(), "event": event, **self._same, "tags": tags, **more})
+        if inspect.iscoroutine(given):
+            given.close()
+            raise TypeError("the sink gave a coroutine, which nothing awaits: give a plain function, such as queue.put_nowait")
 
     def found(self, finding: Finding) -> None:
         channel = finding.channel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from streamfilter.spec.forms import Form, Nothing, Place, Schema, Schemas, any_of
@@ -34,8 +35,9 @@ class Array:
             raise at.wrong(f"at least {self.least} {'is' if self.least == 1 else 'are'} needed")
         row = getattr(self.item, "read_row", None)
         if row is not None:
-            return tuple(value for number, each in enumerate(given) for value in row(each, at.down(number)))
-        return tuple(self.item.read(each, at.down(number)) for number, each in enumerate(given))
+            rows = at.scope.each(partial(row, each, at.down(number)) for number, each in enumerate(given))
+            return tuple(value for several in rows for value in several)
+        return tuple(at.scope.each(partial(self.item.read, each, at.down(number)) for number, each in enumerate(given)))
 
     def owns(self, value: Any) -> bool:
         return isinstance(value, tuple | list)
@@ -98,7 +100,8 @@ class Table:
             raise at.wrong(f"{kind_of(given)} stands here, a table is needed")
         if len(given) < self.least:
             raise at.wrong(f"at least {self.least} {'is' if self.least == 1 else 'are'} needed")
-        return {self._key(key): self.value.read(each, at.down(key)) for key, each in given.items()}
+        values = at.scope.each(partial(self.value.read, each, at.down(key)) for key, each in given.items())
+        return dict(zip(map(self._key, given), values, strict=True))
 
     def _key(self, key: str) -> str | int:
         found = _CODE_POINT.fullmatch(key) if self.numbers else None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from streamfilter.errors import SpecError
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.spec.forms import Place, Schema, Schemas, check_fields
 from streamfilter.spec.named import live_objects
-from streamfilter.spec.scope import Absent, Plain, Scope, prefixes
+from streamfilter.spec.scope import Absent, Noted, Plain, Scope, prefixes
 from streamfilter.spec.stages import PipelineForm
 from streamfilter.spec.texts import Format, Source, source_of, written
 from streamfilter.spec.words import kind_of, shown, unknown
@@ -97,7 +99,8 @@ def read_all(source: Source, scope: Scope) -> dict[str, Stage[Any, Any]]:
     Raises:
         SpecError: as of `load`.
     """
-    return {name: _read(source, name, scope) for name in _declared(source)}
+    names = [*_declared(source)]
+    return dict(zip(names, scope.each(functools.partial(_read, source, name, scope) for name in names), strict=True))
 
 
 def dump(
@@ -235,9 +238,11 @@ def scope_of(
 
 
 def _read(source: Source, name: str, scope: Scope) -> Stage[Any, Any]:
-    place = Place(Scope(scope.objects, scope.allow_imports, scope.env, source.folder, scope.needs), ("pipeline", name))
+    place = Place(replace(scope, folder=source.folder), ("pipeline", name))
     try:
         return PipelineForm().read(source.document["pipeline"][name], place)
+    except Noted:
+        raise
     except SpecError as error:
         raise source.placed(error) from error.__cause__
 

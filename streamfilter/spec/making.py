@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 
 from streamfilter.declaration import Declared
@@ -27,6 +27,10 @@ _SCALARS: dict[type, tuple[type | tuple[type, ...], str]] = {
     float: ((int, float), "a number"),
     bool: (bool, "true or false"),
 }
+
+
+Kind = Annotated[str, Field(min_length=1)]
+"""A kind of channel."""
 
 
 def form_of(annotation: Any, name: str = "") -> Form:
@@ -100,9 +104,7 @@ def _either(args: tuple[Any, ...], name: str) -> Form:
     from streamfilter.spec.rules import RuleForm  # noqa: PLC0415
 
     if name == "channels" and types.NoneType in args and len(args) == 2:
-        several = form_of(args[0])
-        assert isinstance(several, Array)
-        return Channels(several.item, several.least)
+        return Channels(form_of(Kind), 1)
     kinds = tuple(each for each in args if each in (Rule, Terms))
     forms: list[Form] = [RuleForm(kinds)] if kinds else []
     forms += [form_of(each, name) for each in args if each not in kinds]
@@ -145,8 +147,10 @@ class Fields:
         what = self.cls.__name__
         if not isinstance(given, dict):
             raise at.wrong(f"{kind_of(given)} stands here, a table with {' and '.join(self.required) or 'fields'} is needed")
-        check_fields(given, self.names, self.required, what, at)
-        return self.build({name: self.forms[name].read(each, at.down(name)) for name, each in given.items()}, at)
+        names = [name for name in given if name in self.names]
+        reads = [functools.partial(self.forms[name].read, given[name], at.down(name)) for name in names]
+        _, *values = at.scope.each([functools.partial(check_fields, given, self.names, self.required, what, at), *reads])
+        return self.build(dict(zip(names, values, strict=True)), at)
 
     def build(self, values: Mapping[str, Any], at: Place) -> Any:
         """The value of some fields.

@@ -21,7 +21,7 @@ from streamfilter.errors import SpecError
 from streamfilter.matching import Rule, Terms
 from streamfilter.spec.forms import ENV, Form, Place, Schema, Schemas, any_of, check_fields, from_env
 from streamfilter.spec.making import Fields
-from streamfilter.spec.scope import Plain
+from streamfilter.spec.scope import Plain, stamp
 from streamfilter.spec.words import kind_of, shown, unknown
 from streamfilter.text.naming import UNNAMED
 
@@ -93,6 +93,7 @@ class WordList:
         if not isinstance(given, str) or not given:
             raise at.wrong("the path of a file is needed")
         path = at.scope.folder / Path(given)
+        at.scope.files[path] = stamp(path)
         try:
             if not path.resolve().is_relative_to(at.scope.folder.resolve()):  # else a file could ask for the words of any other
                 raise at.wrong(f"{given} leads elsewhere: files of words are beside the declaration, or in folders below")

@@ -9,16 +9,18 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic_core import core_schema
 
 from streamfilter.errors import SpecError
 from streamfilter.spec.words import closest
+
+T = TypeVar("T")
 
 Plain = Any
 """What files hold: dictionaries, lists, text, numbers, booleans."""
@@ -31,6 +33,27 @@ IMPORT = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9
 
 STAND_IN_SECRET = "x" * 32
 """For a secret that only the place has where the declaration will run. As long as secrets are."""
+
+
+Stamp = tuple[int, int, int, int]
+"""Of a file: what changes when it is written or another is put in its place."""
+
+
+def stamp(path: Path) -> Stamp | None:
+    """The stamp of a file as it is now; None if there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+
+
+MAX_PROBLEMS = 20
+"""That are told of one declaration: to find the line of each it is parsed some times."""
+
+
+class Noted(SpecError):
+    """What is wrong in here has been noted, so that the rest could be looked at; nothing can be made of it."""
 
 
 class Absent:
@@ -70,6 +93,8 @@ class Scope:
         env: the environment.
         folder: from which paths of files lead.
         needs: where to note the names of what is not here, which then is stood for; None: it is an error.
+        files: where the files are noted that are read besides, each with its stamp from before.
+        problems: where to note what is wrong, so that all of it is found; None: the first is raised.
     """
 
     objects: Mapping[str, object] = field(default_factory=dict)
@@ -77,6 +102,33 @@ class Scope:
     env: Mapping[str, str] = field(default_factory=lambda: os.environ)
     folder: Path = field(default_factory=Path)
     needs: list[str] | None = None
+    files: dict[Path, Stamp | None] = field(default_factory=dict)
+    problems: list[SpecError] | None = None
+
+    def each(self, reads: Iterable[Callable[[], T]]) -> list[T]:
+        """What several readings give, all of which are tried where problems are noted.
+
+        Raises:
+            SpecError: of the first that fails; a `Noted`, if problems are noted.
+        """
+        read: list[T] = []
+        noted = self.problems
+        has_failed = False
+        for each in reads:
+            try:
+                read.append(each())
+            except Noted:
+                has_failed = True
+            except SpecError as error:
+                if noted is None:
+                    raise
+                noted.append(error)
+                has_failed = True
+            if noted is not None and len(noted) >= MAX_PROBLEMS:
+                break
+        if has_failed:
+            raise Noted("what is wrong is noted")
+        return read
 
     def live(self, name: str) -> object:
         """The live object of a name.

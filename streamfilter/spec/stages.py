@@ -13,8 +13,8 @@ from typing import Any
 from streamfilter.errors import SpecError
 from streamfilter.pipeline import Pipeline, Stage, TextStage, Wait
 from streamfilter.spec.containers import Array
-from streamfilter.spec.forms import Place, Scalar, Schema, Schemas, any_of, check_fields
-from streamfilter.spec.making import Fields, built
+from streamfilter.spec.forms import Place, Schema, Schemas, any_of, check_fields
+from streamfilter.spec.making import Fields, Kind, built, form_of
 from streamfilter.spec.named import is_stage_function
 from streamfilter.spec.scope import Plain, name_of
 from streamfilter.spec.words import kind_of, shown, snake, summary, unknown
@@ -74,7 +74,7 @@ class PipelineForm:
             raise at.wrong(f"a table stands here, an array of stages is needed: write [[{at.path[0]}.{at.path[1]}]]")
         if not isinstance(given, list):
             raise at.wrong(f"{kind_of(given)} stands here, an array of stages is needed")
-        parts = [self._stage(each, at.down(number)) for number, each in enumerate(given)]
+        parts = at.scope.each(functools.partial(self._stage, each, at.down(number)) for number, each in enumerate(given))
         if len(parts) == 1:
             return parts[0]
         return built(Pipeline, {"parts": tuple(parts)}, at)  # type: ignore[no-any-return]
@@ -115,7 +115,7 @@ class PipelineForm:
         pipeline: Pipeline[Any, Any] = built(Pipeline, {"parts": inner.stages}, at)
         if "on" not in fields:
             return pipeline
-        kinds = Array(Scalar(str, str, "a text"), 1).read(fields["on"], at.down("on"))
+        kinds = Array(form_of(Kind), 1).read(fields["on"], at.down("on"))
         try:
             return pipeline.on(*kinds)
         except (ValueError, TypeError) as error:
@@ -169,7 +169,8 @@ class PipelineForm:
             names.append(key)
             schemas.defs[key] = {}
             if cls is Pipeline:
-                kinds = {"type": "array", "items": {"type": "string"}, "minItems": 1, "description": "Kinds of channel, for all."}
+                several = Array(form_of(Kind), 1).schema(schemas)
+                kinds = several | {"description": "Kinds of channel, for all."}
                 properties = {"stage": const, "parts": schemas.ref("pipeline"), "on": kinds}
                 schemas.defs[key] = {"type": "object", "properties": properties, "required": ["stage", "parts"]}
                 schemas.defs[key] |= {"description": summary(cls), "additionalProperties": False}

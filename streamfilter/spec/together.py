@@ -128,7 +128,6 @@ def _redact() -> list[Schema]:
 _RULES: dict[str, Callable[[], list[Schema]]] = {
     "Block": lambda: [_QUIET],
     "CodeFences": lambda: [_APART],
-    "Collect": lambda: [_may(channels={"not": {"const": []}})],
     "Extract": _extract,
     "Hash": lambda: [_may(salt={"minLength": MIN_SALT_CHARS})],
     "JSONEvents": lambda: [

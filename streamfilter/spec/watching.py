@@ -1,8 +1,8 @@
 """`watch`: the pipelines of a file, as the file is now. Streams that run keep the pipeline they began with.
 
-A thread looks at the file every so often, and compiles what has changed; who asks for a pipeline never waits for that, after the
-first time. A file that is broken changes nothing: the last good pipelines stay, and `error` says what is wrong. This module knows
-when to read, and nothing of what stands in the file.
+A thread looks at the file every so often, and at the files of words that it refers to, and compiles what has changed; who asks for
+a pipeline never waits for that, after the first time. A file that is broken changes nothing: the last good pipelines stay, and
+`error` says what is wrong. This module knows when to read, and nothing of what stands in the file.
 """
 
 from __future__ import annotations
@@ -11,21 +11,36 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from streamfilter.errors import SpecError
 from streamfilter.pipeline import Stage
 from streamfilter.spec.declaring import read_all, scope_of
-from streamfilter.spec.scope import Scope
+from streamfilter.spec.scope import Scope, Stamp, stamp
 from streamfilter.spec.texts import content_of, parsed
 from streamfilter.spec.words import unknown
 
 SECONDS = 1.0
 """Between two looks at the file. A look reads some kilobytes, and people who change a file count in seconds."""
 
+SETTLED_SECONDS = 0.05
+"""In which a file that has changed must not change again: whoever writes one has some kilobytes more within a millisecond. What is
+seen of a file while it is written may be good TOML, and lack the guards that are yet to come."""
+
 _log = logging.getLogger("streamfilter")
+
+
+class _Seen(NamedTuple):
+    """What there was to read, at some time. The content alone says whether a declaration changed: it can be written twice within
+    one tick of its file's clock. Files of words can be large, and are told by their stamps.
+    """
+
+    content: bytes | None
+    problem: str | None  # that keeps it from being read
+    words: Mapping[Path, Stamp | None]
 
 
 class Watched:
@@ -47,7 +62,7 @@ class Watched:
         self._on_error = on_error
         self._pipelines: Mapping[str, Stage[Any, Any]] = {}
         self._wait = wait
-        self._content: bytes | None = None  # of the last version that was looked at, good or bad
+        self._seen = _Seen(None, None, {})  # of the last version that was looked at, good or bad
         self._is_closed = False
         self._reading = threading.Lock()
         self._read()
@@ -83,7 +98,7 @@ class Watched:
         return tuple(self._pipelines)
 
     def reload(self) -> bool:
-        """Read the file now, in this thread, and compile it though it may not have changed: a file of words may have.
+        """Read the file now, in this thread, and compile it though it may not have changed: the environment may have.
 
         In an event loop that is `await asyncio.to_thread(watched.reload)`.
 
@@ -117,22 +132,41 @@ class Watched:
                 self._read()
 
     def _read(self, *, is_forced: bool = False) -> None:
-        # The content alone says whether it changed: a file can be written twice within one tick of its clock.
         with self._reading:
+            seen = self._settled()
+            if seen == self._seen and not is_forced:
+                return
+            scope = replace(self._scope, files={})
             try:
-                content = content_of(self.path)
-                if content == self._content and not is_forced:
-                    return
-                self._content = content
-                self._pipelines = read_all(parsed(content, self.path), self._scope)
+                if seen.content is None:
+                    raise SpecError(seen.problem or "", file=os.fspath(self.path))
+                self._pipelines = read_all(parsed(seen.content, self.path), scope)
                 self.version += 1
                 self.error = None
+                if self.version > 1:
+                    _log.info("%s: version %d of its pipelines, for new streams", self.path, self.version)
             except SpecError as error:
-                if error.file is not None and not self.path.is_file():
-                    self._content = None  # so that it counts as new when it is back
                 self._refuse(error)
-            except Exception as error:  # a user's stage or module, which must not end the watch
+            except (Exception, SystemExit) as error:  # a user's stage or module, which must not end the watch
                 self._refuse(SpecError(f"{type(error).__name__} while it was compiled", file=os.fspath(self.path)))
+            self._seen = seen._replace(words=scope.files)
+
+    def _settled(self) -> _Seen:
+        """What there is to read, once nobody writes it; at the beginning, what there is."""
+        seen = self._now()
+        while self.version and seen != self._seen:
+            self._closing.wait(SETTLED_SECONDS)
+            before, seen = seen, self._now()
+            if seen == before:
+                break
+        return seen
+
+    def _now(self) -> _Seen:
+        words = {path: stamp(path) for path in self._seen.words}
+        try:
+            return _Seen(content_of(self.path), None, words)
+        except SpecError as error:
+            return _Seen(None, error.problem, words)
 
     def _refuse(self, error: SpecError) -> None:
         is_new = str(error) != str(self.error)
@@ -161,8 +195,8 @@ def watch(
     """The pipelines that a file declares, kept as the file is.
 
     New streams get the pipeline of the file as it is now; those that run keep theirs. A thread of its own reads the file and
-    compiles its pipelines when it has changed: written anew, or put in its place by renaming. A file of words is read with it, not
-    watched.
+    compiles its pipelines when it has changed: written anew, or put in its place by renaming. Files of words that it refers to are
+    watched too. What a module has that it imports from is not read again.
 
     Args:
         path: of the file, as for `load`; so are `checks`, `objects`, `allow_imports` and `env`.

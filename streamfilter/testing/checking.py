@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 LAWS = ("batch", "prefix", "done", "place", "promptness", "live", "ending", "grouping", "constancy", "independence", "silence")
 """The laws that `check_stage` knows, in the order in which it asks."""
+
+ROUNDS = 3
+"""Of cases, until the stage has done something in one: what is rare may not be in the first."""
 
 MAX_PROMPT_TEXTS = 4000
 """Continuations that are tried for each prefix of a text, where promptness is asked for: a second for some hundred texts."""
@@ -50,7 +54,7 @@ def check_stage(
     stage: AnyStage | Callable[..., Any],
     means: Means,
     *,
-    alphabet: str = "ab \n",
+    alphabet: Sequence[str] = "ab \n",
     examples: int = 100,
     max_chars: int = 12,
     texts: SearchStrategy[str] | None = None,
@@ -63,10 +67,11 @@ def check_stage(
     Args:
         stage: what to check; an async generator function too.
         means: its meaning on a whole text: the independent reference. If it raises, the stage has to end with an exception of that
-            class.
-        alphabet: the characters of the texts; choose those that the stage reacts to.
+            class. Of a stage that changes no text, such as one that regroups: `str`.
+        alphabet: the characters of the texts, or pieces such as `["<think>", "</think>", "a"]`; choose those that the stage
+            reacts to.
         examples: how many cases to try.
-        max_chars: the longest text of these characters.
+        max_chars: how many of these the longest text has.
         texts: where the texts come from instead, such as `strategies.texts_for(rule)`, or `strategies.json_documents(Model)`.
         gives: what of the output `means` is compared with: the joined `"text"`; the list of all `"items"`, for units and values;
             or the `"last"` item, for a value that grows. The laws on text and events apply to `"text"` only.
@@ -78,6 +83,9 @@ def check_stage(
         LawBroken: with the smallest case that Hypothesis found.
         TypeError: an argument is of the wrong type.
         ValueError: an argument is wrong.
+
+    Warns:
+        UserWarning: the stage did nothing to any of the texts, as `means` has it, so that nothing is shown.
 
     Example:
         >>> import json, streamfilter as sf
@@ -103,17 +111,61 @@ def check_stage(
         raise ValueError(f"gives={gives!r}: 'text', 'items' or 'last' is needed")
     if prompt < 0 or len(alphabet) ** prompt > MAX_PROMPT_TEXTS:
         raise ValueError(f"prompt={prompt} with an alphabet of {len(alphabet)}: at most {MAX_PROMPT_TEXTS} continuations are tried")
-    checks = tuple(_checks(checked, means, gives, alphabet, prompt, frozenset(without)))
+    said = _Said(means, gives)
+    checks = tuple(_checks(checked, said, gives, alphabet, prompt, frozenset(without)))
 
     def laws(case: Case) -> None:
         for check in checks:
             check(case)
 
-    _search(strategies, laws, texts if texts is not None else strategies.text(alphabet, max_size=max_chars), max_chars, examples)
+    drawn = strategies.lists(strategies.sampled_from([*alphabet]), max_size=max_chars).map("".join) if texts is None else texts
+    for _ in range(ROUNDS):
+        _search(strategies, laws, drawn, max_chars * (max(map(len, alphabet)) if texts is None else 1), examples)
+        if said.something:
+            return
+    if said.texts:
+        given = f"alphabet={alphabet!r}" if texts is None else "texts="
+        warnings.warn(
+            f"nothing is shown: {said.nothing} any of the {len(said.texts)} texts that {given} gave. Give characters that the "
+            "stage reacts to, alphabet='…', or texts, texts=strategies.texts_for(rule); if it is to change no text, say means=str",
+            stacklevel=2,
+        )
+
+
+_NOTHING: dict[Gives, str] = {"text": "changes nothing in", "items": "finds nothing in", "last": "gives nothing of"}
+
+
+class _Said:
+    """The meaning of a stage, and whether it said anything: a test whose texts never have what is looked for passes, and shows
+    nothing.
+
+    Args:
+        means: the meaning.
+        gives: what of the output it is compared with.
+    """
+
+    def __init__(self, means: Means, gives: Gives) -> None:
+        self._means = means
+        self._gives = gives
+        self.texts: set[str] = set()
+        self.something = means is str
+        self.nothing = f"means {_NOTHING[gives]}"
+
+    def __call__(self, text: str) -> Any:
+        if text:
+            self.texts.add(text)
+        try:
+            meaning = self._means(text)
+        except Exception:
+            self.something = self.something or (bool(text) and self._gives == "text")
+            raise
+        if text and not self.something:
+            self.something = self._gives == "last" or (meaning != text if self._gives == "text" else bool([*meaning]))
+        return meaning
 
 
 def _checks(
-    stage: AnyStage, means: Means, gives: Gives, alphabet: str, prompt: int, without: frozenset[str]
+    stage: AnyStage, means: Means, gives: Gives, alphabet: Sequence[str], prompt: int, without: frozenset[str]
 ) -> Iterator[Callable[[Case], None]]:
     """The laws that apply to a stage, each as a function of a case."""
     is_text, has_machine = gives == "text", all(part.function is None for part in stage.stages)
@@ -157,7 +209,7 @@ def _stays(stage: AnyStage, case: Case, is_text: bool) -> None:
         constancy(stage, [TextDelta(piece, Channel("answer", (0, 0))) for piece in case.pieces])
 
 
-def _prompt(stage: AnyStage, text: str, means: Means, alphabet: str, depth: int) -> None:
+def _prompt(stage: AnyStage, text: str, means: Means, alphabet: Sequence[str], depth: int) -> None:
     promptness(stage, text, means, alphabet, depth)
 
 

@@ -52,7 +52,7 @@ def ending(stage: AnyStage, pieces: Sequence[Item]) -> None:
 
     for way in (read, unread, left, closed_twice):
         source = ScriptedSource[Item](pieces)
-        with contextlib.suppress(Exception) if way is read else contextlib.nullcontext():  # a stage's refusal is an ending too
+        with contextlib.suppress(Exception) if way in (read, left) else contextlib.nullcontext():  # refusals are endings too
             run(stage, way(source))
         if source.closed != 1:
             problem = f"the source was closed {source.closed} times, when the stream was {way.__name__}"

@@ -189,11 +189,13 @@ def _offset(stage: AnyStage, found: Trace, at: int) -> int | None:
 # ------------------------------------------------------------------ how much is held, and at which cost
 
 
-def promptness(stage: AnyStage, text: str, means: TextMeaning, alphabet: str, depth: int, *, exact: bool = True) -> tuple[int, int]:
+def promptness(
+    stage: AnyStage, text: str, means: TextMeaning, alphabet: Sequence[str], depth: int, *, exact: bool = True
+) -> tuple[int, int]:
     """*Promptness*: by brute force. What all continuations agree on may leave; nothing else may, and nothing of it is held.
 
     Args:
-        alphabet: the characters of the continuations tried.
+        alphabet: the characters, or pieces, of the continuations tried.
         depth: their greatest length; more finds more reasons to hold.
         exact: whether to demand that nothing is held that could leave; else only that nothing leaves that may not.
 

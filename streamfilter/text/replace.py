@@ -17,7 +17,7 @@ from streamfilter.machine import Machine, TextMachine
 from streamfilter.matching import MAX_HOLD, AnyRule, Engine, Found, Given, Match, Overflow, Rule, RuleLike, Scan, compiled, explain
 from streamfilter.matching.tree import width
 from streamfilter.pipeline import TextStage, stage
-from streamfilter.text.naming import check_names
+from streamfilter.text.naming import check_names, plain_words
 from streamfilter.text.reversible import Placeholder, lookalike, vault_of
 from streamfilter.vault import LONGEST, Vault, placeholder_name
 
@@ -124,7 +124,7 @@ class Redact(TextStage):
         return _Redactor(self, self._engine, given, self.to)
 
     def holds(self) -> str:
-        return explain(self._engine, self.max_hold, self.overflow)
+        return plain_words(self.rules) + explain(self._engine, self.max_hold, self.overflow)
 
 
 class _Redacting(Scan):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from streamfilter.context import Context
-from streamfilter.items import Channel, Event, Item, Key, Usage
+from streamfilter.items import Channel, Event, Item, Key, Usage, check_kinds
 from streamfilter.machine import Machine, TextMachine, mapping, refusal, wrong_item
 from streamfilter.pipeline import Stage, TextStage, stage
 
@@ -60,6 +60,9 @@ class Drop(Stage[str, str]):
     if TYPE_CHECKING:
 
         def __init__(self, *kinds: str) -> None: ...
+
+    def compile(self) -> None:
+        check_kinds(self.kinds)
 
     def machine(self, context: Context | None = None) -> Machine:
         return _Dropper(self.kinds, set() if context is None else context.seen)

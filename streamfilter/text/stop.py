@@ -15,7 +15,7 @@ from streamfilter.items import End, Finish
 from streamfilter.machine import Machine, TextMachine
 from streamfilter.matching import MAX_HOLD, AnyRule, Engine, Found, Given, Overflow, Rule, RuleLike, Scan, compiled, explain
 from streamfilter.pipeline import TextStage, stage
-from streamfilter.text.naming import check_names
+from streamfilter.text.naming import check_names, plain_words
 
 
 @stage
@@ -85,7 +85,7 @@ class Block(TextStage):
         return _Blocker(self, self._engine, context or Context())
 
     def holds(self) -> str:
-        return explain(self._engine, self.max_hold, self.overflow)
+        return plain_words(self.rules) + explain(self._engine, self.max_hold, self.overflow)
 
 
 class _Blocker(Scan):

@@ -22,7 +22,7 @@ from streamfilter.resumable.producing import Producer
 from streamfilter.resumable.stream import ResumableStream
 from streamfilter.web.handoff import Gone, Handoff
 from streamfilter.web.patience import UNREAD_SECONDS
-from streamfilter.web.problems import OnError, body_of, messages_of, problem_of
+from streamfilter.web.problems import OnError, body_of, messages_of, origin_of, problem_of
 from streamfilter.web.resuming import Following, Head, body_of_frame, following
 from streamfilter.web.sending import Frames, Sending, answer, until_gone
 
@@ -231,7 +231,7 @@ class _Kept:
         except Exception as error:
             if not self._start:
                 raise
-            LOG.warning("an application failed in an event stream that is kept: %s", type(error).__qualname__)
+            LOG.warning("an application failed in an event stream that is kept: %s", origin_of(error))
             self._end(error)
         finally:
             if not self._start and not self._is_closed:

@@ -9,8 +9,10 @@ a policy blocks is an `invalid_request_error`; the AI SDK's UI message stream; `
 from __future__ import annotations
 
 import logging
+import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from traceback import walk_tb
 from typing import Any, Literal, TypeAlias, cast
 
 from streamfilter.errors import Blocked
@@ -72,17 +74,41 @@ def problem_of(error: Exception, on_error: OnError | None = None) -> Problem:
         Problem(code='timed_out', message='The answer took too long.', status=504)
     """
     usual = usual_problem(error)
-    LOG.warning("a stream was cut off: %s (%s)", usual.code, type(error).__qualname__)
+    LOG.warning("a stream was cut off: %s (%s)", usual.code, origin_of(error))
     if on_error is None:
         return usual
     try:
         given = on_error(error)
     except Exception as failure:  # the client is to be told all the same
-        LOG.error("on_error failed: %s", type(failure).__qualname__)  # noqa: TRY400  # a traceback could quote the text
+        LOG.error("on_error failed: %s", origin_of(failure))  # noqa: TRY400  # a traceback could quote the text
         return usual
     if isinstance(given, Problem):
         return given
     return replace(usual, message=given) if isinstance(given, str) else usual
+
+
+def origin_of(error: BaseException) -> str:
+    """What the log is told of an exception: its class, and the line that it comes from. Its message may quote text.
+
+    That is the last line on the way to it which is neither this library's nor that of what is installed; else the very last.
+
+    Example:
+        >>> origin_of(ValueError("secret"))
+        'ValueError'
+    """
+    places = [(frame.f_globals.get("__name__", "?"), line) for frame, line in walk_tb(error.__traceback__)]
+    files = [frame.f_code.co_filename for frame, _ in walk_tb(error.__traceback__)]
+    own = [place for place, file in zip(places, files, strict=True) if not _is_installed(place[0], file)]
+    at = "".join(f", {module}:{line}" for module, line in (own or places)[-1:])
+    return type(error).__qualname__ + at
+
+
+_PATHS = sysconfig.get_paths()
+
+
+def _is_installed(module: str, file: str) -> bool:
+    folders = (_PATHS["stdlib"], _PATHS["platstdlib"], _PATHS["purelib"], _PATHS["platlib"])
+    return module.partition(".")[0] == "streamfilter" or file.startswith("<") or any(map(file.startswith, folders))
 
 
 def usual_problem(error: Exception) -> Problem:
