@@ -232,10 +232,6 @@ class Stream(Generic[T_co]):
         self._feed, self._has_steps = self._machine.feed, False
         self._work = None
 
-    def _tell(self) -> None:
-        if not self._inner:  # those beneath have ended before this one
-            self._context.ended(self._outcome.ending(self._error if self._stopped else self._outcome.error))
-
     def _give(self, items: Sequence[T_co]) -> None:
         self._ready = items
         self._next = 0
@@ -310,7 +306,8 @@ class Stream(Generic[T_co]):
             self._outcome.fault = self._outcome.fault or error
             raise
         finally:
-            self._tell()
+            if not self._inner:  # those beneath have ended before this one
+                self._context.ended(self._outcome.ending(self._error if self._stopped else self._outcome.error))
 
     async def _abandon(self, error: BaseException) -> None:
         """Close because of an exception that goes on: an error in closing does not replace it."""
