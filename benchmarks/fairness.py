@@ -40,10 +40,10 @@ async def figures() -> list[Figure]:
     gc.freeze()  # what was imported and made for others is not for a collection in one of these
     for name, stage, item in _stages(text * (PART_CHARS // len(text))):
         found.append(await _stall(f"{PART_CHARS:,} for {name}", stage, item, is_shown=False))
-    gc.unfreeze()
     for name in SLOW:
         pattern, slow = TRAPS[name]
         found.append(await _stall(f"a slow pattern ({name})", sf.Redact(pattern), slow * (SLOW_CHARS // len(slow)), is_shown=True))
+    gc.unfreeze()
     return found
 
 

@@ -83,12 +83,11 @@ class _Response:
 STREAMS = Path(__file__).resolve().parents[2] / "shared" / "streams"
 
 
-def recorded() -> bytes:
-    """The bodies of all event streams that were recorded, one behind the other; nothing where they are not."""
+def recorded() -> list[bytes]:
+    """The bodies of all event streams that were recorded; nothing where they are not."""
     index = STREAMS / "index.json"
     entries = json.loads(index.read_text()) if index.exists() else []
-    bodies = [(STREAMS / entry["file"]).read_bytes() for entry in entries if entry["file"].endswith(".sse")]
-    return b"\n\n".join(bodies)
+    return [(STREAMS / entry["file"]).read_bytes() for entry in entries if entry["file"].endswith(".sse")]
 
 
 async def _sse() -> list[Figure]:
@@ -97,28 +96,31 @@ async def _sse() -> list[Figure]:
     except ImportError:
         return []
     found = []
-    bodies = {
+    data = b"".join(sse.encode(json.dumps(event)) for event in chat_chunks(3000))
+    kinds = {
         "recorded": recorded(),
-        "data": b"".join(sse.encode(json.dumps(event)) for event in chat_chunks(3000)),
-        "event and data": b"".join(sse.encode(json.dumps(event), event="delta") for event in chat_chunks(3000)),
-        "CRLF": b"".join(sse.encode(json.dumps(event)) for event in chat_chunks(3000)).replace(b"\n", b"\r\n"),
-        "comments between": b"".join(b": ping\n\n" + sse.encode(json.dumps(event)) for event in chat_chunks(3000)),
-        "no space": b"".join(sse.encode(json.dumps(event)) for event in chat_chunks(3000)).replace(b"data: ", b"data:"),
+        "data": [data],
+        "event and data": [b"".join(sse.encode(json.dumps(event), event="delta") for event in chat_chunks(3000))],
+        "CRLF": [data.replace(b"\n", b"\r\n")],
+        "comments between": [b"".join(b": ping\n\n" + sse.encode(json.dumps(event)) for event in chat_chunks(3000))],
+        "no space": [data.replace(b"data: ", b"data:")],
     }
-    for name, raw in bodies.items():
-        events = sum(1 for _ in sse.Decoder().feed(raw))
+    for name, bodies in kinds.items():
+        events = sum(1 for raw in bodies for _ in sse.Decoder().feed(raw))
         for size in () if not events else (16, 200, 1024, 65536):
-            pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
+            streams = [[raw[at : at + size] for at in range(0, len(raw), size)] for raw in bodies]
 
-            async def ours(pieces: Sequence[bytes] = pieces) -> None:
-                decoder = sse.Decoder()
-                for piece in pieces:
-                    for _ in decoder.feed(piece):
+            async def ours(streams: Sequence[Sequence[bytes]] = streams) -> None:
+                for pieces in streams:
+                    decoder = sse.Decoder()
+                    for piece in pieces:
+                        for _ in decoder.feed(piece):
+                            pass
+
+            async def other(streams: Sequence[Sequence[bytes]] = streams) -> None:
+                for pieces in streams:
+                    for _ in theirs.EventSource(_Response(pieces)).iter_sse():
                         pass
-
-            async def other(pieces: Sequence[bytes] = pieces) -> None:
-                for _ in theirs.EventSource(_Response(pieces)).iter_sse():
-                    pass
 
             taken = await compare({"ours": ours, "theirs": other}, rounds=5)
             note = f"{name}, pieces of {size} bytes, {min(taken['ours']) / events * 1e6:.3g} µs an event"

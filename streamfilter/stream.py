@@ -123,11 +123,11 @@ class Stream(Generic[T_co]):
                 step = self._start()
             feed = self._feed
             while True:
-                if self._work is not None:
+                if (work := self._work) is not None:
                     await give_way()
                     if self._read_all:  # the stream was closed in the turn of another
                         break
-                    items = self._worked()
+                    items = self._worked(work)
                 else:
                     try:
                         arrived = await step()
@@ -136,6 +136,9 @@ class Stream(Generic[T_co]):
                         break
                     is_quick = (type(arrived) is str and len(arrived) <= SLICE_CHARS) or not self._has_steps
                     items = feed(arrived) if is_quick else self._fed(arrived)
+                if len(items) == 1 and type(items[0]) is not End:  # nearly always
+                    item = items[0]
+                    return item
                 if items:
                     if type(items[-1]) is End:
                         items = self._end(items)
@@ -143,11 +146,9 @@ class Stream(Generic[T_co]):
                             self._give(items)
                             break
                         feed = self._feed
-                    if len(items) > 1:
-                        self._ready = items
-                        self._next = 1
                     if items:
-                        item = items[0]
+                        item, *self._ready = items
+                        self._next = 0
                         return item
         except BaseException as error:
             arrived = items = None  # what reports errors records variables
@@ -212,10 +213,9 @@ class Stream(Generic[T_co]):
         items, self._work = self._machine.begin(item)
         return items
 
-    def _worked(self) -> Sequence[Any]:
+    def _worked(self, work: Steps) -> Sequence[Any]:
         """What the next step of the work gives."""
-        assert self._work is not None
-        items, is_over = advanced(self._work)
+        items, is_over = advanced(work)
         if is_over:
             self._work = None
         return items

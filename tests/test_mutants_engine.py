@@ -89,6 +89,8 @@ OPEN = [
     "(?:a(?=.?c)|a(?=.b))b?",
     "(?:ab?(?=.*c))+?(?=a|c)",
     "a?(?=.{2}c)",
+    "(?<!^|b)a(?!^)",
+    r"a(?!\Z|b)|(?<!^)c|(?!(?m:^))b",
 ]
 """Lookaheads that are open at several places at once, each for another length."""
 

@@ -157,7 +157,7 @@ def test_how_far_back_a_pattern_looks(pattern: str, chars: int) -> None:
 
 
 PRINTED = [
-    r"(?|(a)(b)|(a))(c)?\3", "(?:(?x)a b)c d|a(?-x: )b", "(?x)(?:(?-x) a)b #", "(?<!^a|^)b", r"(?!\b)a|(?<!$)b", "(?<!^)a",
+    r"(?|(a)(b)|(a))(c)?\3", "(?:(?x)a b)a|(?x:a b)b|a(?-x: )b", "(?x)(?:(?-x) a)b #", "(?<!^a|^)b", r"(?!\b)a|(?<!$)b", "(?<!^)a",
     "a b", r"(?i)a(?-i:b)", "(?s).", ".", "(?-s:.)x", "(a)(b)\\2", "(?P<x>a)(?P=x)", "(a)?(?(1)b|c)", "(?(?=a)ab|c)", "(a|b)(?1)", r"a\b", "^a$",
     "(?m)^a$", "a*?b|[^a]", "(?:ab)+?c", "(?>a|ab)b", "a++b", "(?<=a)b(?!c)", "(?<!a)b(?=c)", r"\Bb|\mc|a\M", "(?(DEFINE)(?P<d>ab))(?&d)", "(?x) a b#c",
     r"[ ]|\ ", "(?V1)[a-c--b]", r"\X", r"\Ra", "(?:|a)b", "((a)|b)\\2?",

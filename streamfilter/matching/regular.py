@@ -248,10 +248,6 @@ def opposite(test: Expression) -> Expression:
             return Around(ANY, behind=True, wanted=True)
         case Around(body, behind, wanted):
             return Around(body, behind, not wanted)
-        case Either(branches):
-            return row([opposite(branch) for branch in branches])
-        case Row(items):
-            return Either(tuple(opposite(item) for item in items))
     raise AssertionError(test)
 
 

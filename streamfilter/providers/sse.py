@@ -22,9 +22,11 @@ _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r)")
 _FRAME = re.compile(rb"(?: [^\r\n]++ (?: \r\n? | \n ) )*+ (?: \r\n? | \n )", re.VERBOSE).match
 """A frame in bytes that end with an empty line, with any line ends: lines, and an empty one."""
 
+NEAR_BYTES = 4096
+"""Within which a frame is looked for that ends as its first line does: further on it may be another's end, again and again."""
+
 MAX_RETRY_DIGITS = 640
 """Digits of a time to wait that is read: so many Python converts whatever limit it is given (`sys.set_int_max_str_digits`)."""
-
 _FIELD = re.compile(r"[A-Za-z0-9_.-]+\Z")
 _NONE: Iterator[Frame] = iter(())
 _LINE_FEED, _CARRIAGE_RETURN, _SPACE, _COLON, _D, _E, _I = b"\n\r :dei"
@@ -270,7 +272,7 @@ def _mixed(region: bytes, offset: int) -> list[Frame]:
             else:
                 frame = _of_any(region, begin, offset)
         else:
-            frame = _ended_by_two(region, begin, offset) or _of_any(region, begin, offset)
+            frame = (_ended_by_two(region, begin, offset) if feed - carriage == 1 else None) or _of_any(region, begin, offset)
         found.append(frame)
         begin += len(frame.raw)
     return found
@@ -278,7 +280,7 @@ def _mixed(region: bytes, offset: int) -> list[Frame]:
 
 def _ended_by_two(region: bytes, begin: int, offset: int) -> Frame | None:
     """The frame that begins here, if carriage returns and line feeds end its lines; None if others may."""
-    stop = region.find(b"\r\n\r\n", begin) + 4
+    stop = region.find(b"\r\n\r\n", begin, begin + NEAR_BYTES) + 4
     if stop < 4:
         return None
     raw = region[begin:stop]
