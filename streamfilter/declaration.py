@@ -7,7 +7,6 @@ compiled from them is kept beside and left out of all that.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -80,6 +79,8 @@ def _unknown(cls: type, given: str | int) -> str:
         names = _names(cls, named=True)
         return f"argument {given + 1}: " + (f"give it by name: {', '.join(names)}" if names else f"there are {given} at most")
     names = [*_names(cls, named=False), *_names(cls, named=True)]
+    import difflib  # noqa: PLC0415  # only what is wrong needs it
+
     close = difflib.get_close_matches(given, names, 1)
     return f"unknown field {given!r}: {f'did you mean {close[0]!r}? There' if close else 'there'} are {', '.join(names)}"
 

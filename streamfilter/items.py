@@ -6,7 +6,6 @@ item says about itself: which text it belongs to (`Channel`) and how far it may 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
@@ -60,9 +59,13 @@ def check_kinds(kinds: Sequence[str] | None) -> None:
     if kinds == ():
         raise ValueError("channels: at least one kind of channel is needed, such as 'answer'; None is every one")
     for kind in kinds or ():
+        if kind in KINDS:
+            continue
         if not kind:
             raise ValueError(f"a kind of channel is empty: there are {', '.join(KINDS)}, and your own")
-        if kind not in KINDS and (near := difflib.get_close_matches(kind.lower(), KINDS, 1, NEAR)):
+        from difflib import get_close_matches  # noqa: PLC0415  # most use no kinds of their own
+
+        if near := get_close_matches(kind.lower(), KINDS, 1, NEAR):
             said = f"did you mean {near[0]!r}? One of your own needs a less like name"
             raise ValueError(f"there is no kind of channel {kind!r}: {said}")
 
