@@ -192,6 +192,7 @@ SETS = [
     [(r"(a|b)\1", False), ("ab*c", False), ("b", True)],
     [("ab*c", True), (r"(b)c?\1", True), ("b", False)],
     [("c+", False), (r"(b)\1*c*", False)],
+    [("ba[bc]a|aba|bc", False)],
     [("abcd|c", False), ("b(?=.c)", True), ("bc", False)],
 ]
 
@@ -332,6 +333,7 @@ def test_what_overflowed_and_was_empty_after_all_is_empty_once() -> None:
     pattern, text = "(?:<[^>x]*>)?", "a<bbbbbx<b> <bbbbbbb"
     for pieces in ways(text):
         assert "".join(sf.Replace(pattern, "#", max_hold=3).iter(pieces)) == regex.sub(pattern, "#", text)
+        assert "".join(sf.Replace(pattern, "#", 2, max_hold=3).iter(pieces)) == regex.sub(pattern, "#", text, 2)
 
 
 @pytest.mark.parametrize("end", ["b", "c", "bc", "bcc", "d", "cb", ""])
