@@ -134,7 +134,7 @@ class Stream(Generic[T_co]):
                     except StopAsyncIteration:
                         self._stop_reading()
                         break
-                    is_quick = (type(arrived) is str and len(arrived) <= SLICE_CHARS) or not self._has_steps
+                    is_quick = not self._has_steps or (type(arrived) is str and len(arrived) <= SLICE_CHARS)
                     items = feed(arrived) if is_quick else self._fed(arrived)
                 if len(items) == 1 and type(items[0]) is not End:  # nearly always
                     item = items[0]
