@@ -1,8 +1,9 @@
 """The tokens that a text was made of, and those that were not taken: where an event lists them, and what of them may leave.
 
 Tokens stay where they are what the text says. Those that might have come instead belong to no text: one of them is a beginning, and
-over several places, in several events, they may spell what a guard would find in a text. It cannot judge them, so where there is
-one they are left out. This module knows no format but by the names of such fields.
+over several places, in several events, they may spell what a guard would find in a text. So they stay while a guard would let
+each of them pass at once; from the first on that it would change, or hold for what may follow, they are left out. This module knows
+no format but by the names of such fields.
 """
 
 from __future__ import annotations
@@ -53,12 +54,12 @@ def spelled_by(tokens: Any) -> str | None:
 
 
 def unfit(event: Any, quote: Callable[[str], str], path: Path = ()) -> dict[Path, Any]:
-    """What is to stand in the place of tokens that may not leave: those that were not taken, and lists the text of which a guard
-    would change.
+    """What is to stand in the place of tokens that may not leave: those that were not taken, where a guard doubts them, and lists
+    the text of which a guard would change.
 
     Args:
         event: a dict or an object.
-        quote: what filters a text as a whole; `str` if there is no guard.
+        quote: what filters a text as a whole; `str` if there is no guard. One that cannot say what it `doubts` doubts all.
         path: where the event stands, if it is a part of another.
 
     Example:
@@ -95,10 +96,30 @@ def _unfit(node: Any, quote: Callable[[str], str], path: Path) -> Iterator[tuple
         for name, value in fields(node).items():
             if not isinstance(value, Mapping | list | tuple) and not hasattr(value, "__dict__"):
                 continue
-            if (name in UNTAKEN and value) or (name in _TAKEN and _is_changed(value, quote)):
+            if (name in UNTAKEN and _is_doubted(value, quote)) or (name in _TAKEN and _is_changed(value, quote)):
                 yield (*path, name), [] if isinstance(value, list | tuple) else GONE
             else:
                 yield from _unfit(value, quote, (*path, name))
+
+
+def _is_doubted(tokens: Any, quote: Callable[[str], str]) -> bool:
+    doubts: Callable[[str], bool] | None = getattr(quote, "doubts", None)
+    return bool(tokens) and (doubts is None or any(text is None or doubts(text) for text in _untaken(tokens)))
+
+
+def _untaken(node: Any) -> Iterator[str | None]:
+    """The tokens in a list of those that were not taken, which are names in some formats; None for one that says two things."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, list | tuple):
+        for each in node:
+            yield from _untaken(each)
+    elif isinstance(node, Mapping) or hasattr(node, "__dict__"):
+        yield None if not is_honest(node) else ""
+        for name, value in fields(node).items():
+            if name != "bytes":
+                yield name
+                yield from _untaken(value)
 
 
 def _is_changed(tokens: Any, quote: Callable[[str], str]) -> bool:

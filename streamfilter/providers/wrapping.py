@@ -199,8 +199,22 @@ def quoting(pipeline: Stage[Any, Any], context: Context) -> Quote:
     guards = [part.on("answer") for part in pipeline.stages if isinstance(part, TextStage) and part.is_guard and not part.must_wait]
     joined: Pipeline[Any, Any] = Pipeline(*guards)
 
-    def quoted(text: str) -> str:
-        machine = joined.machine(context.decoded())
+    return Quoted(lambda: joined.machine(context.decoded())) if guards else str
+
+
+class Quoted:
+    """Filters texts, each as a whole, through machines of one pipeline.
+
+    Args:
+        begin: starts a machine.
+    """
+
+    def __init__(self, begin: Callable[[], Machine]) -> None:
+        self._begin = begin
+        self._has_doubts = False
+
+    def __call__(self, text: str) -> str:
+        machine = self._begin()
         out = [*machine.feed(text)]
         if not machine.ended:
             out += machine.finish()
@@ -209,4 +223,18 @@ def quoting(pipeline: Stage[Any, Any], context: Context) -> Quote:
                 raise item.error
         return "".join([item for item in out if isinstance(item, str)])
 
-    return quoted if guards else str
+    def doubts(self, text: str) -> bool:
+        """Whether a guard would change a text, or hold any of it for what may follow; or would have any before it.
+
+        Texts that belong to nothing may go on one another: behind the first that is doubted, all are.
+
+        Example:
+            >>> import streamfilter as sf
+            >>> quote = quoting(sf.Redact("pin 42"), sf.Context())
+            >>> quote.doubts("a"), quote.doubts("pi"), quote.doubts("n 42")
+            (False, True, True)
+        """
+        if not self._has_doubts:
+            machine = self._begin()
+            self._has_doubts = "".join(map(str, machine.feed(text))) != text or machine.held > 0
+        return self._has_doubts
