@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from typing import cast
 
 from streamfilter.hold import Hold
 from streamfilter.items import PLAIN, Channel, End, Event, Finish, Item, Key, TextDelta, Usage, covers
 from streamfilter.machine import Machine, Mapping, TextMachine, refusal, wrong_item
 
 _NONE: AbstractSet[Key] = frozenset()
+_AWAY = cast("list[Item]", ())  # nothing leaves but while a machine is fed: what is released then is not kept until it is fed again
 
 KEPT_ENDED = 500
 """Channels whose runs have all ended and of which it is known how much they had said, so that what is found in their next run is
@@ -122,6 +124,7 @@ class _Held(_Run):
             machine.done = refusal(error)
         if machine.done is not None:
             return self.lift.stop(self, machine.done)
+        hold.out = _AWAY
         return out
 
     @property
@@ -147,14 +150,16 @@ class _Held(_Run):
         """What leaves while the machine takes a step that no text has caused."""
         machine = self.machine
         hold = self.hold
-        hold.out = []
+        out: list[Item] = []
+        hold.out = out
         try:
             step()
         except Exception as error:
             machine.done = refusal(error)
         if machine.done is not None:
             return self.lift.stop(self, machine.done)
-        return hold.out
+        hold.out = _AWAY
+        return out
 
 
 class Lift(Machine):

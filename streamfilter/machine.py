@@ -186,8 +186,6 @@ class Chain(Machine):
     def __init__(self, machines: Sequence[Machine], *, drains: bool = False) -> None:
         self.machines: tuple[Machine, ...] = tuple(machines)
         self._drains = drains
-        self._feed_first = machines[0].feed
-        self._feed_rest = tuple(machine.feed for machine in machines[1:])
         self._finished: int | None = None  # so many machines, once the chain is being finished
         self.waits: bool = any(machine.waits for machine in machines)
         self._tail = len(machines)  # where those begin that take slices, up to the last
@@ -197,15 +195,15 @@ class Chain(Machine):
         self.watchers: Sequence[Watcher] = tuple(watcher for machine in machines for watcher in machine.watchers)
 
     def feed(self, item: Item) -> Sequence[Item]:
-        items = self._feed_first(item)
-        for feed in self._feed_rest:
+        items: Sequence[Item] = (item,)
+        for machine in self.machines:
             if len(items) != 1:
                 if not items:
                     return items
-                for machine in self.machines[self._feed_rest.index(feed) + 1 :]:
-                    items = self._feed_all(machine, items)
+                for rest in self.machines[self.machines.index(machine) :]:
+                    items = self._feed_all(rest, items)
                 break
-            items = feed(items[0])
+            items = machine.feed(items[0])
         if items and type(items[-1]) is End:
             return self._closed(items)
         return items

@@ -22,6 +22,7 @@ from streamfilter.items import Event, check_kinds, told
 from streamfilter.lift import Lift
 from streamfilter.machine import Chain, Machine, TextMachine
 from streamfilter.plain import PlainSource, SyncStream, check_items, check_text, takes_text
+from streamfilter.starting import Starting
 from streamfilter.stream import Function, Segment, Stream, open_stream
 
 C = TypeVar("C")
@@ -227,7 +228,7 @@ class Stage(Declared, Generic[In, Out]):
                 row.append(part)
                 continue
             if row or part is None or part.owns_source:  # a stream may be closed twice, a source may not
-                joined: Stage[Any, Any] = row[0] if len(row) == 1 else Pipeline(*row)
+                joined = row[0] if len(row) == 1 else self if len(row) == len(self.stages) else Pipeline(*row)
                 name = " | ".join(type(each).__name__ for each in row) or (segments[-1].name if segments else "pipeline")
                 segments.append(Segment(name, partial(machine_of, joined)))
                 row = []
@@ -284,16 +285,16 @@ class TextStage(Stage[str, str]):
     def machine(self, context: Context | None = None) -> Machine:
         return self._lift(context)
 
-    def _lift(self, context: Context | None, choices: int = 1) -> Machine:
-        given = context or Context()
-        return Lift(
-            lambda: self.start(given),
+    def _lift(self, context: Context | None, choices: int = 1, kind: type[Lift] = Lift) -> Machine:
+        starting = Starting(self, context or Context())
+        return kind(
+            starting,
             type(self).__name__,
             kinds=self.channels,
             spares=() if self.is_guard else ("tool_arguments",),
-            arguments=None if given.is_decoded else lambda: self._start_arguments(given),
+            arguments=None if starting.context.is_decoded else starting.arguments,
             choices=choices,
-            seen=given.seen,
+            seen=starting.context.seen,
         )
 
     def _start_arguments(self, context: Context) -> TextMachine:
@@ -393,10 +394,9 @@ class Pipeline(Stage[In, Out]):
         return self.parts[0]._opened(source, is_live=is_live) if self.parts else source  # noqa: SLF001  # a stage's own
 
     def on(self: Self, *kinds: str) -> Self:
-        pipeline = cast("Pipeline[Any, Any]", self)
-        if not any(isinstance(part, TextStage) for part in pipeline.parts):
+        if not any(isinstance(part, TextStage) for part in self.stages):
             raise TypeError("this pipeline has no text stage for .on(...) to apply to")
-        return cast("Self", Pipeline(*(part.on(*kinds) if isinstance(part, TextStage) else part for part in pipeline.parts)))
+        return cast("Self", Pipeline(*(part.on(*kinds) if isinstance(part, TextStage) else part for part in self.stages)))
 
 
 def machine_of(part: Stage[Any, Any], context: Context) -> Machine:

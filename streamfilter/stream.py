@@ -361,10 +361,10 @@ def open_stream(
     context = (context or Context()).started(after_stop)
     outcome = Outcome()
     first = next(segment for segment in segments if segment.function is None)
-    below: list[object] = []
+    below: tuple[object, ...] = ()
     for segment in segments:
         if segment.function is not None:
-            below = [source, *below]
+            below = (source, *below)
             source = segment.function(aiter(source))
             check_source(source, f"what {segment.name} gave")
         else:
@@ -380,7 +380,7 @@ def open_stream(
                 is_live=is_live,
                 stage=stage,
             )
-            source, below = stream, []
+            source, below = stream, ()
     assert isinstance(source, Stream)
     return source
 

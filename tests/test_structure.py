@@ -35,6 +35,7 @@ FLOORS: dict[str, int] = {
     "outcome": 2,
     "pump": 2,
     "slices": 1,
+    "starting": 2,
     "stream": 2,
     "plain": 2,
     "pipeline": 2,

@@ -17,6 +17,7 @@ from streamfilter.lift import Lift
 from streamfilter.machine import Machine, TextMachine
 from streamfilter.pipeline import TextStage, stage
 from streamfilter.plain import SyncStream
+from streamfilter.starting import Starting
 from streamfilter.stream import Stream
 
 
@@ -106,8 +107,8 @@ class Diverting(TextStage):
         given = context or Context()
         name = type(self).__name__
         if self.beside is None:
-            return Lift(lambda: self.start(given), name, kinds=self.channels, seen=given.seen)
+            return Lift(Starting(self, given), name, kinds=self.channels, seen=given.seen)
         if given.is_decoded:  # the strings of a JSON text have nothing beside them: what is moved there would stay in the string
             dropping = cast("Diverting", dataclasses.replace(cast("Any", self), to="drop"))
             return dropping.machine(given)
-        return Siding(lambda: self.start(given), name, self.beside, kinds=self.channels, seen=given.seen)
+        return Siding(Starting(self, given), name, self.beside, kinds=self.channels, seen=given.seen)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 from streamfilter.errors import LimitExceeded
@@ -24,6 +25,7 @@ Overflow: TypeAlias = Literal["extract", "keep", "raise"]
 _BLANKS = re.compile(r"\s*")
 _STEP = re.compile(r"[\r\n]|[^`](?=`)|`(?!`)")
 """Behind each of these it may be known whether something is code."""
+_NOTHING: AbstractSet[int] = frozenset()  # one for all: a stream that needs no more has none of its own
 _ANY = -1
 """The number of a section that has no opening tag: every closing tag closes it."""
 
@@ -78,7 +80,7 @@ class Extractor(TextMachine):
         self._waits = self._is_either  # whether all of the text is held until it is decided where it goes
         self._opening = 0  # so many characters of it are the opening tag
         self._scanned = 0  # in so many of the held characters no tag begins
-        self._gone: set[int] = set()  # spellings of which no closing tag is left in a text that has ended
+        self._gone: AbstractSet[int] = _NOTHING  # spellings of which no closing tag is left in a text that has ended
         self._is_part = False  # whether the beginning of the section has left in an event
         self._is_lead = False  # at the very beginning, inside: an opening tag may stand here
         self._strips = False  # behind a closing tag: white space goes with it
@@ -117,7 +119,7 @@ class Extractor(TextMachine):
                 self.hold.keep(len(self.hold))
                 self._waits = False
             else:  # it was no opening tag. No closing tag follows, so that no other of this spelling is one.
-                self._gone.add(self._number)
+                self._gone |= {self._number}
                 self.hold.keep(self._opening)
                 self._exit(self._tags.outside)
                 self._scan(is_over=True)

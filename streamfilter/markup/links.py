@@ -18,6 +18,7 @@ from streamfilter.context import Context
 from streamfilter.machine import TextMachine
 from streamfilter.markup.links_machine import Guard
 from streamfilter.markup.links_urls import NEVER, Urls, hosts
+from streamfilter.markup.links_verdicts import Verdicts
 from streamfilter.pipeline import TextStage, stage
 
 MAX_HOLD = 2_000
@@ -102,7 +103,7 @@ class Links(TextStage):
         ) -> None: ...
 
     def compile(self) -> None:
-        _ = self._urls
+        _ = self._verdicts
         never = sorted(NEVER.intersection(self.schemes))
         if never:
             raise ValueError(f"schemes: {never[0]!r} can never be allowed: such a URL needs no host to do harm")
@@ -111,12 +112,13 @@ class Links(TextStage):
             raise ValueError("to: only letters, digits and blanks, perhaps in square brackets: others could become part of a link")
 
     @cached_property
-    def _urls(self) -> Urls:
-        return Urls(hosts(self.allow), hosts(self.images), frozenset(self.schemes), self.relative)
+    def _verdicts(self) -> Verdicts:
+        urls = Urls(hosts(self.allow), hosts(self.images), frozenset(self.schemes), self.relative)
+        return Verdicts(urls, self.max_hold)
 
     def start(self, context: Context | None = None) -> TextMachine:
         given = context or Context()
-        return Guard(self._urls, given, to=self.to, action=self.action, max_hold=self.max_hold, domains=self.domains)
+        return Guard(self._verdicts, given, to=self.to, action=self.action, domains=self.domains)
 
     def holds(self) -> str:
         return f"holds the beginning of a URL until it is clear where it leads, at most {self.max_hold} characters"

@@ -15,7 +15,7 @@ from streamfilter.items import End, Finish
 from streamfilter.machine import TextMachine
 from streamfilter.markup import links_scan as scan
 from streamfilter.markup.links_tags import NAMED, Tags
-from streamfilter.markup.links_urls import HOST_CHARS, SCHEME_CHARS, Urls
+from streamfilter.markup.links_urls import HOST_CHARS, SCHEME_CHARS
 from streamfilter.markup.links_verdicts import Verdicts
 
 MAX_NESTED = 100
@@ -40,15 +40,15 @@ _NO_END = "&#93;"
 class Guard(TextMachine):
     """One run of text. See `Links` for the arguments."""
 
-    def __init__(self, urls: Urls, context: Context, *, to: str, action: str, max_hold: int, domains: bool) -> None:
-        self._urls = urls
-        self._verdicts = Verdicts(urls, max_hold)
+    def __init__(self, verdicts: Verdicts, context: Context, *, to: str, action: str, domains: bool) -> None:
+        self._urls = verdicts.urls
+        self._verdicts = verdicts
         self._context = context
         self._to = to
         self._action = action
-        self._max_hold = max_hold
+        self._max_hold = verdicts.max_hold
         self._domains = domains
-        self._marks = (scan.MARK_OR_WORD, scan.MARK_OR_WORD_IN_TAG) if domains else (scan.MARK, scan.MARK_IN_TAG)
+        self._marks = scan.WORDS_AND_MARKS if domains else scan.MARKS
         self._tags = Tags()
         self._idle = not domains  # nothing is open, and no more held than the beginning of a word: text without marks may pass
         self._at = 0  # in hold.buf: up to here it may leave

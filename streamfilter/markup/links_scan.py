@@ -56,6 +56,10 @@ MARK_OR_WORD = re.compile(rf"{MARK.pattern}|(?P<word>[^\W_])", re.VERBOSE)
 MARK_OR_WORD_IN_TAG = re.compile(rf"{MARK_IN_TAG.pattern}|(?P<word>[^\W_])", re.VERBOSE)
 """The same where every word may be the name of a host."""
 
+MARKS = (MARK, MARK_IN_TAG)
+WORDS_AND_MARKS = (MARK_OR_WORD, MARK_OR_WORD_IN_TAG)
+"""What is looked for outside of tags, and inside."""
+
 DOMAIN = re.compile(r"(?:[\w.-]|&[\w#]*;?)+")
 DOMAIN_NAME = re.compile(r"(?:[\w-]|&\w+;)+(?:\.|&#?\w+;?)(?:.*(?:\.|&#?\w+;?))?(?:[^\W\d_]{2}|xn--)", re.IGNORECASE)
 """The name of a host: what looks like a top level is of letters."""

@@ -18,10 +18,12 @@ from streamfilter.context import Context
 from streamfilter.hold import Hold
 from streamfilter.machine import Machine, TextMachine
 from streamfilter.markup.markdown_blocks import Blocks
-from streamfilter.markup.markdown_inline import Inline, Names
+from streamfilter.markup.markdown_inline import Inline
 from streamfilter.markup.markdown_lines import cells
+from streamfilter.markup.markdown_names import Names
 from streamfilter.markup.unbreaking import Unbreaking
 from streamfilter.pipeline import TextStage, stage
+from streamfilter.starting import Starting
 
 MAX_HOLD = 1000
 """Characters held for one construct: some lines of prose. A link or an emphasis that is longer is seldom one."""
@@ -62,7 +64,7 @@ class Markdown(TextStage):
 
     def machine(self, context: Context | None = None) -> Machine:
         given = context or Context()
-        machine = Unbreaking(lambda: self.start(given), type(self).__name__, kinds=self.channels, seen=given.seen)
+        machine = Unbreaking(Starting(self, given), type(self).__name__, kinds=self.channels, seen=given.seen)
         if not given.is_decoded:  # there are as many machines as strings in there, and no stage that cuts
             given.unbroken.append(machine)
         return machine
@@ -104,7 +106,7 @@ class _Lines:
         self._line = ""  # its beginning, while what it is is open; in "wait", all that is held
         # What stands before the text of lines and has not left: (the place in the paragraph's text, characters). It leaves with
         # the first character behind it.
-        self._margins: deque[tuple[int, int]] = deque()
+        self._margins: deque[tuple[int, int]] | None = None
         self._late: str | None = None  # text that the paragraph has not been told: it may be the head of a table
         self._has_pipe = self._can_head = False
         self._is_sealed = False  # whether no part of the line may leave alone
@@ -183,7 +185,7 @@ class _Lines:
         self._can_head = self._has_pipe = False
         self._late = None
         self._inline.reset(may_define=False, before=held or "\n")
-        self._margins.clear()
+        self._margins = None
         self._line = self._blocks.waits = ""
 
     # ------------------------------------------------------------------ lines
@@ -227,6 +229,8 @@ class _Lines:
         if kind in {"text", "heading"}:
             self._mode = kind
             if start:
+                if self._margins is None:
+                    self._margins = deque()
                 self._margins.append((inline.shift + len(inline.text), start))
             if kind == "text":
                 self._can_head = found.can_head
@@ -323,7 +327,7 @@ class _Lines:
         self._free += len(inline.text)
         if self._margins:
             self._free += sum(chars for _, chars in self._margins)
-            self._margins.clear()
+            self._margins = None
         if self._late is not None:
             self._free += len(self._late)
             self._late = None

@@ -12,8 +12,8 @@ from typing import Literal
 
 import regex
 
-from streamfilter.markup.markdown_inline import Names
 from streamfilter.markup.markdown_lines import Line, Place, columns
+from streamfilter.markup.markdown_names import Names
 from streamfilter.markup.markdown_tokens import TAG
 
 MAX_DEPTH = 60
@@ -371,7 +371,7 @@ class Blocks:
         if first == "[":
             note = _NOTE.match(line, word)
             if note and line[note.end() - 1] == ":" and note[1] and line[note.end() - 2] == "]":
-                self._names.add(self._names.notes, note[1])
+                self._names.add("note", note[1])
                 place.mark(note.end() - word)
                 if place.indent > 3:
                     place.skip(4)

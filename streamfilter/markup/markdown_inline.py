@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from streamfilter.markup.markdown_emphasis import FLANKS, KINDS, Delimiter, Question, pair
+from streamfilter.markup.markdown_names import Names
 from streamfilter.markup.markdown_tokens import (
     NOT,
     OPEN,
@@ -26,10 +27,6 @@ from streamfilter.markup.markdown_tokens import (
     title,
 )
 
-MAX_LABELS = 10_000
-"""Definitions that are remembered, of links and of footnotes. A text with more of them is a list of links: further ones are not
-looked up, and so what they define is held a little shorter than it might be."""
-
 _SPECIAL = re.compile(r"\*\**|__*|~~*|`|\[|\]|!|<|&|\\|\^").search
 """Where a construct begins, and how far a run of delimiters goes."""
 
@@ -38,19 +35,6 @@ _IN_TARGET = re.compile(r"[^\x00-\x20\x7f()\\|<][^\x00-\x20\x7f()\\|]*")
 _NO_TARGET = re.compile(r"[\x00-\x20\x7f()\\|]")
 _NO_CODE = re.compile(r"[\n`|]")
 _MARKS = re.compile(r"[\n`*_~\[\]!<&\\|^]")
-
-
-@dataclass(slots=True)
-class Names:
-    """What has been defined so far: it outlives paragraphs."""
-
-    links: set[str] = field(default_factory=set)
-    notes: set[str] = field(default_factory=set)
-
-    def add(self, kind: set[str], name: str) -> None:
-        """Remember one."""
-        if len(self.links) + len(self.notes) < MAX_LABELS:
-            kind.add(name)
 
 
 @dataclass(slots=True)
@@ -234,7 +218,7 @@ class Inline:
                     self._seam(self.shift, self.shift + stop - 1)
                 return 0
             if end != OPEN:
-                self._names.add(self._names.links, name)
+                self._names.add("link", name)
                 self.mode = "title" if may_follow else "start"
         if end != OPEN:
             self._take(end)
@@ -423,7 +407,7 @@ class Inline:
                 end = found
                 name = text[at + 2 : found - 1] or inner
                 self._chain = self.shift + at + 1, opener.at  # in case that it is not defined
-        if normal(name) in self._names.links:
+        if self._names.has("link", normal(name)):
             return end
-        is_note = opener.kind == "link" and inner[:1] == "^" and inner[1:] in self._names.notes
+        is_note = opener.kind == "link" and inner[:1] == "^" and self._names.has("note", inner[1:])
         return at + 1 if is_note else NOT

@@ -30,7 +30,7 @@ class Unbreaking(Lift):
     def __init__(self, *args: Any, kinds: Sequence[str] | None, **kwargs: Any) -> None:
         super().__init__(*args, kinds=kinds, **kwargs)
         self._given = kinds
-        self._wanted: list[tuple[_Cut, Sequence[str] | None]] = []
+        self._wanted: tuple[tuple[_Cut, Sequence[str] | None], ...] = ()
         self._cuts: dict[str, tuple[_Cut, ...]] = {}  # of the kinds of channel that have come
 
     def gives_whole(self, kind: str) -> bool:
@@ -39,7 +39,7 @@ class Unbreaking(Lift):
 
     def give_units(self, units: _Cut, kinds: Sequence[str] | None) -> None:
         """From now on, text of these kinds comes in these units; if others are wanted too, in what both cut."""
-        self._wanted.append((units, kinds))
+        self._wanted += ((units, kinds),)
 
     def feed(self, item: Item) -> Sequence[Item]:
         if not self._wanted or not (type(item) is str or type(item) is TextDelta):

@@ -35,6 +35,7 @@ from streamfilter.lift import Lift
 from streamfilter.machine import Machine, TextMachine
 from streamfilter.pipeline import TextStage, stage
 from streamfilter.segment import by_sentence
+from streamfilter.starting import Starting
 
 MAX_BACK = 500
 """Characters that a cut may go back, and so about what may be held near a limit: sentences have 100 and seldom 300; an answer that
@@ -123,7 +124,7 @@ class Limit(TextStage):
             lambda: _Limiter(self, said, given),
             type(self).__name__,
             kinds=self.channels,
-            arguments=None if given.is_decoded else lambda: self._start_arguments(given),
+            arguments=None if given.is_decoded else Starting(self, given).arguments,
             choices=self.choices,
             seen=given.seen,
         )

@@ -17,7 +17,8 @@ from pydantic import BeforeValidator, Field
 from streamfilter.context import Context
 from streamfilter.declaration import show
 from streamfilter.items import Item
-from streamfilter.machine import Chain, Machine, TextMachine
+from streamfilter.lift import Lift
+from streamfilter.machine import Machine, TextMachine
 from streamfilter.pipeline import TextStage, stage
 from streamfilter.segment import Graphemes as Clusters
 from streamfilter.segment import Language, Segmentation, abbreviations, by_chars, by_line, by_paragraph, by_sentence, by_words
@@ -47,19 +48,26 @@ Boundary: TypeAlias = Callable[[str], int | None]
 Chars: TypeAlias = Annotated[int, Field(strict=True, ge=1)]
 
 
-class _Full(Chain):
+class _Full(Lift):
     """What a regrouper is lifted to: pieces of plain text that have none are no units."""
 
     def feed(self, item: Item) -> Sequence[Item]:
-        return () if item == "" else self._feed_first(item)  # there is no other, and it ends by itself
+        return () if item == "" else super().feed(item)
 
 
 class _Regrouper(TextStage):
     """A stage that divides text into units."""
 
     def machine(self, context: Context | None = None) -> Machine:
-        lift = self._lift(context)
-        return _Full([lift]) if self.channels is None or "answer" in self.channels else lift
+        return self._lift(context, kind=_Full if self.channels is None or "answer" in self.channels else Lift)
+
+    @cached_property
+    def _how(self) -> Segmentation:
+        """What the units are: one for all runs."""
+        raise NotImplementedError
+
+    def start(self, context: Context | None = None) -> TextMachine:
+        return Divided(self._how.start())
 
 
 @stage
@@ -85,8 +93,9 @@ class Words(_Regrouper):
 
         def __init__(self, *, max_chars: int = ..., channels: tuple[str, ...] | None = ...) -> None: ...
 
-    def start(self, context: Context | None = None) -> TextMachine:
-        return Divided(by_words(1, max_chars=self.max_chars).start())
+    @cached_property
+    def _how(self) -> Segmentation:
+        return by_words(1, max_chars=self.max_chars)
 
     def holds(self) -> str:
         return f"holds a word and the white space behind it until the next begins, at most {self.max_chars - 1} characters"
@@ -112,8 +121,9 @@ class Lines(_Regrouper):
 
         def __init__(self, *, max_chars: int = ..., channels: tuple[str, ...] | None = ...) -> None: ...
 
-    def start(self, context: Context | None = None) -> TextMachine:
-        return Divided(by_line(max_chars=self.max_chars).start())
+    @cached_property
+    def _how(self) -> Segmentation:
+        return by_line(max_chars=self.max_chars)
 
     def holds(self) -> str:
         return f"holds a line until it ends, at most {self.max_chars - 1} characters"
@@ -141,8 +151,12 @@ class Paragraphs(_Regrouper):
 
         def __init__(self, *, max_chars: int = ..., channels: tuple[str, ...] | None = ...) -> None: ...
 
+    @cached_property
+    def _how(self) -> Segmentation:
+        return by_paragraph(max_chars=self.max_chars)
+
     def start(self, context: Context | None = None) -> TextMachine:
-        return Weighed(Blocks(by_paragraph(max_chars=self.max_chars)))
+        return Weighed(Blocks(self._how))
 
     def holds(self) -> str:
         return f"holds a paragraph until the next begins, at most {self.max_chars - 1} characters"
@@ -227,8 +241,12 @@ class Graphemes(_Regrouper):
 
         def __init__(self, *, max_chars: int = ..., channels: tuple[str, ...] | None = ...) -> None: ...
 
+    @cached_property
+    def _how(self) -> Segmentation:
+        return by_chars(self.max_chars)
+
     def start(self, context: Context | None = None) -> TextMachine:
-        return Divided(Clusters(by_chars(self.max_chars)))
+        return Divided(Clusters(self._how))
 
     def holds(self) -> str:
         return f"holds a grapheme until the next character, at most {self.max_chars - 1} characters"
@@ -256,8 +274,9 @@ class Chunks(_Regrouper):
 
         def __init__(self, size: int, *, channels: tuple[str, ...] | None = ...) -> None: ...
 
-    def start(self, context: Context | None = None) -> TextMachine:
-        return Divided(by_chars(self.size).start())
+    @cached_property
+    def _how(self) -> Segmentation:
+        return by_chars(self.size)
 
     def holds(self) -> str:
         return f"holds at most {self.size - 1} characters"

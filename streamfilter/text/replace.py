@@ -131,8 +131,7 @@ class _Redacting(Scan):
     """Replaces and reports; a subclass says what stands in for a match."""
 
     def __init__(self, stage: Redact, engine: Engine, context: Context) -> None:
-        self._found = context.found
-        self._begin = context.begun
+        self._context = context
         self._begun: Finding | None = None  # of the match whose replacement has left early
         super().__init__(engine, stage.max_hold, stage.overflow)
 
@@ -159,7 +158,8 @@ class _Redacting(Scan):
     def _report(self, rule: AnyRule, chars: int | None) -> None:
         hold = self.hold
         begun, self._begun = self._begun, None
-        self._found(rule.name, "redact", hold.channel, hold.offset, None if chars is None else hold.offset + chars, begun)
+        end = None if chars is None else hold.offset + chars
+        self._context.found(rule.name, "redact", hold.channel, hold.offset, end, begun)
 
 
 class _Redactor(_Redacting):
@@ -170,7 +170,7 @@ class _Redactor(_Redacting):
         super().__init__(stage, engine, context)
 
     def hit_early(self, rule: AnyRule) -> None:
-        self._begun = self._begin(rule.name, "redact", self.hold.channel, self.hold.offset)
+        self._begun = self._context.begun(rule.name, "redact", self.hold.channel, self.hold.offset)
         super().hit_early(rule)
 
     def constant(self, rule: AnyRule) -> str:
