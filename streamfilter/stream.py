@@ -121,7 +121,6 @@ class Stream(Generic[T_co]):
         try:
             if step is None:
                 step = self._start()
-            feed = self._feed
             while True:
                 if (work := self._work) is not None:
                     await give_way()
@@ -134,22 +133,22 @@ class Stream(Generic[T_co]):
                     except StopAsyncIteration:
                         self._stop_reading()
                         break
+                    feed = self._feed  # as it is now: the stream may have been left meanwhile
                     is_quick = not self._has_steps or (type(arrived) is str and len(arrived) <= SLICE_CHARS)
                     items = feed(arrived) if is_quick else self._fed(arrived)
                 if len(items) == 1 and type(items[0]) is not End:  # nearly always
                     item = items[0]
                     return item
+                if items and type(items[-1]) is End:
+                    items = self._end(items)
+                    if self._read_all:
+                        self._give(items)
+                if self._read_all:  # so it is too if the stream was left meanwhile
+                    break
                 if items:
-                    if type(items[-1]) is End:
-                        items = self._end(items)
-                        if self._read_all:
-                            self._give(items)
-                            break
-                        feed = self._feed
-                    if items:
-                        item, *self._ready = items
-                        self._next = 0
-                        return item
+                    item, *self._ready = items
+                    self._next = 0
+                    return item
         except BaseException as error:
             arrived = items = None  # what reports errors records variables
             await self._abandon(error)
@@ -229,7 +228,7 @@ class Stream(Generic[T_co]):
         if self._pump is not None:
             self._pump.let_go()
         self._machine = Machine()
-        self._feed, self._has_steps = self._machine.feed, False
+        self._feed, self._has_steps = self._machine.drain, False
         self._work = None
 
     def _give(self, items: Sequence[T_co]) -> None:
