@@ -185,6 +185,8 @@ class Chain(Machine):
 
     def __init__(self, machines: Sequence[Machine], *, drains: bool = False) -> None:
         self.machines: tuple[Machine, ...] = tuple(machines)
+        self._head, *rest = machines
+        self._rest: tuple[Machine, ...] = tuple(rest)
         self._drains = drains
         self._finished: int | None = None  # so many machines, once the chain is being finished
         self.waits: bool = any(machine.waits for machine in machines)
@@ -195,12 +197,12 @@ class Chain(Machine):
         self.watchers: Sequence[Watcher] = tuple(watcher for machine in machines for watcher in machine.watchers)
 
     def feed(self, item: Item) -> Sequence[Item]:
-        items: Sequence[Item] = (item,)
-        for machine in self.machines:
+        items = self._head.feed(item)
+        for machine in self._rest:
             if len(items) != 1:
                 if not items:
                     return items
-                for rest in self.machines[self.machines.index(machine) :]:
+                for rest in self._rest[self._rest.index(machine) :]:
                     items = self._feed_all(rest, items)
                 break
             items = machine.feed(items[0])
