@@ -9,6 +9,8 @@ import pytest
 from fuzzing import ways
 
 import streamfilter as sf
+from streamfilter.parsing.documents import STEP_CHARS
+from streamfilter.slices import PIECE_BYTES, SLICE_CHARS, advanced, at_once
 
 STRICT = sf.ParseJSON(strict=True)
 LOOSE = sf.ParseJSON()
@@ -173,3 +175,68 @@ def test_bytes_that_end_inside_a_character_behind_the_document_have_their_place(
         with pytest.raises(sf.MalformedInput) as raised:
             list(sf.ParseJSON().iter(pieces))
         assert (raised.value.offset, raised.value.line, raised.value.column) == place
+
+
+def test_strings_of_several_documents_are_runs_of_their_own() -> None:
+    """A boundary stands between any two, and before the first of each document but the first, also if there was none before."""
+    boundary = sf.Event(boundary=True)
+    for documents in ([["a"], ["b"]], [[], ["a", "b"], ["c"]], [["a", "b"], [], ["c"]]):
+        text = "".join(json.dumps({"s": strings}) for strings in documents)
+        want: list[Any] = []
+        for n, strings in enumerate(documents):
+            for k, string in enumerate(strings):
+                want += [boundary, string] if n or k else [string]
+        for pieces in ways(text, [9, 99]):
+            assert list(sf.JSONText("$.s[*]", many=True).iter(pieces)) == want
+
+
+ROWS = json.dumps([{"a": f"row {n}", "b": [n, None]} for n in range(2000)])
+LARGE: list[Any] = [
+    ROWS,
+    sf.TextDelta(ROWS),
+    ROWS.encode(),
+    ROWS[:-1].encode() + b"\xff]",
+    b'["a' + b"b" * 2 * PIECE_BYTES + b"\xff",
+    f"{ROWS} and {ROWS}",
+    f"so {{{ROWS}",
+    "no json " * 9000,
+    ROWS[:-2] + ", x" + ROWS,
+    '["' + "x" * (3 * STEP_CHARS - 2),
+]
+
+
+@pytest.mark.parametrize("item", LARGE, ids=range(len(LARGE)))
+@pytest.mark.parametrize("stage", [sf.ParseJSON(), sf.ParseJSON(many=True), sf.JSONItems("$[*]"), sf.JSONText("$[*].a")])
+def test_a_large_item_is_read_in_steps_that_give_what_it_gives_at_once(stage: Any, item: Any) -> None:
+    """A turn for others after each but the last; with the refusal of bytes that are none, and without what is not read."""
+    machine, want = stage.machine(), stage.machine()
+    work = machine.steps(item)
+    got: list[Any] = []
+    steps, is_over = 0, False
+    while not is_over:
+        given, is_over = advanced(work)
+        got += given
+        steps += 1
+    assert repr(got) == repr([*want.feed(item)])
+    text = item.decode(errors="ignore") if isinstance(item, bytes) else getattr(item, "text", item)
+    assert machine.ended == want.ended
+    assert steps == -(-len(text) // STEP_CHARS) or machine.ended
+
+
+def test_a_large_text_of_a_channel_that_is_not_read_gives_nothing() -> None:
+    """And one that is no more than a slice is not read in steps."""
+    machine = sf.ParseJSON().machine()
+    work = machine.steps(sf.TextDelta(ROWS, sf.Channel("reasoning")))
+    assert work is not None
+    assert at_once(work) == []
+    assert machine.steps(ROWS[:SLICE_CHARS]) is None
+
+
+def test_behind_a_refusal_nothing_is_found() -> None:
+    """Though there would be a document in what was none."""
+    for stage in (sf.ParseJSON(), sf.ParseJSON(many=True), sf.JSONItems("$[*]")):
+        machine: Any = stage.machine()
+        (end,) = machine.feed(b'true{"[1, 2]{\xff')
+        assert isinstance(end, sf.End)
+        assert isinstance(end.error, sf.MalformedInput)
+        assert not machine.finish()

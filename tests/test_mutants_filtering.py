@@ -12,7 +12,9 @@ from fuzzing import ways
 import streamfilter as sf
 from streamfilter.json.filtering import FilterJSON
 from streamfilter.lift import Lift
+from streamfilter.machine import TextMachine
 from streamfilter.parsing.filtering import Run
+from streamfilter.testing import Mark
 
 IDENTITY: sf.Pipeline[str, str] = sf.Pipeline()
 UPPER = sf.MapText(str.upper)
@@ -202,3 +204,65 @@ def test_a_stop_in_text_that_was_taken_for_json_closes_nothing(text: str, shown:
     """Behind a stop in a string everything is closed; what has turned out to be no JSON is not."""
     for pieces in ways(text, [40, 99, 170]):
         assert outcome(lenient(sf.StopAt("STOP"), keys=True), pieces)[0] == shown
+
+
+@pytest.mark.parametrize(("before", "after"), [('["a",[[', '[],"b"'), ('{"a":[{"b":', '{"c":1'), ("[[1], [2,", "[[3")])
+def test_what_is_too_deep_leaves_up_to_there(before: str, after: str) -> None:
+    """Up to the bracket that is too deep, whatever its kind and wherever the text is cut."""
+    limits = [before.count(bracket) - before.count(end) for bracket, end in ("[]", "{}")]
+    for pieces in ways(f'so: ["x"] {before}{after}', [9, 99, 130, 200]):
+        left, error = outcome(FilterJSON(IDENTITY, max_depth=sum(limits)).machine(), pieces)
+        assert isinstance(error, sf.LimitExceeded)
+        assert left == f'so: ["x"] {before}'
+
+
+class Late(TextMachine):
+    """Finds when its text is over where it should have been."""
+
+    def feed(self, text: str) -> None:
+        pass
+
+    def finish(self) -> None:
+        end = self.hold.text.find(" ")
+        self.hold.keep(end if end >= 0 else len(self.hold))
+        self.done = None if end < 0 else sf.Finish("stop")
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ('{"a[1," ', '{"a[1,""]'),  # `{` was none, which shows when the text is over
+        ('{"a[{"b":["c ', '{"a[{"b":["c"]}]'),
+        ('{"a"[1,"b"', '{"a"[1,"b"'),
+        ('["a","b c"]', '["a","b"]'),
+        ('["a"]b c', '["a"]b'),
+        ("{x y [", "{x"),
+    ],
+)
+def test_what_is_open_is_closed_behind_a_stop(text: str, want: str) -> None:
+    """Though the document was only found, and stopped, when the text was over."""
+    for pieces in ways(text, [9, 99, 200]):
+        machine = Lift(lambda: Run(lambda _: Lift(Late, "Late"), is_lenient=True), "Lenient")
+        assert outcome(machine, pieces) == (want, None)
+
+
+@pytest.mark.parametrize("text", ['["a", x', '{"a": 1, "b": 01}', '[1, "a\n"]', "[1]\n[}", '{"a": [12', "so [1, 2"])
+def test_each_run_is_read_as_if_it_were_the_only_one(text: str) -> None:
+    """Also up to where it is malformed, and in the place of that."""
+    for pieces in ways(text, [9, 99, 200]):
+        want, wrong = outcome(FilterJSON(UPPER).machine(), pieces)
+        for before in (["[1]"], ["some text"], ['["a long string"', "]"]):
+            machine = FilterJSON(UPPER).machine()
+            for piece in before:
+                machine.feed(piece)
+            machine.feed(Mark(boundary=True))
+            left, error = outcome(machine, pieces)
+            assert (left, repr(error), getattr(error, "offset", None)) == (want, repr(wrong), getattr(wrong, "offset", None))
+
+
+def test_a_key_that_is_none_goes_on_as_text() -> None:
+    """With all that follows, where what is malformed may."""
+    for text in ('{"a\n": "b"}', '{"a": 1, "b\\x": 2} c', '{"\x00'):
+        for pieces in ways(text, [9, 99, 130, 200]):
+            assert outcome(lenient(IDENTITY), pieces) == (text, None)
+            assert outcome(lenient(IDENTITY, keys=True), pieces) == (text, None)

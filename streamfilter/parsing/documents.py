@@ -244,7 +244,7 @@ class Documents(Machine):
         out: list[Any] = []
         try:
             is_over = False
-            while not (is_over or self.ended or self._parser):  # what may have been a document was none; there may be one inside
+            while not is_over:  # what may have been a document was none; there may be one inside
                 prose, rest = self._search.finish()
                 self._position = self._position.behind(prose)
                 out += self._read(rest)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import TypeAlias, cast
 
 from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
 from streamfilter.items import End, Finish
@@ -26,13 +27,15 @@ READ_CHARS = 4096
 QUIET_CHARS = 1000
 """White space around a document is left alone. More than this counts as text, or it would be held without a limit."""
 
-_QUIET = re.compile(r"(?:[ \t\n\r\x1e]|\[[ \t\n\r]*\])*+")  # always matches; an empty array is a document, and no text
-_UNDECIDED = re.compile(rf"{_QUIET.pattern}\[[ \t\n\r]*").fullmatch
+_Match: TypeAlias = Callable[..., re.Match[str]]
 _BLANK = r"[ \t\n\r]*"
+_NO_TEXT = rf"(?:[ \t\n\r\x1e]|\[{_BLANK}\])*+"  # an empty array is a document
+_QUIET = cast("_Match", re.compile(_NO_TEXT).match)  # always matches, as does the last
+_UNDECIDED = re.compile(rf"{_NO_TEXT}\[{_BLANK}").fullmatch
 _SCALAR = re.compile(rf"{_BLANK}(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?){_BLANK}").fullmatch
 _PARTS_OF_WORDS = tuple(word[:n] for word in ("true", "false", "null") for n in range(len(word) - 1, 0, -1))
 _SCALAR_BEGUN = re.compile(rf"{_BLANK}(?:(?:true|false|null|[-0-9][-+.eE0-9]*){_BLANK}|{'|'.join(_PARTS_OF_WORDS)})").fullmatch
-_TO_QUOTE = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)  # always matches
+_TO_QUOTE = cast("_Match", re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL).match)
 
 
 class _Document(Sink):
@@ -190,8 +193,7 @@ class Run(TextMachine):
         """Text that is in no document. What is left of it, and is."""
         if self._head is not None:
             text = self._head + text
-            quiet = _QUIET.match(text)
-            at = quiet.end() if quiet else 0
+            at = _QUIET(text).end()
             if len(text) <= QUIET_CHARS and self._is_undecided(text, at):
                 self._head = text
                 return ""
@@ -226,8 +228,7 @@ class Run(TextMachine):
             return
         if self._passage is None:
             text = self._quiet + text
-            quiet = _QUIET.match(text)
-            self._quiet = text if quiet and quiet.end() == len(text) <= QUIET_CHARS else ""
+            self._quiet = text if _QUIET(text).end() == len(text) <= QUIET_CHARS else ""
             if self._quiet:
                 return
             self._passage = self._started(is_spelled=False)
@@ -249,8 +250,7 @@ class Run(TextMachine):
         out = self._out
         if self._head is not None:
             head, self._head = self._head, None
-            quiet = _QUIET.match(head)
-            if (quiet and quiet.end() == len(head)) or (self._is_first and _SCALAR(head)):
+            if self._is_first and _SCALAR(head):
                 out.keep(len(head))
             else:
                 self._read(head)
@@ -403,8 +403,7 @@ class Run(TextMachine):
         if '"' not in text and "\\" not in text:
             self._is_escaped = False
             return 0
-        found = _TO_QUOTE.match(text, 1 if self._is_escaped else 0)
-        end = found.end() if found else len(text)
+        end = _TO_QUOTE(text, 1 if self._is_escaped else 0).end()
         self._is_escaped = end < len(text) and text[end] == "\\"
         return end + 1 if end < len(text) and not self._is_escaped else 0
 

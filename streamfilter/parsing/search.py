@@ -111,7 +111,7 @@ class Search:
             self._begun, text = None, begun
         skipped, candidate = self._searched(text)
         if len(self._around) <= FENCED_CHARS:
-            self._around = (self._around + skipped[: FENCED_CHARS + 1])[: FENCED_CHARS + 1]
+            self._around += skipped[: FENCED_CHARS + 1]
         return skipped, candidate
 
     def _searched(self, text: str) -> tuple[str, str]:
@@ -128,7 +128,7 @@ class Search:
 
     def _searched_piece(self, text: str) -> tuple[str, str]:
         skipped = ""
-        while text:
+        while True:
             if self._probe is None:
                 found = _opening(self._opens).search(text)
                 if found is None:
@@ -151,7 +151,6 @@ class Search:
             skipped += self._candidate[:prose]
             text = self._candidate[prose:]
             self._reset()
-        return skipped, ""
 
     @property
     def is_empty_array(self) -> bool:
