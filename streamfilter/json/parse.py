@@ -115,22 +115,20 @@ class ParseJSON(JSONStage[Value]):
         has_strings = self.strings == "partial"
         if self.model is not None:
             return Typed(self.model, strings=has_strings, live=self.live)
-        return Values(strings=has_strings, live=self.live, always=self.many)
+        return (Live if self.live else Values)(strings=has_strings, always=self.many)
 
 
 class Values(Tree, Reading):
-    """One document, as plain values.
+    """One document, as plain values: snapshots of what it is so far.
 
     Args:
         strings: whether strings are there while they grow.
-        live: whether the one growing value is given; else snapshots.
         always: whether the last value is given although nothing has changed.
     """
 
-    def __init__(self, *, strings: bool = True, live: bool = False, always: bool = False) -> None:
+    def __init__(self, *, strings: bool = True, always: bool = False) -> None:
         super().__init__(strings=strings)
         self._always = always
-        self._live = live
 
     def piece(self, text: str) -> Sequence[Any]:
         if not self._strings:
@@ -142,7 +140,7 @@ class Values(Tree, Reading):
         string += text
         container[place] = string
         root = self._top[0]
-        if self._live or container is self._top:
+        if container is self._top:
             return (root,)
         copied = inner = root.copy()
         for place, container in self._open:
@@ -153,8 +151,39 @@ class Values(Tree, Reading):
         if not self.changed:
             return ()
         self.changed: bool = False
-        return (self._top[0] if self._live else self.snapshot(),)
+        return (self.snapshot(),)
 
     def finish(self) -> Sequence[Any]:
         self.changed = self.changed or self._always
         return self.given()
+
+
+class Live(Values):
+    """One document, as the one value that grows."""
+
+    def __init__(self, *, strings: bool = True, always: bool = False) -> None:
+        super().__init__(strings=strings, always=always)
+        self._root: Sequence[Any] = ()  # once it is a container, which it then remains
+
+    def piece(self, text: str) -> Sequence[Any]:
+        if not self._strings:
+            self._parts.append(text)
+            return ()
+        container, place = self._container, self._place  # as above
+        string = container[place]
+        container[place] = None
+        string += text
+        container[place] = string
+        return self._root or self._begun()
+
+    def given(self) -> Sequence[Any]:
+        if not self.changed:
+            return ()
+        self.changed = False
+        return self._root or self._begun()
+
+    def _begun(self) -> Sequence[Any]:
+        root = (self._top[0],)
+        if self._container is not self._top:
+            self._root = root
+        return root

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Generator
+from functools import cached_property
 from typing import Any, TypeAlias, cast
 
 from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
@@ -89,7 +90,6 @@ class Parser:
         self._most = limits.max_string
         self._arrays: list[bool] = []  # of the open containers, which are
         self._keys: list[set[str]] | None = [] if limits.duplicates == "raise" else None  # of the open objects
-        self._scanner = Scanner(limits)
         self._digits: list[str] = []  # of a number that may go on
         self.take: Callable[[str], Any] | None = None
         self.last: int = 0
@@ -358,6 +358,10 @@ class Parser:
             return 0
         sink.value(scanned[0])
         return self._counted(text, at, scanned[1])
+
+    @cached_property
+    def _scanner(self) -> Scanner:
+        return Scanner(self._limits)
 
     def _made(self, written: str, at: int) -> Any:
         """What is made of a number that ends at this place."""
