@@ -59,6 +59,7 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
     ("a.yaml", " \n\n", "a.yaml: the file is empty"),
     ("a.yaml", "# so\n", "a.yaml: it says nothing: it begins with version: 1"),
     ("a.toml", b"\x00\xff\x01", "a.toml, line 1: byte 0xff is not UTF-8: text is needed"),
+    ("a.toml", b"\xef\xbb\xbfa = 1\nb\xff\n\n", "a.toml, line 2: byte 0xff is not UTF-8: text is needed"),  # behind a mark
     ("a.json", b'{"a":\n"\0"}', "a.json, line 2: it has a zero byte"),
     ("a.toml", b"#" * 50_000_000, "a.toml: has more than 4,194,304 bytes"),
     ("a.txt", V, "a.txt: its name does not say what it is: it ends with .toml, .json, .yaml, .yml"),

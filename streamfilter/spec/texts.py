@@ -119,8 +119,8 @@ def parsed(content: bytes, path: Path) -> Source:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise SpecError(f"byte 0x{content[error.start]:02x} is not UTF-8: text is needed", file=name, line=line) from None
+        line = error.object.count(b"\n", 0, error.start) + 1  # of what is behind a byte order mark
+        raise SpecError(f"byte 0x{error.object[error.start]:02x} is not UTF-8: text is needed", file=name, line=line) from None
     if "\0" in text:
         raise SpecError("it has a zero byte: text is needed", file=name, line=text.count("\n", 0, text.index("\0")) + 1)
     if not text.strip():
