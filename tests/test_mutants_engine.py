@@ -194,6 +194,7 @@ SETS = [
     [("c+", False), (r"(b)\1*c*", False)],
     [("ba[bc]a|aba|bc", False)],
     [("abcd|c", False), ("b(?=.c)", True), ("bc", False)],
+    [("(?>(?=ab))", False), ("a", False), ("c|", False)],
 ]
 
 

@@ -62,6 +62,7 @@ def decided(patterns: list[str], text: str, *, size: int, advance: bool = False)
         (["a(?!b)"], "ab", False, None, 2),
         (["a(?!b)"], "a", False, (0, 0, 1), 2),
         (["x", "y"], "z", False, None, 1),
+        (["(?<=x)a", "ab?"], "ac", False, (1, 0, 1), 2),
         (["b*"], "a", False, (0, 0, 0), 1),
         (["b*"], "a", True, None, 1),
         (["a??"], "ab", True, (0, 0, 1), 1),

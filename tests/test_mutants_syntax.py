@@ -33,6 +33,7 @@ EXTENSION = "this extension is not known here, so it cannot be streamed exactly"
         ("(?P<a>x(?&b)?)(?P<b>y(?P>a)?)", "(?&b)", 7, RECURSION),
         ("((a)(?2)(?1))", "(?1)", 8, RECURSION),
         ("(a(?2))(b(?1))", "(?2)", 2, RECURSION),
+        ("(a(?0)?)", "(?0)", 2, RECURSION),
         ("(?|(a)|(b(?1)))", "(?1)", 9, RECURSION),
         ("x(?+1)(a)", "(?+1)", 1, RELATIVE),
         ("(a)(?-1)", "(?-1)", 3, RELATIVE),
@@ -69,7 +70,50 @@ def test_a_refusal_says_what_and_where_and_why(pattern: str, construct: str, pos
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(a)(?1)b(?1)", "(?P<n>a)(?P<m>(?&n)b(?&n))(?&m)", "(?:(?&l))(?P<l>ab)", "(a(b))(?1)(?2)", "((a)(?2))(?1)"]
+    "braces",
+    [
+        "{e}",
+        "{d}",
+        "{s}",
+        "{i}",
+        "{d<=1}",
+        "{s<=1}",
+        "{i<=1}",
+        "{2i+2d<=4}",
+        "{s<1,s<2}",
+        "{5<=i<=9}",
+        "{i<=9}",
+        "{i<=20:[^b]}",
+        "{x}",
+        "{}",
+        "{1<e}",
+        "{e<}",
+    ],
+)
+def test_braces_are_fuzzy_where_regex_takes_them_so(braces: str) -> None:
+    """Deletions, substitutions, insertions; other braces are what they are, or an error of `regex`."""
+    if braces in ("{x}", "{}", "{1<e}", "{e<}"):
+        assert width(parse(f"a{braces}").root) == (1 + len(braces),) * 2
+    else:
+        with pytest.raises(Refused, match=r"^.{3,} at position 1: fuzzy matching needs all of the text"):
+            parse(f"a{braces}")
+
+
+def test_flags_of_which_nothing_is_left_are_nothing() -> None:
+    """Whether white space counts is in the tree. A comment that is not closed goes on to the end: that is an error of `regex`."""
+    assert print_pattern(parse("a(?#b"), 3, "final") == "(?:a)"
+    assert print_pattern(parse("a(?x) b(?V0) c"), 3, "final") == "(?:abc)"
+
+
+def test_a_group_is_named_by_its_number_or_name() -> None:
+    """0 is none."""
+    tree = parse("(a)(?P<n>b)(c(?&nobody))")
+    assert [tree.number(ref) for ref in ("1", "12", "n", "nobody")] == [1, 12, 2, 0]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["(a)(?1)b(?1)", "(?P<X>a)(?&X)", "(?P<n>a)(?P<m>(?&n)b(?&n))(?&m)", "(?:(?&l))(?P<l>ab)", "(a(b))(?1)(?2)", "((a)(?2))(?1)"],
 )
 def test_calls_that_come_to_an_end_are_taken(pattern: str) -> None:
     """A group may be called by others, before it and behind it."""
@@ -88,13 +132,13 @@ def test_what_holds_for_a_whole_pattern(pattern: str, flags: int) -> None:
     """As `regex` says of the compiled pattern; case is mixed where a letter behind it or in it is taken otherwise."""
     tree, compiled = parse(pattern, flags), regex.compile(pattern, flags)
     leading = pattern.startswith("(?") and ":" not in pattern and "-" not in pattern[:4]
-    assert tree.version1 == bool(compiled.flags & regex.VERSION1)
+    assert tree.version1 is bool(compiled.flags & regex.VERSION1)
     if leading or "(?" not in pattern:
         assert tree.ascii == bool(compiled.flags & regex.ASCII)
         assert tree.ignore_case == bool(compiled.flags & regex.IGNORECASE)
         assert tree.dot_all == bool(compiled.flags & regex.DOTALL)
         assert tree.verbose == bool(compiled.flags & regex.VERBOSE)
-        assert not tree.mixed_case
+        assert tree.mixed_case is False
     else:
         assert tree.mixed_case == (pattern in ("a(?i)b", "(?i)a(?-i:b)", "(?:(?i)a)b", "a(?-i)b"))
 
@@ -104,8 +148,8 @@ def test_what_holds_for_a_whole_pattern(pattern: str, flags: int) -> None:
     [
         ("", 0, 0), ("a{2}b{3,4}", 5, 6), ("a{,3}", 0, 3), ("a{2,}", 2, UNBOUNDED), ("(?:ab|c){2,3}", 2, 6), ("a+b?", 1, UNBOUNDED),
         (r"(a)\1", 1, UNBOUNDED), (r"\R\R", 2, 4), (r"\X", 0, UNBOUNDED), ("(?:a*){3}", 0, UNBOUNDED), ("a{x}", 4, 4), ("a{1", 3, 3),
-        ("[]a]b", 2, 2), ("[^]a]b", 2, 2), (r"[\]a]b", 2, 2), ("[[:alpha:]a]b", 2, 2), ("[[:a]b", 2, 2), ("(?V1)[a[bc]d]e", 2, 2),
-        ("[a[b]c", 2, 2), (r"\x41\u0041\N{BULLET}\p{Lu}\101\0", 6, 6), (r"\b\B\m\M\A\Z^$", 0, 0), ("(?#x)a(?#y)", 1, 1),
+        ("[]a]b", 2, 2), ("[^]a]b", 2, 2), (r"[\]a]b", 2, 2), ("[[:alpha:]a]b", 2, 2), ("[[:a]b", 2, 2), ("[]]b", 2, 2), ("[^]]b", 2, 2), ("a:][[:alpha:]b]c", 5, 5), ("[[:alpha:]a][[:alpha:]b]", 2, 2), ("(?V1)[a[bc]d]e", 2, 2),
+        ("[a[b]c", 2, 2), (r"\x41\u0041\N{BULLET}\p{Lu}\101\0", 6, 6), (r"\b\B\m\M\A\Z^$", 0, 0), ("(?#x)a(?#y)", 1, 1), ("a(?#xy)bc", 3, 3), ("aXb", 3, 3), ("(?x)a\n # b\n c", 2, 2), ("(?x)a # b\n c # d\n e(?#f)\u2003#", 3, 3), ("a #", 3, 3),
         ("(?x) a # b\n c", 2, 2), ("(?<=ab)c(?!de)", 1, 1), ("(?P<n>ab)(?:c)(?>d)", 4, 4), ("(?|(a)|(bc))", 1, 2), ("(?(DEFINE)(a))b", 1, 2),
         ("(a)(?(1)bc)", 1, 3), ("(?(?=a)ab|c)", 0, 2), ("(?i:ab)c", 3, 3), ("(?i)ab", 2, 2), (r"\#\ ", 2, 2), ("a??b*?c+", 1, UNBOUNDED),
     ],
@@ -140,7 +184,7 @@ def test_how_long_a_pattern_is_with_its_repeats_written_out(pattern: str, chars:
 @pytest.mark.parametrize(
     ("pattern", "chars"),
     [
-        ("a", 0), ("^a", 1), (r"a\b", 1), ("(?<=ab|c)d", 2), ("(?<!abc)d", 3), ("(?<=a+)d", 1), ("(?<=a*bc)d", 2), ("(?<=a{2,5})d", 2),
+        ("a", 0), ("^a", 1), (r"a\b", 1), ("(?<=ab|c)d", 2), ("(?<!abc)d", 3), ("(?<=a+)d", 1), ("(?<=a+?)d", 1), ("(?<=a{2,}?b)d", 3), ("(?<=a*bc)d", 2), ("(?<=a{2,5})d", 2),
         ("(?<=^ab)c", 3), ("(?=(?<=abc)d)e", 3), (r"(?<=\Rb)c", 3), ("(?<=(?<=ab)c)d", 3), ("(?<=(?:a+|bcd)e)f", 4), ("(?<=a|bb|c)d", 2),
         ("(?(?<=ab)c|d)", 2), ("(?:x|(?<=abcd)y)z", 4), ("(?<=(?:a+b)?c)d", 1), ("(?<=(?:a+b){2}c)d", UNBOUNDED), ("(?<=ab+)c", UNBOUNDED), ("(?<=(a)+)b", UNBOUNDED),
         ("(?<=(?>a+))b", UNBOUNDED), ("(?<=a++)b", UNBOUNDED),
@@ -160,7 +204,7 @@ PRINTED = [
     r"(?|(a)(b)|(a))(c)?\3", "(?:(?x)a b)a|(?x:a b)b|a(?-x: )b", "(?x)(?:(?-x) a)b #", "(?<!^a|^)b", r"(?!\b)a|(?<!$)b", "(?<!^)a",
     "a b", r"(?i)a(?-i:b)", "(?s).", ".", "(?-s:.)x", "(a)(b)\\2", "(?P<x>a)(?P=x)", "(a)?(?(1)b|c)", "(?(?=a)ab|c)", "(a|b)(?1)", r"a\b", "^a$",
     "(?m)^a$", "a*?b|[^a]", "(?:ab)+?c", "(?>a|ab)b", "a++b", "(?<=a)b(?!c)", "(?<!a)b(?=c)", r"\Bb|\mc|a\M", "(?(DEFINE)(?P<d>ab))(?&d)", "(?x) a b#c",
-    r"[ ]|\ ", "(?V1)[a-c--b]", r"\X", r"\Ra", "(?:|a)b", "((a)|b)\\2?",
+    r"[ ]|\ ", "(?V1)[a-c--b]", r"\X", r"\Ra", "(?:|a)b", "(?(?!a)b|a)", "(?is:A.)B", "(?is)(?-is:A.)B", "(?(?<!a)b|a)", "(?(?<=a)b|a)", "((a)|b)\\2?",
 ]  # fmt: skip
 
 
@@ -183,12 +227,34 @@ def test_a_pattern_printed_anew_matches_the_same(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "shown"),
+    [
+        ("a*", "a*"), ("a*?", "{a}*?"), ("a??b", "{a}??b"), ("a{2}?b", "{a}{2}?b"), ("a++", "a++"), ("(?:ab)?", "(?:ab)?"), ("(?:ab)??", "{(?:ab)}??"),
+        ("(?:ab)?+", "(?:ab)?+"), ("(?:ab)*", "{(?:ab)}*"), ("(ab)+", "{(?:ab)}+"), ("(?:ab){2}", "{(?:ab)}{2}"), (r"[\s\S]*?>", r"[\s\S]*?>"),
+        (r"[\W\w]+?-", r"[\W\w]+?-"), (r"[\s\S]*?\w", r"{[\s\S]}*?\w"), (r"[\s\S]*?(?:>)", r"{[\s\S]}*?(?:>)"), (r"[\s\S]*?", r"{[\s\S]}*?"),
+        (r"[\s\S]{,3}?>", r"{[\s\S]}{,3}?>"), ("[^x]*?>", "{[^x]}*?>"), ("a(?=b*)c*", "a(?={b}*)c*"), ("(?<!b?(?=c+)d*)c*", "(?<!{b}?(?={c}+){d}*)c*"),
+        (r"[\s\S]*?>|[\s\S]*?", r"[\s\S]*?>|{[\s\S]}*?"), (r"(a)(b)\2", "(?:a)(?P<g3_2>b)(?P=g3_2)"), (r"\X\R", r"(?:\X(?=(?s:.)))\R"),
+    ],
+)  # fmt: skip
+def test_what_is_opened_for_a_stream(pattern: str, shown: str) -> None:
+    """In front of what is in braces here stands what keeps a repeat open: in lookarounds, of groups, and of single characters
+    that are lazy, but for any character before a literal, which `regex` looks for. Groups that nobody refers to are none."""
+    want = regex.sub(r"\{((?:\[[^]]*\]|[a-z]|\(\?:ab\)))\}", r"(?:(?:|(?!))\1)", shown)
+    assert print_pattern(parse(pattern), 3, "stream") == f"(?:{want})"
+
+
+@pytest.mark.parametrize(
     ("pattern", "reason"),
     [
         ("(?i)\\p{Lu}", "it ignores case beside properties, which `regex` decides in its own way"),
         ("a(?i:b)[[:alpha:]]", "it ignores case beside properties, which `regex` decides in its own way"),
         ("(?:a|(?i:b))[^c]", "it ignores case in parts beside negated sets, which `regex` decides in its own way"),
         ("(?:a|(?i:b))\\W", "it ignores case in parts beside negated sets, which `regex` decides in its own way"),
+        ("(?:a|(?i:b))\\S", "it ignores case in parts beside negated sets, which `regex` decides in its own way"),
+        ("(?:a|(?i:b))\\D", "it ignores case in parts beside negated sets, which `regex` decides in its own way"),
+        ("(?:a|(?i:b))\\P{L}", "it ignores case in parts beside negated sets, which `regex` decides in its own way"),
+        ("(?:a|(?i:b))\\p{^L}", "it ignores case in parts beside negated sets, which `regex` decides in its own way"),
+        ("(?i)\\P{Lu}", "it ignores case beside properties, which `regex` decides in its own way"),
         ("a(?=(b))", "it captures in a lookahead"),
         ("a++", "it has a possessive repeat"),
         ("(?:a?)*", "it repeats what can be empty"),
@@ -247,6 +313,7 @@ def test_a_trie_leads_along_its_words() -> None:
         ("\u200b", False, ""),
         ("\u200b", True, "i"),
         ("\u0301", True, "bem"),
+        ("\u0338", True, "bem"),
         ("ﬁ", True, "be"),
         ("⒈", True, "b"),
         ("ⓐ", True, "be"),
@@ -280,7 +347,15 @@ def test_what_can_forget_a_path_is_never_certain(pattern: str) -> None:
     """Beside it, what cannot is, and is as it was but for what looks at the end."""
     with pytest.raises(NeverCertain):
         print_pattern(parse(pattern), 0, "certain")
-    for certain, text in (("a(?!b)", "ac"), ("a(?=b)", "ab"), (r"a\b", "a "), ("(?<=^a)b", "b"), ("(a)\\1", "aa"), ("a*?b", "b")):
+    for certain, text in (
+        ("a(?!b)", "ac"),
+        ("a(?=b)", "ab"),
+        (r"a\b", "a "),
+        ("(?<=^a)b", "b"),
+        ("(?m)(?<=^)b", "b"),
+        ("(a)\\1", "aa"),
+        ("a*?b", "b"),
+    ):
         shown = regex.compile(print_pattern(parse(certain), 0, "certain"))
         assert (shown.match(text) is not None) == (regex.match(certain, text) is not None)
         assert shown.match("a") is None

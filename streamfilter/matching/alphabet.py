@@ -66,11 +66,9 @@ class Alphabet:
     """
 
     def __init__(self, numbers: Numbers) -> None:
-        count = len(numbers.predicates)
-        self.end: Symbol = Symbol((False,) * count, (None,) * len(numbers.foldings))
+        self.end: Symbol = Symbol((False,) * len(numbers.predicates), (None,) * len(numbers.foldings))
         self._symbols: dict[tuple[object, ...], Symbol] = {}
         self._known: dict[str, Symbol] = {}
-        self._nothing = [False] * count
         self._foldings = [(folding, frozenset(numbers.letters[folding])) for folding in numbers.foldings]
         self._properties = [(number, each) for each, number in numbers.predicates.items() if isinstance(each, Property)]
         # All predicates of the same flags are asked in one match: each that takes the character captures it.
@@ -93,7 +91,7 @@ class Alphabet:
         return symbol
 
     def _look_up(self, character: str) -> Symbol:
-        takes = self._nothing.copy()
+        takes = list(self.end.takes)
         for numbers, pattern in self._tests:
             match = pattern.match(character)
             assert match is not None

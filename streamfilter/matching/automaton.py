@@ -58,22 +58,19 @@ class _Way:
 class AutomatonSearch:
     """The search through one run. All positions but those of arguments and results are in the run."""
 
+    _state: Finding
+    _starts: list[int]  # of the state's groups
+    _decision: Decision | None
+
     def __init__(self, engine: Automaton) -> None:
         self._engine = engine
-        self._expected = -1  # where the next search begins if it goes on from this one
-        self._state: Finding | None = None
-        self._starts: list[int] = []  # of the state's groups
-        self._read = 0
-        self._origin = 0  # where the finder began
-        self._advance = False
-        self._decision: Decision | None = None
+        self._expected = -1  # where the next search begins if it goes on from this one; the first begins anew
         self._traces: dict[int, Trace] = {}
         self._way: _Way | None = None
-        self._replays = False  # there is text that was gone through before
 
     def search(self, buf: str, base: int, pos: int, advance: bool) -> tuple[int, Found | None]:
         at = base + pos
-        if self._state is None or at != self._expected or advance != (self._advance and at == self._origin):
+        if at != self._expected or advance != (self._advance and at == self._origin):
             self._restart(buf, base, at, advance)
         while True:
             decision = self._decision
@@ -91,8 +88,7 @@ class AutomatonSearch:
                 return len(buf), None
 
     def passes(self, text: str, at: int) -> bool:
-        state = self._state
-        if state is None or self._starts or self._decision is not None or at != self._expected or not state.idle.issuperset(text):
+        if at != self._expected or not self._state.idle.issuperset(text):
             return False
         self._expected = self._read = at + len(text)
         return True
@@ -117,7 +113,6 @@ class AutomatonSearch:
                 if self._engine.checked:
                     break  # a check may have said no to what hid a later match
             if not self._engine.checked or not self._pass_over(start, buf, base):
-                self._state = None
                 return None
             pos, advance = start + 1 - base, False
 
@@ -131,12 +126,11 @@ class AutomatonSearch:
         self._expected = self._read = self._origin = at
         self._advance = advance
         self._decision = None
-        self._replays = base + len(buf) - at >= MIN_TRACE
+        self._replays = base + len(buf) - at >= MIN_TRACE  # there may be text that was gone through before
 
     def _find(self, buf: str, base: int) -> bool:
         """Go through the text until something matches from the first place that is left. Whether it does."""
         state, starts, at = self._state, self._starts, self._read
-        assert state is not None
         if state.certain:
             return True
         if self._replays:
@@ -156,7 +150,6 @@ class AutomatonSearch:
     def _find_again(self, buf: str, base: int) -> bool:
         """As `_find`, through text in which it may come upon the way that it went before."""
         state, starts, at = self._state, self._starts, self._read
-        assert state is not None
         known, way = self._way, _Way(at)
         for character in buf[at - base :]:
             state, keep = state[character]
@@ -178,13 +171,11 @@ class AutomatonSearch:
         return Decision(self._engine, start, self._advance and start == self._origin, self._traces)
 
     def _give(self, found: Found, base: int) -> tuple[int, Found]:
-        self._state = None
         start = found.start - base
         return start, Found(found.rule, start, found.end - base, found.advance)
 
     def _pass_over(self, start: int, buf: str, base: int) -> bool:
         """Nothing matches at `start` after all, for a check said no: look behind it. Whether there is something."""
-        self._state = None
         if start >= base + len(buf):
             return False
         self._restart(buf, base, start + 1, advance=False)

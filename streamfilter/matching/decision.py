@@ -97,7 +97,6 @@ class Decision:
         self._stop = rules.stop
         self._checks = self._traced = True
         self.start = start
-        self.read: int = start
         self._state: State | None = None
 
     @property
@@ -149,7 +148,7 @@ class Decision:
         state, accepted = decider.begin(left, begin=at == 0, nonempty=self._advance)
         self._state = state
         self._trace = Trace(self.start)
-        self.read = self.start
+        self.read: int = self.start
         self._places = [self.start] * state.places
         if self._places:
             self._trace.places.append((self.start, self._places))
@@ -163,7 +162,8 @@ class Decision:
         if not state.threads:
             return True
         known = self._traces.get(self.rule)
-        before = known.states if known is not None and at < known.start + len(known.states) else None
+        # Beside another engine, whose matches come first, a search may begin before a way that it has gone.
+        before = known.states if known is not None and known.start <= at else None
         states = trace.states if self._traced else None
         for character in buf[at - base :]:
             state, effect = state[character]

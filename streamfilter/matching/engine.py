@@ -35,7 +35,6 @@ class CheckRaisedError(Exception):
     """
 
     def __init__(self, start: int) -> None:
-        super().__init__(start)
         self.start = start
 
 

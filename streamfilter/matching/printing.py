@@ -11,9 +11,8 @@
 from __future__ import annotations
 
 import string
+from itertools import zip_longest
 from typing import Literal, TypeAlias
-
-import regex
 
 from streamfilter.matching.tree import (
     UNBOUNDED,
@@ -99,20 +98,21 @@ def print_pattern(tree: Tree, number: int, use: Use) -> str:
 
 
 class _Printer:
+    around = False  # inside a lookaround
+
     def __init__(self, tree: Tree, number: int, use: Use) -> None:
         self.tree = tree
         self.number = number
         self.use = use
         self.referenced = _referenced(tree.root, tree)
-        self.around = False  # inside a lookaround
 
     def name(self, group: int) -> str:
         return f"g{self.number}_{group}"
 
-    def show(self, node: Node) -> str:
+    def show(self, node: Node, after: Node | None = None) -> str:
         match node:
             case Char(source):
-                return source if source not in (" ", "#", "\n", "\t") else regex.escape(source)
+                return source
             case Several() | Call() | Conditional() if self.use == "certain":
                 raise NeverCertain
             case Several(source):
@@ -126,12 +126,9 @@ class _Printer:
             case Call(ref):
                 return f"(?&{self.name(self.tree.number(ref))})"
             case Sequence(items):
-                return "".join(
-                    self.repeat(item, after) if isinstance(item, Repeat) else self.show(item)
-                    for item, after in zip(items, [*items[1:], None], strict=False)
-                )
+                return "".join(self.show(item, after) for item, after in zip_longest(items, items[1:]))
             case Choice(branches):
-                return "|".join(map(self.show, branches))
+                return "|".join(self.show(branch) for branch in branches)
             case Capture(body, group):
                 return f"(?P<{self.name(group)}>{self.show(body)})" if group in self.referenced else f"(?:{self.show(body)})"
             case Look():
@@ -143,7 +140,7 @@ class _Printer:
             case Conditional(test, body):
                 return self.conditional(test, body)
             case Repeat():
-                return self.repeat(node, None)
+                return self.repeat(node, after)
 
     def several(self, source: str) -> str:
         if source.startswith(r"\L"):
@@ -178,25 +175,22 @@ class _Printer:
         return f"(?{shown}{self.show(body)})"
 
     def repeat(self, node: Repeat, after: Node | None) -> str:
-        body = self.show(node.body)
-        single = isinstance(node.body, Char)
-        if isinstance(node.body, Sequence | Choice):
-            body = f"(?:{body})"
         if self.use == "certain" and node.mode == "+":
             raise NeverCertain
-        if self.use == "stream" and self.must_open(node, single, after):
+        body = self.show(node.body)
+        if self.use == "stream" and self.must_open(node, after):
             body = f"(?:{_OPEN}{body})"
         return f"{body}{node.source}{node.mode}"
 
-    def must_open(self, node: Repeat, single: bool, after: Node | None) -> bool:
+    def must_open(self, node: Repeat, after: Node | None) -> bool:
         """Which repeats `regex` does not report faithfully at the end: any in a lookaround, groups, and lazy single characters. Not
         one of any character before a literal, which `regex` looks for, and much faster so; for others it would look beyond what
         they match."""
         if self.around:
             return True
-        if not single:
+        if not isinstance(node.body, Char):
             return node.source != "?" or node.mode == "?"
-        anything = isinstance(node.body, Char) and node.body.source in _ANYTHING and node.most >= UNBOUNDED
+        anything = node.body.source in _ANYTHING and node.most >= UNBOUNDED
         return node.mode == "?" and not (anything and isinstance(after, Char) and after.source in _LITERAL)
 
 

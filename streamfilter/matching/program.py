@@ -190,7 +190,7 @@ class Program(Compiled):
     def _step_flat(self, numbers: Nodes, symbol: Symbol) -> Nodes:
         takes = symbol.takes
         reached = [node[2] for number in numbers if (node := self._nodes[number])[0] == CHAR and takes[node[1]]]
-        return self._flat(reached) if reached else frozenset()
+        return self._flat(reached)
 
     def _left(self, nodes: Nodes) -> Left:
         left = self._lefts.get(nodes)
@@ -203,7 +203,7 @@ class Program(Compiled):
     def place(self, behind: tuple[bool, ...], begin: bool = False, nonempty: bool = False) -> Place:
         """A place; arguments as of `Place`."""
         key = (behind, begin, nonempty)
-        return self._places.get(key) or self._places.setdefault(key, Place(*key))
+        return self._places.setdefault(key, Place(*key))
 
     @property
     def looks_behind(self) -> bool:

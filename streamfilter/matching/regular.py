@@ -177,7 +177,7 @@ class _Lowering:
                 return around(self.scope(body), behind=node.behind, wanted="=" in opening)
             case Repeat():
                 return self.repeat(node)
-        raise NotRegularError(_REASONS.get(type(node).__name__, "it has a part that backtracks in its own way"))
+        raise NotRegularError(_REASONS[type(node).__name__])
 
     def scope(self, body: Node) -> Expression:
         saved = self.ignore_case, self.dot_all
@@ -187,15 +187,13 @@ class _Lowering:
 
     def set_flags(self, opening: str) -> None:
         """From `(?i-s:` or `(?i)`."""
-        on, _, off = opening.strip("(?:)").partition("-")
+        on, _, off = opening.partition("-")
         self.ignore_case = ("i" in on or self.ignore_case) and "i" not in off
         self.dot_all = ("s" in on or self.dot_all) and "s" not in off
 
     def predicate(self, source: str) -> Predicate:
         if source == ".":
-            return Predicate("(?s:.)" if self.dot_all else ".", self.fixed)
-        if len(source) == 1 and not source.isalnum():
-            source = regex.escape(source)
+            return Predicate("(?s:.)" if self.dot_all else ".")
         return Predicate(source, self.fixed | (int(regex.IGNORECASE) if self.ignore_case else 0))
 
     def repeat(self, node: Repeat) -> Expression:
@@ -232,8 +230,6 @@ def around(body: Expression, *, behind: bool, wanted: bool) -> Expression:
         case Either(branches):
             parts = [around(branch, behind=behind, wanted=wanted) for branch in branches]
             return Either(tuple(parts)) if wanted else row(parts)
-        case Row(()):
-            return EMPTY if wanted else Either(())
         case Begin() | Around():
             return body if wanted else opposite(body)
     if has_assertion(body):
@@ -241,14 +237,11 @@ def around(body: Expression, *, behind: bool, wanted: bool) -> Expression:
     return Around(body, behind, wanted)
 
 
-def opposite(test: Expression) -> Expression:
+def opposite(test: Begin | Around) -> Around:
     """A test that holds where another does not."""
-    match test:
-        case Begin():
-            return Around(ANY, behind=True, wanted=True)
-        case Around(body, behind, wanted):
-            return Around(body, behind, not wanted)
-    raise AssertionError(test)
+    if isinstance(test, Begin):
+        return Around(ANY, behind=True, wanted=True)
+    return Around(test.body, test.behind, not test.wanted)
 
 
 def has_assertion(node: Expression) -> bool:

@@ -50,7 +50,6 @@ class Scan(TextMachine):
         self._has_constants = any(self.constant(rule) for rule in engine.rules)
         self._advance = False  # the match before was empty and ended here
         self._pursuit: Pursuit | None = None  # of an overflowing match
-        self._overflowed_at = 0  # where that one begins
         self._swallow_rest = False  # it is longer than what can be looked through
 
     # ------------------------------------------------------------------ for stages
@@ -180,7 +179,7 @@ class Scan(TextMachine):
         if self.done is not None:
             return False
         self._pursuit = pursuit
-        self._overflowed_at = hold.offset
+        self._overflowed_at = hold.offset  # where it begins
         return self._swallow()
 
     def _swallow(self) -> bool:

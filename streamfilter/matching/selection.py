@@ -105,7 +105,6 @@ class SideBySideSearch:
     def __init__(self, engine: SideBySide) -> None:
         self._engine = engine
         self._searches = [each.begin() for each in engine.both]
-        self._starts = [0, 0]
 
     def passes(self, text: str, at: int) -> bool:
         return False  # the one would have searched what the other has not
@@ -115,7 +114,7 @@ class SideBySideSearch:
         self._starts = [start for start, _ in results]
         (one, found_one), (two, found_two) = results
         if one != two:
-            return min(results, key=lambda result: result[0])
+            return results[one > two]
         if found_one is not None and found_two is not None:
             return one, _first([found_one, found_two])
         return one, self._engine.settle(found_one or found_two, buf, one, advance and one == pos)
@@ -138,10 +137,6 @@ class SideBySidePursuit:
         self._pursuits = pursuits
         self._open = list(pursuits)
         self.rule: int = min((each.rule for each in pursuits if each.rule >= 0), default=-1)
-        self.needs: int = min(each.needs for each in pursuits)
-        self.matched: int = -1
-        self.end: int = -1
-        self.hopeless: bool = False
 
     def over(self, buf: str, base: int) -> bool:
         self._open = [each for each in self._open if not each.over(buf, base)]
@@ -149,8 +144,8 @@ class SideBySidePursuit:
             self._settle()
             return True
         over = (each.end for each in self._pursuits if each not in self._open and each.matched >= 0)
-        self.needs = min([*over, *(each.needs for each in self._open)])
-        self.hopeless = any(each.hopeless for each in self._open)
+        self.needs: int = min([*over, *(each.needs for each in self._open)])
+        self.hopeless: bool = any(each.hopeless for each in self._open)
         return False
 
     def finish(self, buf: str, base: int) -> None:
@@ -161,7 +156,8 @@ class SideBySidePursuit:
     def _settle(self) -> None:
         matched = [each for each in self._pursuits if each.matched >= 0]
         best = min(matched, key=lambda each: each.matched) if matched else max(self._pursuits, key=lambda each: each.end)
-        self.matched, self.end = best.matched, best.end
+        self.matched: int = best.matched
+        self.end: int = best.end
 
 
 def _first(found: Sequence[Found | None]) -> Found | None:

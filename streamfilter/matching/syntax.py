@@ -63,6 +63,8 @@ _LETTERS = {
 }
 _TAKEN_FLAGS = sum(int(flag) for flag in [*_LETTERS.values(), regex.VERSION0, regex.VERSION1])
 
+_COMMENT = re.compile(r"\(\?#[^)]*\)?")
+_VERBOSE_BLANK = re.compile(rf"{_COMMENT.pattern}|\s|#[^\n]*")
 _QUANTIFIER = re.compile(r"([*+?]|\{(?:\d+(?:,\d*)?|,\d*)\})([?+]?)")
 _BRACES = re.compile(r"\{[^{}]*\}")
 _FLAG_GROUP = re.compile(r"\(\?((?:[a-zA-UW-Z]|V[01])*)(?:-([a-zA-Z]+))?([:)])")
@@ -100,7 +102,7 @@ class _Parser:
     def __init__(self, pattern: str, flags: int) -> None:
         for flag, reason in _REFUSED_FLAGS.items():
             if flags & flag:
-                raise Refused(flag.name or "flag", 0, reason)
+                raise Refused(f"{flag.name}", 0, reason)
         if unknown := int(flags) & ~_TAKEN_FLAGS:
             raise Refused(f"flags={unknown}", 0, "only the flags A, I, M, S, X, U and the versions are taken")
         self.pattern = pattern
@@ -162,16 +164,10 @@ class _Parser:
 
     def skip_blank(self) -> bool:
         """Skip a comment, and in a verbose pattern white space."""
-        start = self.at
-        if self.peek("(?#"):
-            end = self.pattern.find(")", self.at)
-            self.at = len(self.pattern) if end < 0 else end + 1
-        elif self.verbose and self.pattern[self.at].isspace():
-            self.at += 1
-        elif self.verbose and self.peek("#"):
-            end = self.pattern.find("\n", self.at)
-            self.at = len(self.pattern) if end < 0 else end
-        return self.at > start
+        found = (_VERBOSE_BLANK if self.verbose else _COMMENT).match(self.pattern, self.at)
+        if found is not None:
+            self.at = found.end()
+        return found is not None
 
     def quantifier(self, body: Node) -> Repeat | None:
         found = _QUANTIFIER.match(self.pattern, self.at)
@@ -221,8 +217,8 @@ class _Parser:
         while self.at < len(pattern) and pattern[self.at] != "]":
             if self.peek("\\"):
                 self.at += 2
-            elif self.peek("[:") and (end := pattern.find(":]", self.at)) > 0:
-                self.at = end + 2
+            elif self.peek("[:") and (found := pattern.find(":]", self.at) + 1):
+                self.at = found + 1
             elif self.version1 and self.peek("["):
                 self._skip_set()
             else:
@@ -333,7 +329,7 @@ class _Parser:
 
     def flag_group(self, found: re.Match[str]) -> Node | None:
         on, off, end = found[1], found[2] or "", found[3]
-        for letter in on.replace("V0", "").replace("V1", ""):
+        for letter in on:
             if letter in _REFUSED_LETTERS:
                 raise self.refused(f"(?{letter})", _REFUSED_LETTERS[letter])
         if found.start() == 0 and end == ")" and not off:
@@ -361,7 +357,7 @@ class _Parser:
     def leading_flags(self, found: re.Match[str]) -> None:
         """Flags at the very beginning, which hold for all of the pattern."""
         self.at = found.end()
-        for letter in found[1].replace("V0", "").replace("V1", ""):
+        for letter in found[1]:
             self.flags |= _LETTERS.get(letter, 0)
         self.multiline = bool(self.flags & regex.MULTILINE)
         self.verbose = bool(self.flags & regex.VERBOSE)
@@ -410,4 +406,5 @@ def _is_fuzzy(braces: str) -> bool:
         compiled = regex.compile(f"(?:a){braces}")
     except regex.error:
         return False
-    return any(compiled.fullmatch(probe) for probe in ("", "b", "ab")) or not compiled.fullmatch(f"a{braces}")
+    literal = compiled.fullmatch(f"a{braces}")
+    return literal is None or any(literal.fuzzy_counts)

@@ -16,6 +16,7 @@ Cost: each search begins again at the start of the hold, so a chunk costs time l
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import groupby
@@ -47,7 +48,7 @@ class _Bank:
 
     def __init__(self, numbered: Sequence[tuple[int, Rule]]) -> None:
         self.numbered = numbered
-        self.numbers = {f"d{number}": number for number, _ in numbered}
+        self.numbers: dict[str | None, int] = {f"d{number}": number for number, _ in numbered}
 
     @cached_property
     def stream(self) -> regex.Pattern[str]:
@@ -75,7 +76,7 @@ class _Bank:
 
     def decided(self, match: regex.Match[str]) -> int:
         """The number of the rule whose match this is; -1 if that is not decided."""
-        return self.numbers.get(match.lastgroup or "", -1)
+        return self.numbers.get(match.lastgroup, -1)
 
     def ask(self, method: Callable[..., regex.Match[str] | None], *args: Any, **kwargs: Any) -> regex.Match[str] | None:
         """Call a method of one of the patterns, within the time that the rules allow: all of them allow the same."""
@@ -124,7 +125,7 @@ class TailEngine(Compiled):
         self.summary: str = f"regex: searches what is held with each chunk{', because ' + why if why else ''}"
         self.context: int = max(rule.context for _, rule in self.numbered)
         self._banks = [_Bank(list(bank)) for _, bank in groupby(self.numbered, lambda pair: _company(*pair))]
-        self._alone = [_Bank([pair]) for pair in self.numbered]
+        self._alone = {number: _Bank([(number, rule)]) for number, rule in self.numbered}
         self._by_number = dict(self.numbered)
         self._checked = any(rule.check is not None for _, rule in self.numbered)
         self._empties = any(width(rule.tree.root)[0] == 0 for _, rule in self.numbered)
@@ -132,7 +133,7 @@ class TailEngine(Compiled):
     def begin(self) -> TailSearch:
         return TailSearch(self)
 
-    def search(self, buf: str, pos: int, advance: bool = False, *, here: bool = False) -> tuple[int, Found | None]:
+    def search(self, buf: str, pos: int, advance: bool, *, here: bool) -> tuple[int, Found | None]:
         """As `Search.search`.
 
         Args:
@@ -159,20 +160,17 @@ class TailEngine(Compiled):
 
     def _search(self, bank: _Bank, buf: str, pos: int, advance: bool, here: bool) -> tuple[int, Found | None]:
         pattern = bank.stream_advancing if advance else bank.stream
-        if here and pos < len(buf):
-            match = bank.ask(pattern.match, buf, pos, partial=True)
-            if match is None:
-                return self._search(bank, buf, pos + 1, False, False)
-        else:
-            # A search that begins at the very end shows groups of attempts before it, if the pattern begins with any character.
-            match = bank.ask(pattern.search if pos < len(buf) else pattern.match, buf, pos, partial=True)
+        # A search that begins at the very end shows groups of attempts before it, if the pattern begins with any character.
+        match = bank.ask(pattern.match, buf, pos, partial=True) if here or pos == len(buf) else None
+        if match is None and pos < len(buf):
+            match = bank.ask(pattern.search, buf, pos, partial=True)
         if match is None:
             return len(buf), None
         start = min(match.start(), len(buf))  # one past the end when every attempt has failed
         rule = bank.decided(match)
         if rule < 0:
             return start, None
-        return start, Found(rule, start, match.end(match.lastgroup or 0), advance and start == pos)
+        return start, Found(rule, start, match.end(f"d{rule}"), advance and start == pos)
 
     def pursue(self, buf: str, base: int, start: int, advance: bool) -> TailPursuit:
         return TailPursuit(self, buf, base, start, advance)
@@ -197,49 +195,39 @@ class TailEngine(Compiled):
             after: the number of the rule behind which to begin.
             without: in a pursuit, where no check is asked, the rules that do not take part.
         """
-        for number, match in self._matches(buf, start, advance):
+        for number, end in self._matches(buf, start, advance):
             if stop is not None and number >= stop:
                 break
-            if match is None or number <= after or (without and number in without):
+            if number <= after or (without and number in without):
                 continue
-            end = match.end(match.lastgroup or 0)
-            if match.lastgroup != f"d{number}":
-                return False, Found(number, start, -1, advance)
-            if without is not None or agrees(self._by_number[number], buf, start, end):
-                return True, Found(number, start, end, advance)
+            if end < 0 or without is not None or agrees(self._by_number[number], buf, start, end):
+                return end >= 0, Found(number, start, end, advance)
         return True, None
 
     def refused(self, buf: str, start: int, advance: bool) -> frozenset[int]:
         """The rules that match at a place, but for their checks."""
         return frozenset(
             number
-            for number, match in self._matches(buf, start, advance)
-            if match is not None
-            and match.lastgroup == f"d{number}"
-            and not agrees(self._by_number[number], buf, start, match.end(f"d{number}"))
+            for number, end in self._matches(buf, start, advance)
+            if end >= 0 and not agrees(self._by_number[number], buf, start, end)
         )
 
     def certain(self, buf: str, start: int, advance: bool) -> int:
         """As `Search.certain`."""
-        if start == len(buf) and not self._empties:
-            return -1
-        if not any(_finds(bank, buf, start, advance) for bank in self._banks):
-            return -1
-        for bank, (number, match) in zip(self._alone, self._matches(buf, start, advance), strict=True):
-            if match is None:
-                continue
-            rule = self._by_number[number]
-            end = match.end(match.lastgroup or 0)
-            if match.lastgroup == f"d{number}" and not agrees(rule, buf, start, end):
-                continue
-            return number if rule.check is None and _finds(bank, buf, start, advance) else -1
+        if (start < len(buf) or self._empties) and any(_finds(bank, buf, start, advance) for bank in self._banks):
+            for number, end in self._matches(buf, start, advance):
+                if end < 0:  # those before it are refused, or wait for another engine, which is asked too
+                    if self._by_number[number].check is None and _finds(self._alone[number], buf, start, advance):
+                        return number
+                    break
         return -1
 
-    def _matches(self, buf: str, start: int, advance: bool) -> Iterator[tuple[int, regex.Match[str] | None]]:
-        """What each rule makes of a place, one after the other: (number, match or None)."""
-        for bank, (number, _) in zip(self._alone, self.numbered, strict=True):
-            pattern = bank.stream_advancing if advance else bank.stream
-            yield number, bank.ask(pattern.match, buf, start, partial=True)
+    def _matches(self, buf: str, start: int, advance: bool) -> Iterator[tuple[int, int]]:
+        """The rules that match at a place, or still could, in their order: (number, where its match ends; -1 if that is open)."""
+        for number, bank in self._alone.items():
+            match = bank.ask((bank.stream_advancing if advance else bank.stream).match, buf, start, partial=True)
+            if match is not None:
+                yield number, match.end(f"d{number}")
 
     def search_final(self, buf: str, pos: int, advance: bool) -> Found | None:
         """As `Search.final`."""
@@ -262,11 +250,11 @@ class TailEngine(Compiled):
         self, buf: str, start: int, advance: bool, *, after: int = -1, without: frozenset[int] | None = None
     ) -> Found | None:
         """The match at `start`, the buffer's end being the end of the text; arguments as of `decide`."""
-        for bank, (number, rule) in zip(self._alone, self.numbered, strict=True):
+        for number, bank in self._alone.items():
             if number <= after or (without and number in without):
                 continue
             match = bank.ask((bank.final_advancing if advance else bank.final).match, buf, start)
-            if match is not None and (without is not None or agrees(rule, buf, start, match.end())):
+            if match is not None and (without is not None or agrees(self._by_number[number], buf, start, match.end())):
                 return Found(number, start, match.end(), advance)
         return None
 
@@ -303,30 +291,27 @@ class TailPursuit:
     """An overflowing match, followed by looking again at sizes that grow by an eighth, which keeps the cost proportional; where it
     is found to be over is then searched for exactly, so it does not depend on the cuts."""
 
+    matched: int
+    end: int
+    hopeless: bool = False
+
     def __init__(self, engine: TailEngine, buf: str, base: int, start: int, advance: bool) -> None:
         self._engine = engine
         self._advance = advance
         self._seen = len(buf) - start  # the size at which it was seen to be still open
         self._look_at = self._seen + 1
         self.needs: int = base + start
-        self.end: int = base + start
-        self.matched: int = -1
-        self.hopeless: bool = False
         self._without = engine.refused(buf, start, advance)
-        decided, found = engine.decide(buf, start, advance, without=self._without)
-        self.rule: int = found.rule if found is not None and not decided else -1
+        _, found = engine.decide(buf, start, advance)
+        self.rule: int = -1 if found is None else found.rule
 
     def over(self, buf: str, base: int) -> bool:
-        text = buf[max(0, self.needs - base - self._engine.context) :]
-        start = min(self.needs - base, self._engine.context)
-        while (size := self._look_at) <= len(text) - start:
-            if self._decide(text, start, size)[0]:
-                low, high = self._seen, size
-                while high - low > 1:
-                    middle = (low + high) // 2
-                    low, high = (low, middle) if self._decide(text, start, middle)[0] else (middle, high)
+        start = self.needs - base
+        while (size := self._look_at) <= len(buf) - start:
+            if self._decide(buf, start, size)[0]:
+                size = bisect_left(range(size), True, self._seen + 1, key=lambda less: self._decide(buf, start, less)[0])
                 # With the last of these characters it became certain. If there is no match, that character is none of it.
-                self._settle(self._decide(text, start, high)[1], self.needs - start, self.needs + high - 1)
+                self._settle(self._decide(buf, start, size)[1], base, self.needs + size - 1)
                 return True
             if size >= MAX_SWALLOW:
                 self.hopeless = True
@@ -336,15 +321,17 @@ class TailPursuit:
         return False
 
     def finish(self, buf: str, base: int) -> None:
-        found = self._engine.decide_final(buf, self.needs - base, self._advance, without=self._without)
-        self._settle(found, base, base + len(buf))
+        start = self.needs - base
+        self._look_at = len(buf) - start  # it may have been over since the last look
+        if not self.over(buf, base):
+            self._settle(self._engine.decide_final(buf, start, self._advance, without=self._without), base, base + len(buf))
 
     def _settle(self, found: Found | None, base: int, otherwise: int) -> None:
         self.matched = -1 if found is None else found.rule
         self.end = otherwise if found is None else base + found.end
 
-    def _decide(self, text: str, start: int, size: int) -> tuple[bool, Found | None]:
-        return self._engine.decide(text[: start + size], start, self._advance, without=self._without)
+    def _decide(self, buf: str, start: int, size: int) -> tuple[bool, Found | None]:
+        return self._engine.decide(buf[: start + size], start, self._advance, without=self._without)
 
 
 def _company(number: int, rule: Rule) -> object:

@@ -86,12 +86,11 @@ class Terms(Declared):
             ValueError: the file is not UTF-8, or has no words.
             OSError: it cannot be read.
         """
-        content = Path(path).read_bytes()
         try:
-            text = content.decode("utf-8-sig")
+            text = Path(path).read_bytes().decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-            raise ValueError(f"{os.fspath(path)}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8") from None
+            line = error.object.count(b"\n", 0, error.start) + 1  # of what is behind the mark
+            raise ValueError(f"{os.fspath(path)}, line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8") from None
         words = tuple(word for line in text.splitlines() if (word := line.strip()))
         if not words:
             raise ValueError(f"{os.fspath(path)} has no words: write one on each line")
@@ -105,7 +104,7 @@ class Terms(Declared):
             raise ValueError(f"words.{empty}: nothing is left of it when it is folded")
 
     def __hash__(self) -> int:
-        return hash((type(self), self.name, self.words[0], len(self.words)))  # one of a hundred thousand words takes time
+        return hash((self.name, self.words[0], len(self.words)))  # one of a hundred thousand words takes time
 
     def __repr__(self) -> str:
         if len(self.words) <= SHOWN_WORDS:
