@@ -31,7 +31,7 @@ Step: TypeAlias = "tuple[State, Effect | None]"
 
 
 class State(Steps[Step]):
-    """A state, which is the dictionary of its steps.
+    """A state, which is the dictionary of its steps. The one by "" is that at the end of a text.
 
     Attributes:
         threads: by priority.
@@ -49,8 +49,8 @@ class State(Steps[Step]):
 
     def __missing__(self, character: str) -> Step:
         decider = self.decider
-        step = self[character] = decider.step(self, decider.alphabet[character])
-        decider.count(1)  # the step at the end of a text, which `Decision` takes by itself, is not kept
+        step = self[character] = decider.step(self, decider.alphabet[character] if character else decider.alphabet.end)
+        decider.count(1)
         return step
 
 

@@ -131,7 +131,7 @@ class Decision:
         while not self.run(buf, base):
             assert self._state is not None
             trace = self._trace
-            effect = self._decider.step(self._state, self._decider.alphabet.end)[1]
+            effect = self._state[""][1]
             if effect is not None and effect.matched is not None:
                 trace.end, trace.seen = self._places[effect.matched], self.read + 1
             self._settle(buf, base)
