@@ -35,7 +35,7 @@ class Starting:
 
     def __init__(self, stage: _Startable, context: Context) -> None:
         self._stage = stage
-        self.context = context
+        self.context: Context = context
 
     def __call__(self) -> TextMachine:
         return self._stage.start(self.context)
