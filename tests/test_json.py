@@ -241,6 +241,8 @@ def test_whole_strings() -> None:
         ("```\n[]\n```", []),
         ("[]", []),
         ("- [ ] to do", sf.TruncatedInput),
+        ("[ ] [", sf.TruncatedInput),
+        ("[]\n{ ", sf.TruncatedInput),
         ("- [] to do\n[1]", [1]),
         ("no JSON at all", sf.TruncatedInput),
         ("", sf.TruncatedInput),
@@ -367,6 +369,25 @@ def test_errors_say_where(text: str, kind: type[Exception], line: int, column: i
         assert (error.line, error.column, error.path) == (line, column, path)
         before = text.split("\n")[: line - 1]
         assert error.offset == sum(map(len, before)) + len(before) + column - 1
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("\ufeff1", "a byte order mark"),
+        ("NaN", "NaN"),
+        ("Infinity", "Infinity"),
+        ("None", "NaN is none, and None is written null"),
+        ("True", "true"),
+        ("False", "false"),
+        ("'a'", "double quotation marks"),
+    ],
+)
+def test_what_is_often_taken_for_json_is_named(value: str, hint: str) -> None:
+    """The error says what stands there instead of a value, or what would be right."""
+    for pieces in cuts(f'{{"a": {value}}}'):
+        _, error = parsed(pieces)
+        assert str(error).startswith(f"a value is missing: {hint}")
 
 
 def test_everything_before_an_error_is_delivered() -> None:

@@ -291,6 +291,12 @@ class Open(BaseModel):
     name: str
 
 
+class Named(BaseModel):
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+    name: str = Field(alias="Name")
+    other: list[int] = Field([], validation_alias=AliasChoices("eins", "zwei"))
+
+
 class TypedOpen(BaseModel):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, int]
@@ -537,6 +543,13 @@ CASES: list[tuple[Any, list[str]]] = [
     (Called, ['{"tag": {"kind": "circle", "r": 1}}', '{"tag": {"kind": "square", "side": "x"}}']),
     (Private, ['{"name": "abc"}']),
     (
+        Named,
+        [
+            '{"Name": "alias", "name": "extra", "zwei": [2], "more": {"a": 1}}',
+            '{"name": "extra", "Name": "alias", "zwei": [2], "eins": [1]}',
+        ],
+    ),
+    (
         Marked,
         [
             '{"city": "Lisbon", "text": "some", "bullets": [{"id": 1, "text": "a"}], "bullet": {"id": 2, "text": "b"}}',
@@ -615,7 +628,7 @@ def test_values_only_grow(model: Any, text: str, strings: bool) -> None:
     """Strings are beginnings, lists and dicts only gain, and a complete field is the same object ever after."""
     if any(text.count(f'"{key}":') > 1 for key in ("k", "title")) and "next" not in text:
         return  # a key that comes twice shows another value
-    if '"deux": 3, "zwei": 4' in text:
+    if '"deux": 3, "zwei": 4' in text or model is Named:
         return  # so do two keys of one field
     for pieces in cuts(text):
         try:
@@ -624,6 +637,23 @@ def test_values_only_grow(model: Any, text: str, strings: bool) -> None:
             continue
         for before, after in itertools.pairwise(values):
             assert_grows(before, after)
+
+
+@pytest.mark.parametrize(("model", "text"), ALL)
+def test_what_is_shown_depends_on_the_text_alone(model: Any, text: str) -> None:
+    """Not on the cuts, also of a document that does not fit: as if it had come one character at a time."""
+    expected: dict[int, str] = {}
+    for pieces in (list(text), *cuts(text)):
+        reading = Typed(model)
+        parser = Parser(reading)
+        at, value = 0, "nothing"
+        for piece in pieces:
+            parser.feed(piece)
+            at += len(piece)
+            if parser.is_complete:
+                break
+            value = next((repr((given, unfinished(given))) for given in reading.given()), value)
+            assert expected.setdefault(at, value) == value
 
 
 @pytest.mark.parametrize(("model", "text"), ALL)
@@ -906,6 +936,17 @@ def test_a_part_that_is_wrong_stays_what_it_was() -> None:
     with pytest.raises(ValidationError) as caught:
         reading.finish()
     assert [error["loc"] for error in caught.value.errors()] == [("bullets", 1, "id"), ("more", "k", "id")]
+
+
+@pytest.mark.parametrize("extra", [r'{"a": ["\ud800"]}', r'[{"\ud800": 1}]'])
+@pytest.mark.parametrize("whole", [True, False])
+def test_half_a_surrogate_pair_is_refused_where_it_is_no_field(extra: str, whole: bool) -> None:
+    """As pydantic refuses it in the text, also inside a container that comes whole."""
+    text = f'{{"extra": {extra}, "title": "{"long " * 20}"}}'
+    with pytest.raises(ValidationError):
+        Card.model_validate_json(text)
+    with pytest.raises(ValidationError, match="Invalid JSON"):
+        read(Card, ["{", text[1:]] if whole else text)
 
 
 # ---------------------------------------------------------------------- once

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_origin
@@ -268,9 +269,17 @@ class Typed(Reading):
             elif self._visible == len(self._frames) and not frame.hides:
                 self._changed = True
         elif node is RAW:
+            if (kind is dict or kind is list) and "\\ud" in repr(value):  # which writes half a pair so, and is quick
+                self._check(json.dumps(value, ensure_ascii=False))
             self._leave(frame, value)
         else:
-            self._settle(frame, node.validated(value))
+            validated = node.validated(value)
+            if validated is FAILED and (node.object if kind is dict else kind is list and node.array):
+                if type(raw) is list:
+                    raw.pop()
+                self._retell(value)
+            else:
+                self._settle(frame, validated)
 
     # ------------------------------------------------------------------ its parts
 
@@ -316,6 +325,25 @@ class Typed(Reading):
         self._begin(frame)
         for key, value in choosing.raw.items():
             self._frame.begin_value(key)
+            self.value(value)
+
+    def _retell(self, value: Any) -> None:
+        """Tell the parts of a container that came whole and is not valid: as much of it is shown then as if it had come in pieces.
+
+        It is no deeper than pydantic reads.
+        """
+        if type(value) is dict:
+            self.begin_object()
+            for key, each in value.items():
+                self.key(key)
+                self._retell(each)
+            self.end()
+        elif type(value) is list:
+            self.begin_array()
+            for each in value:
+                self._retell(each)
+            self.end()
+        else:
             self.value(value)
 
     def _check(self, text: str) -> None:

@@ -257,9 +257,14 @@ class FieldFrame(Frame):
         return self._awaited is not None and self._is_due()
 
     def close(self) -> Any:
-        if self._failed:
+        if self._failed or (self._plan.keeps_others and self._has_equal()):
             return FAILED
         return self._finished(run(self._plan.steps, f"{{{','.join(self._parts)}}}", self._done))
+
+    def _has_equal(self) -> bool:
+        """Whether two keys of one field came. One counts as a key that is no field: pydantic says which, of the whole document."""
+        fields = self._plan.fields
+        return len({fields[key].name for key in self._done}) < len(self._done)
 
     def _is_due(self) -> bool:
         if self._awaited is not None:

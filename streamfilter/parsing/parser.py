@@ -48,6 +48,15 @@ _BEGUN = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.(?:[0-9]+(?:[eE][-+]?[0-9]*)?)?
 _VALUE, _AFTER, _KEY, _FIRST = range(4)  # what stands at a place, but for blanks
 _BEGINNING = Position()
 _LITERALS = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
+_TAKEN_FOR_VALUES = {
+    "\ufeff": ": a byte order mark is none",
+    "N": ": NaN is none, and None is written null",
+    "I": ": Infinity is none",
+    "T": ": true is written in small letters",
+    "F": ": false is written in small letters",
+    "'": ": double quotation marks stand around a string",
+}
+"""What often stands where a value is missing, by its first character."""
 
 
 class Parser:
@@ -297,7 +306,7 @@ class Parser:
     def _number(self, text: str, at: int) -> _Read:
         """A number. It ends with the first character that can be in none."""
         if text[at] not in "-0123456789":
-            raise Wrong("a value is missing", at)
+            raise Wrong(f"a value is missing{_TAKEN_FOR_VALUES.get(text[at], '')}", at)
         last = self._offset + at + self._most
         while True:
             end = _DIGITS(text, at).end()

@@ -110,9 +110,13 @@ class Search:
                 return "", begun if found[1] else ""
             self._begun, text = None, begun
         skipped, candidate = self._searched(text)
-        if len(self._around) <= FENCED_CHARS:
-            self._around += skipped[: FENCED_CHARS + 1]
+        self._keep_around(skipped)
         return skipped, candidate
+
+    def _keep_around(self, prose: str) -> None:
+        """Keep the beginning of the prose."""
+        if len(self._around) <= FENCED_CHARS:
+            self._around += prose[: FENCED_CHARS + 1]
 
     def _searched(self, text: str) -> tuple[str, str]:
         skipped: list[str] = []
@@ -164,6 +168,7 @@ class Search:
         if self._probe is not None:
             end = self._prose()
             prose, rest = self._candidate[:end], self._candidate[end:]
+            self._keep_around(prose)
             self._reset()
         self._thought = False
         return prose, rest
