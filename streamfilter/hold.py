@@ -8,7 +8,7 @@ The buffer decides nothing: what may leave is the text machine's business, and w
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from streamfilter.items import PLAIN, Channel, Event, Item, TextDelta
 
@@ -29,6 +29,10 @@ class Hold:
         buf: released context followed by the held text.
         pos: where the held text begins in `buf`.
         out: the items released since the machine was last fed.
+        stops: a search, such as that of a pattern, which a machine may set when it is fed. Until it is fed again, a piece in which
+            this finds nothing passes where nothing is held, and the machine, which would only keep it, is not asked: most machines
+            are at rest in most of a text. It is not looked at where a machine has `context`.
+        passed: the last piece that passed so.
 
     Example:
         >>> hold = Hold()
@@ -39,7 +43,7 @@ class Hold:
         ['***', '!']
     """
 
-    __slots__ = ("_last", "_pieces", "_pins", "base", "buf", "channel", "context", "out", "pos", "simple")
+    __slots__ = ("_last", "_pieces", "_pins", "base", "buf", "channel", "context", "out", "passed", "pos", "simple", "stops")
 
     def __init__(self, channel: Channel = PLAIN, *, context: int = 0, offset: int = 0) -> None:
         self.buf: str = ""
@@ -49,6 +53,8 @@ class Hold:
         self.context: int = context
         self.simple: bool = not context  # no context to keep and no deltas: `buf` may be replaced once all of it is released
         self.base: int = offset  # of buf[0], in characters of the channel
+        self.stops: Callable[[str], object] | None = None
+        self.passed: str = ""
         # (end, delta) for each piece of the held text; None while the run has seen plain text only. A piece of plain text in a
         # run that has seen both has no delta.
         self._pieces: deque[tuple[int, TextDelta | None]] | None = None
@@ -202,7 +208,7 @@ class Hold:
             self._append_piece(item, len(text))
 
     def note(self, delta: TextDelta) -> None:
-        """A delta without text has come: what is inserted from now on is a delta too."""
+        """A delta has come that is not held: what is inserted from now on is a delta too."""
         if self._pieces is None:
             self._pieces = self._begin_pieces(0)
         self._last = delta

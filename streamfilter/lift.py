@@ -101,13 +101,23 @@ class _Held(_Run):
         return self.hold
 
     def feed(self, item: str | TextDelta) -> Sequence[Item]:
-        machine = self.machine
         hold = self.hold
         text: str = item if type(item) is str else item.text  # type: ignore[union-attr]  # exactly a str, or a delta
+        if hold.stops is not None:
+            if text and hold.pos == len(hold.buf) and not hold.context and hold.stops(text) is None:
+                hold.base += len(text)
+                hold.passed = text
+                if item is not text:
+                    hold.note(item)  # type: ignore[arg-type]  # not a str, so a delta
+                return (item,)
+            hold.stops = None
+        machine = self.machine
         if not text:
             # A piece without text says nothing to the machine; where nothing is held it keeps its place by passing.
             if item is not text:
-                hold.note(item)  # type: ignore[arg-type]  # not a str, so a delta
+                hold.note(item)  # type: ignore[arg-type]
+            elif not machine.passes_empty:
+                return ()
             return () if len(hold) else (item,)
         out: list[Item] = []
         hold.out = out
@@ -119,7 +129,8 @@ class _Held(_Run):
         else:
             hold.append(item, text)
         try:
-            machine.feed(text)
+            if machine.feed(text) is not None:  # type: ignore[func-returns-value]  # by its type; but users write it
+                raise TypeError(f"feed() of {self.lift.name} gave something: text leaves through hold.keep and hold.replace")
         except Exception as error:
             machine.done = refusal(error)
         if machine.done is not None:

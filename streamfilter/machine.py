@@ -15,6 +15,7 @@ machine over items, once for all stages.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, Protocol
 
 from streamfilter.hold import Hold
@@ -34,6 +35,16 @@ class Watcher(Protocol):
 
     def wanted(self, is_wanted: bool) -> None:
         """The consumer begins to wait for an item, or has stopped waiting."""
+
+
+def _check_steps(cls: type, does: str) -> None:
+    """Refuse steps that would never run when they are called: all text would pass a text machine as it came."""
+    for step in ("feed", "finish", "collect"):
+        function = cls.__dict__.get(step)
+        if isgeneratorfunction(function) or iscoroutinefunction(function) or isasyncgenfunction(function):
+            raise TypeError(
+                f"{cls.__name__}.{step} is a generator or async, so it would never run: make it a plain function that {does}"
+            )
 
 
 class Machine:
@@ -58,6 +69,10 @@ class Machine:
 
     is_full: bool = False
     """Whether it should not be fed for now, because what it waits for has to come first."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _check_steps(cls, "gives a list of items")
 
     is_pending: bool = False
     """Whether something will still come by itself. After `finish` the machine is not over before this is False."""
@@ -134,11 +149,18 @@ class TextMachine:
     context: int = 0
     """How many released characters `hold.buf` keeps to the left of the held text."""
 
+    passes_empty: bool = True
+    """Whether plain text that has none passes where nothing is held. It does not where units leave: it is none."""
+
     hold: Hold
     done: Finish | End | None = None
 
     is_pending: bool = False
     """Whether it waits for something before it can settle: until then `finish` may leave text in the hold. See `waiting`."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        _check_steps(cls, "calls hold.keep and hold.replace")
 
     def feed(self, text: str) -> None:
         """`text` has just been appended to the hold: release what nothing that may still arrive could change."""

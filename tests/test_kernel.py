@@ -301,6 +301,18 @@ def test_text_left_in_the_hold_is_an_error_that_names_the_stage() -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_a_feed_that_gives_text_instead_of_releasing_it_is_a_type_error() -> None:
+    """Else all of the text would pass as it came, at the end."""
+
+    class Upper(sf.TextMachine):
+        def feed(self, text: str) -> None:
+            return text.upper()  # type: ignore[return-value]
+
+    [end] = feed(Lift(Upper, "Shout"), "secret")
+    assert isinstance(end.error, TypeError)
+    assert str(end.error) == "feed() of Shout gave something: text leaves through hold.keep and hold.replace"
+
+
 def test_a_start_that_gives_no_text_machine_is_a_type_error() -> None:
     """The message names the stage and what it gave."""
 

@@ -191,6 +191,26 @@ def test_a_text_machine_releases_what_it_is_not_told_to_decide() -> None:
         Bare().feed("x")
 
 
+def test_a_machine_whose_steps_would_never_run_is_refused_where_it_is_written() -> None:
+    """Calling a generator or a coroutine function runs nothing of it: all text would pass a text machine as it came."""
+
+    def generating(self: TextMachine, text: str = "") -> Any:
+        yield text
+
+    async def waiting(self: TextMachine, text: str = "") -> None: ...
+
+    async def both(self: TextMachine, text: str = "") -> Any:
+        yield text
+
+    for function in (generating, waiting, both):
+        for step in ("feed", "finish", "collect"):
+            with pytest.raises(TypeError, match=rf"^Wrong\.{step} is a generator or async, .*hold\.keep and hold\.replace"):
+                type("Wrong", (TextMachine,), {step: function})
+            with pytest.raises(TypeError, match=rf"^Wrong\.{step} is a generator or async, .*gives a list of items$"):
+                type("Wrong", (Machine,), {step: function})
+    type("Right", (TextMachine,), {"feed": lambda _self, _text: None, "pieces": generating})
+
+
 # ------------------------------------------------------------------ lifting
 
 

@@ -133,6 +133,8 @@ class _Fences(TextMachine):
     def feed(self, text: str) -> None:
         if self._is_rest and "\n" not in text and "\r" not in text:
             self._let(len(text))
+            if self._closing is None:
+                self.hold.stops = _NEWLINE.search
         else:
             self._scan(is_over=False)
 

@@ -23,6 +23,7 @@ Unclosed: TypeAlias = Literal["extract", "keep"]
 Overflow: TypeAlias = Literal["extract", "keep", "raise"]
 
 _BLANKS = re.compile(r"\s*")
+_NONE = re.compile(r"(?!)").search
 _STEP = re.compile(r"[\r\n]|[^`](?=`)|`(?!`)")
 """Behind each of these it may be known whether something is code."""
 _NOTHING: AbstractSet[int] = frozenset()  # one for all: a stream that needs no more has none of its own
@@ -97,11 +98,12 @@ class Extractor(TextMachine):
             self._first = hold.offset
         if marks is None and not self._strips:
             hold.keep(len(hold))
-        elif (
-            len(hold) == len(text) and not (self._waits or self._strips or self._is_lead) and not (marks and marks.may_be_in(text))
-        ):
+            hold.stops = _NONE
+        elif len(hold) == len(text) and not (self._waits or self._strips or self._is_lead) and not (marks and marks.stops(text)):
             if self._code is not None:
                 self._read(len(hold.buf))
+            elif self._number is None and marks is not None:
+                hold.stops = marks.stops
             self._let(len(text))
         else:
             self._scan(is_over=False)

@@ -6,7 +6,7 @@ What stands between two tags, and what becomes of it, is not known here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeAlias
 
 ATTRIBUTES_CHARS = 256
@@ -97,13 +97,8 @@ class Marks:
         self._begun = re.compile(rf"(?:{'|'.join(begun)})\Z", flags) if begun else None
         self.longest: int = max(len(text) for text, *_ in literals) + (ATTRIBUTES_CHARS if wider else 0)
         firsts = {text[0] for text, *_ in literals}
-        self.first: str = firsts.pop() if len(firsts) == 1 and not (ignore_case and _has_case(firsts)) else ""
-        """The character that all of them begin with, if there is one."""
-        self._first = re.compile(f"[{''.join(map(re.escape, firsts | {self.first}))}]", flags).search
-
-    def may_be_in(self, text: str) -> bool:
-        """Whether a marker may begin in a text, as far as its first character says."""
-        return self.first in text if self.first else self._first(text) is not None
+        self.stops: Callable[[str], object] = re.compile(f"[{''.join(map(re.escape, firsts))}]", flags).search
+        """Looks for the first character of a marker."""
 
     def find(self, text: str, start: int, stop: int) -> Found | None:
         """The first marker that ends up to `stop`."""
@@ -118,10 +113,6 @@ class Marks:
             return stop
         match = self._begun.search(text, max(start, stop - self.longest + 1), stop)
         return stop if match is None else match.start()
-
-
-def _has_case(characters: Iterable[str]) -> bool:
-    return any(character.isalpha() for character in characters)
 
 
 def _begun(text: str, more: str = "") -> str:

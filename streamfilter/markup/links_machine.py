@@ -78,6 +78,7 @@ class Guard(TextMachine):
         if (mark is None or (mark.end() == len(buf) and mark[0].isalpha())) and (stop == pos or buf[stop - 1] != "!"):
             if stop > pos:
                 hold.keep(stop - pos)
+            hold.stops = scan.STOPS
         else:
             self._read(over=False)
 

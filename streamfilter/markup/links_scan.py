@@ -40,15 +40,22 @@ without a scheme in any string: which function of a style, attribute or script w
 MORE_SLASHES = regex.compile(rf"(?:{_SLASH_IN_STRING}|[\t\n\r])*+", regex.IGNORECASE)
 
 _WORDS = r"""(?:
-    (?<=[\[\]<&\\:=]) | (?<=["'])(?=[\x00-\x20/\\]|\Z) | (?<=-)(?=[sS\\]|\Z) | (?<=@)(?=[iI\\]|\Z) |
-    (?i:(?<=h)(?:ttps?(?=[:&\\]|\Z)|(?:tt?)?\Z) | (?<=f)(?:tp(?=[:&\\]|\Z)|t?\Z) | (?<=u)(?:rl(?=[(&\\\s]|\Z)|r?(?=\\|\Z)) |
-    (?<=w)(?:ss?(?=[:&\\]|\Z)|ww(?=[.&\\]|\Z)|w?(?=&|\Z)) | (?<=m)(?:ailto(?=[:&\\]|\Z)|(?:a(?:i(?:lt?)?)?)?\Z) |
-    (?<=x)(?:mpp(?=[:&\\]|\Z)|(?:mp?)?\Z)))"""
+    (?<![A-Za-z])(?:
+        (?<=[\[\]<&\\:=]) | (?<=["'])(?=[\x00-\x20/\\]|\Z) | (?<=-)(?=[sS\\]|\Z) | (?<=@)(?=[iI\\]|\Z)
+    ) |
+    (?i:(?=[amrstw&\\]|\Z)(?:
+        (?<=h)(?:ttps?(?=[:&\\]|\Z)|(?:tt?)?\Z) | (?<=f)(?:tp(?=[:&\\]|\Z)|t?\Z) |
+        (?<=u)(?:rl(?=[(&\\\s]|\Z)|r?(?=\\|\Z)) | (?<=w)(?:ss?(?=[:&\\]|\Z)|ww(?=[.&\\]|\Z)|w?(?=&|\Z)) |
+        (?<=m)(?:ailto(?=[:&\\]|\Z)|(?:a(?:i(?:lt?)?)?)?\Z) | (?<=x)(?:mpp(?=[:&\\]|\Z)|(?:mp?)?\Z)
+    )))"""
 _FIRSTS = "<&:\"'@fFhHmMuUwWxX\\\\\\[\\]-"
 
-# A class of first characters: with that `re` looks for them alone, and tries the rest only there.
+# A class of first characters: with that `re` looks for them alone, and tries the rest only there, which the next one mostly ends.
 MARK = re.compile(rf"[{_FIRSTS}]{_WORDS}", re.VERBOSE)
 """Where something may begin. At the end of the text also the beginning of a word that is looked for."""
+
+STOPS = re.compile(rf"[!{_FIRSTS}](?:{_WORDS}|(?<=!)\Z)", re.VERBOSE).search
+"""The same, and an exclamation mark at the end, behind which a bracket begins an image."""
 
 MARK_IN_TAG = re.compile(rf"[={_FIRSTS}]{_WORDS}", re.VERBOSE)
 

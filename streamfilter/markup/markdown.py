@@ -127,13 +127,10 @@ class _Lines:
                     text = yield
             elif is_inside and inline.is_idle and inline.mode == "text":
                 if _STOPS(text) is None:
-                    while True:
-                        keep(len(text))
-                        last = text
-                        text = yield
-                        if _STOPS(text) is not None:
-                            break
-                    inline.before = last[-1]
+                    keep(len(text))
+                    hold.stops, hold.passed = _STOPS, text
+                    text = yield
+                    inline.before = hold.passed[-1]
             elif is_inside and inline.awaits is not None:
                 ends = inline.awaits.search
                 while len(hold.buf) - hold.pos <= most and ends(text) is None:

@@ -43,7 +43,7 @@ class Unbreaking(Lift):
 
     def feed(self, item: Item) -> Sequence[Item]:
         if not self._wanted or not (type(item) is str or type(item) is TextDelta):
-            return super().feed(item)
+            return Lift.feed(self, item)  # nearly always, and `super()` takes as long as the call
         text, kind = (item, PLAIN.kind) if isinstance(item, str) else (item.text, item.channel.kind)
         cuts = self._cuts.get(kind)
         if cuts is None:

@@ -16,7 +16,7 @@ from streamfilter.matching.cache import Cache, Compiled
 from streamfilter.matching.decider import Decider
 from streamfilter.matching.decision import MIN_TRACE, AutomatonPursuit, Decision, Trace
 from streamfilter.matching.engine import Found
-from streamfilter.matching.finder import Finder
+from streamfilter.matching.finder import HERE, Finder
 from streamfilter.matching.finder import State as Finding
 from streamfilter.matching.program import Left, Program
 from streamfilter.matching.rules import Match
@@ -60,7 +60,7 @@ class AutomatonSearch:
 
     _state: Finding
     _starts: list[int]  # of the state's groups
-    _decision: Decision | None
+    open: Decision | None
 
     def __init__(self, engine: Automaton) -> None:
         self._engine = engine
@@ -73,12 +73,12 @@ class AutomatonSearch:
         if at != self._expected or advance != (self._advance and at == self._origin):
             self._restart(buf, base, at, advance)
         while True:
-            decision = self._decision
+            decision = self.open
             if decision is None:
                 if not self._find(buf, base):
                     self._expected = start = self._starts[0] if self._starts else self._read
                     return start - base, None
-                decision = self._decision = self._decide(self._starts[0] if self._starts else self._read)
+                decision = self.open = self._decide(self._starts[0] if self._starts else self._read)
             if not decision.run(buf, base):
                 self._expected = decision.start
                 return decision.start - base, None
@@ -94,7 +94,7 @@ class AutomatonSearch:
         return True
 
     def certain(self, buf: str, start: int, advance: bool) -> int:
-        decision = self._decision
+        decision = self.open
         if decision is None or decision.end < 0:
             return -1
         number, rule = self._engine.numbered[decision.rule]
@@ -105,7 +105,7 @@ class AutomatonSearch:
             start, found = self.search(buf, base, pos, advance)
             if found is not None:
                 return found
-            for decision in [self._decision] if self._decision is not None else map(self._decide, (*self._starts, self._read)):
+            for decision in [self.open] if self.open is not None else map(self._decide, (*self._starts, self._read)):
                 found = decision.finish(buf, base)
                 if found is not None:
                     return self._give(found, base)[1]
@@ -125,7 +125,7 @@ class AutomatonSearch:
         self._starts = []
         self._expected = self._read = self._origin = at
         self._advance = advance
-        self._decision = None
+        self.open = None
         self._replays = base + len(buf) - at >= MIN_TRACE  # there may be text that was gone through before
 
     def _find(self, buf: str, base: int) -> bool:
@@ -139,7 +139,7 @@ class AutomatonSearch:
         for character in buf[at - base :]:
             state, keep = state[character]
             if keep is not None:
-                starts = [at if number < 0 else starts[number] for number in keep]
+                starts = [at] if keep is HERE else [at if number < 0 else starts[number] for number in keep] if keep else []
                 if state.certain:
                     at += 1
                     break

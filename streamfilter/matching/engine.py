@@ -53,7 +53,14 @@ def agrees(rule: AnyRule, buf: str, start: int, end: int) -> bool:
 
 
 class Search(Protocol):
-    """The search through one run of text. It may remember how far it has got, so positions come with that of the buffer."""
+    """The search through one run of text. It may remember how far it has got, so positions come with that of the buffer.
+
+    Attributes:
+        open: what is being decided behind a search; None if nothing is, so that nothing is certain.
+    """
+
+    @property
+    def open(self) -> object | None: ...
 
     def search(self, buf: str, base: int, pos: int, advance: bool) -> tuple[int, Found | None]:
         """Where, from `pos` on, the first match begins or could still begin; and that match, if it is decided.

@@ -23,6 +23,9 @@ MAX_FACTORED = 50
 Keep: TypeAlias = "tuple[int, ...] | None"
 """Which places live on, by their numbers before the step; -1 is the place of this character. None if nothing changed."""
 
+HERE = (-1,)
+"""Only the place of this character: words begin with it."""
+
 
 class Group(Compiled):
     """The threads of one place. Equal ones are one object."""
@@ -124,7 +127,7 @@ class Finder(Compiled):
             keep[-1] = -1
         following = self._state(tuple(groups), self._begin(left.place), left)
         same = not following.certain and len(keep) == old and keep == list(range(old))
-        step = state[character] = (following, None if same else tuple(keep))
+        step = state[character] = (following, None if same else HERE if keep == [-1] else tuple(keep))
         if following is state and same and not old:
             state.idle.add(character)
         self._count(1)

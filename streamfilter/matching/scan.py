@@ -118,7 +118,7 @@ class Scan(TextMachine):
                 self.hit(found, buf)
                 self.early = False
                 continue
-            if not self.early and (rule := self._certain(buf, start)) is not None:
+            if self._search.open is not None and not self.early and (rule := self._certain(buf, start)) is not None:
                 self.early = True
                 self.hit_early(rule)
             if len(buf) - start == limit:

@@ -102,6 +102,8 @@ class SideBySide(Compiled):
 class SideBySideSearch:
     """The search through one run with two engines."""
 
+    open: object | None = True  # both are asked
+
     def __init__(self, engine: SideBySide) -> None:
         self._engine = engine
         self._searches = [each.begin() for each in engine.both]

@@ -268,6 +268,8 @@ class TailEngine(Compiled):
 class TailSearch:
     """The search through one run. It remembers no more than whether it will find something where it stands."""
 
+    open: object | None = True  # it is asked anew each time
+
     def __init__(self, engine: TailEngine) -> None:
         self._engine = engine
         self._here = False

@@ -111,6 +111,8 @@ class _Escapes(TextMachine):
                 self._begin(text[stop])
                 stop += 1
             at = stop
+        if self._inside is None:
+            hold.stops = _INTRODUCER.search
 
     def _begin(self, introducer: str) -> None:
         self._is_bare = introducer == "\x1b"

@@ -8,7 +8,7 @@ known to the finders in `segment`, how text waits for them to `regroup_machines`
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -16,9 +16,7 @@ from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context
 from streamfilter.declaration import show
-from streamfilter.items import Item
-from streamfilter.lift import Lift
-from streamfilter.machine import Machine, TextMachine
+from streamfilter.machine import TextMachine
 from streamfilter.pipeline import TextStage, stage
 from streamfilter.segment import Graphemes as Clusters
 from streamfilter.segment import Language, Segmentation, abbreviations, by_chars, by_line, by_paragraph, by_sentence, by_words
@@ -48,18 +46,8 @@ Boundary: TypeAlias = Callable[[str], int | None]
 Chars: TypeAlias = Annotated[int, Field(strict=True, ge=1)]
 
 
-class _Full(Lift):
-    """What a regrouper is lifted to: pieces of plain text that have none are no units."""
-
-    def feed(self, item: Item) -> Sequence[Item]:
-        return () if item == "" else super().feed(item)
-
-
 class _Regrouper(TextStage):
     """A stage that divides text into units."""
-
-    def machine(self, context: Context | None = None) -> Machine:
-        return self._lift(context, kind=_Full if self.channels is None or "answer" in self.channels else Lift)
 
     @cached_property
     def _how(self) -> Segmentation:

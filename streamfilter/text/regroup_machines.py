@@ -22,6 +22,8 @@ for each unit, a text in one piece would cost the square of its length."""
 class Divided(TextMachine):
     """Each unit leaves when a finder reports its end."""
 
+    passes_empty = False
+
     def __init__(self, finder: Finder) -> None:
         self.finder = finder
 
@@ -127,6 +129,8 @@ class Asked(TextMachine):
         at_end: asked about what is left, if there is one.
         max_chars: how long a unit may be.
     """
+
+    passes_empty = False
 
     def __init__(self, boundary: Callable[[str], int | None], at_end: Callable[[str], int | None] | None, max_chars: int) -> None:
         self._boundary = boundary

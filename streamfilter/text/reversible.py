@@ -10,6 +10,7 @@ begins in text that was kept, all of it was kept, and was looked at.
 from __future__ import annotations
 
 import dataclasses
+import re
 from functools import cache
 from typing import ClassVar
 
@@ -19,6 +20,8 @@ from streamfilter.machine import Machine, TextMachine
 from streamfilter.matching import Rule
 from streamfilter.pipeline import TextStage, stage
 from streamfilter.vault import LONGEST, PLACEHOLDER, Vault
+
+_BEGINS = re.compile("<").search
 
 
 @declared
@@ -105,6 +108,7 @@ class _Restorer(TextMachine):
                 hold.replace(end - at, original)
             at += 1
         hold.keep(len(hold))
+        hold.stops = _BEGINS
 
     def _report(self, placeholder: str) -> None:
         if rule := self._vault.rule(placeholder):  # text that only looked like a placeholder has none

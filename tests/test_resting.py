@@ -1,0 +1,162 @@
+"""Machines at rest: what a text machine would only keep passes it by, and nobody can tell but by what it was not asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import streamfilter as sf
+from streamfilter.lift import Lift
+
+ANSWER, OTHER = sf.Channel("answer", (0, 0)), sf.Channel("answer", (0, 1))
+SECRET = re.compile(r"<[^>]*>")
+
+
+class Hiding(sf.TextMachine):
+    """Takes out what stands in `<>`, and writes down what it was fed, what had passed before, and where it has found something."""
+
+    def __init__(self, fed: list[str], passed: list[str], places: list[int], *, rests: bool, context: int = 0) -> None:
+        self.fed, self.passed, self.places = fed, passed, places
+        self.rests, self.context = rests, context
+
+    def feed(self, text: str) -> None:
+        hold = self.hold
+        self.fed.append(text)
+        self.passed.append(hold.passed)
+        while found := SECRET.search(hold.text):
+            hold.keep(found.start())
+            self.places.append(hold.offset)
+            hold.replace(found.end() - found.start(), "#")
+        at = hold.text.find("<")
+        hold.keep(len(hold) if at < 0 else at)
+        if self.rests:
+            hold.stops = re.compile("<").search
+
+
+def hiding(*, rests: bool = True, context: int = 0) -> tuple[Lift, list[str], list[str], list[int]]:
+    fed: list[str] = []
+    passed: list[str] = []
+    places: list[int] = []
+    return Lift(lambda: Hiding(fed, passed, places, rests=rests, context=context), "Hiding"), fed, passed, places
+
+
+def through(lift: Lift, items: Sequence[Any]) -> list[list[Any]]:
+    """What leaves at each item, and at the end."""
+    leaving = [*map(lift.feed, items), lift.finish()]
+    return [[told(out) for out in each] for each in leaving]
+
+
+def told(item: Any) -> Any:
+    """All that can be seen of an item: a delta's origin as well, by which chunk it came on."""
+    return (item.text, item.channel, item.origin) if isinstance(item, sf.TextDelta) else item
+
+
+@st.composite
+def mixed(draw: st.DrawFn) -> list[Any]:
+    """Plain text, deltas in two channels, and events among them, with many pieces in which nothing is to be found."""
+    piece = st.sampled_from(["ab", "c ", "<", ">", "<x>", "a<b", "c>d", "", "plain text", "<>"])
+    items: list[Any] = []
+    for n, kind in enumerate(draw(st.lists(st.integers(0, 4), max_size=14))):
+        text = draw(piece)
+        items.append([text, sf.TextDelta(text, ANSWER, n), sf.TextDelta(text, OTHER, n), sf.Usage(str(n)), text][kind])
+    return items
+
+
+@given(mixed())
+def test_what_leaves_and_when_does_not_depend_on_whether_a_machine_rests(items: list[Any]) -> None:
+    """Nor where it finds something: a machine that is asked about every piece says the same."""
+    resting, fed, _, places = hiding()
+    asked, all_fed, _, all_places = hiding(rests=False)
+    assert through(resting, items) == through(asked, items)
+    assert places == all_places
+    assert len(fed) <= len(all_fed)
+
+
+@given(st.lists(st.sampled_from(["ab", "c ", "<", ">", "<x>", "a<b", "c>d", "plain text"]), max_size=14))
+def test_a_machine_that_rests_finds_what_a_pattern_finds_in_the_whole_text(pieces: list[str]) -> None:
+    """And where: the pieces that have passed count."""
+    lift, _, _, places = hiding()
+    text = "".join(pieces)
+    assert "".join(str(out) for given in through(lift, pieces) for out in given) == SECRET.sub("#", text)
+    assert places == [found.start() for found in SECRET.finditer(text)]
+
+
+def test_a_machine_at_rest_is_asked_only_about_what_stops_it() -> None:
+    """It is asked about everything while something is held, and after it was asked it must say again what stops it."""
+    lift, fed, passed, _ = hiding()
+    assert through(lift, ["a", "b", "c", "d<", "e", "f>", "g", "h", "<"]) == [
+        *(["a"], ["b"], ["c"], ["d"], [], ["#"], ["g"], ["h"], []),
+        ["<"],
+    ]
+    assert fed == ["a", "d<", "e", "f>", "<"]
+    assert passed == ["", "c", "c", "c", "h"]
+
+
+def test_what_passes_a_machine_at_rest_is_the_item_that_came() -> None:
+    """A piece of plain text, or a delta with its origin; and a replacement behind one stays on its chunk."""
+    lift, fed, _, _ = hiding()
+    text, delta = "plain text", sf.TextDelta("a delta", ANSWER, object())
+    assert through(lift, ["x"]) == [["x"], []]
+    assert lift.feed(text)[0] is text
+    lift.feed(sf.TextDelta("begins", ANSWER))
+    assert lift.feed(delta)[0] is delta
+    hidden = sf.TextDelta("<secret>", ANSWER, "its chunk")
+    assert [told(out) for out in lift.feed(hidden)] == [("#", ANSWER, "its chunk")]
+    assert "a delta" not in fed
+
+
+def test_an_event_passes_a_machine_at_rest_at_its_place() -> None:
+    """Where something is held it waits, as everywhere."""
+    lift, *_ = hiding()
+    usage = sf.Usage("late")
+    assert through(lift, ["a", "b", usage, "c<", usage, "d>"]) == [["a"], ["b"], [usage], ["c"], [], ["#", usage], []]
+
+
+def test_a_machine_with_context_is_asked_about_every_piece() -> None:
+    """It has to see what stands before."""
+    lift, fed, *_ = hiding(context=3)
+    assert through(lift, ["a", "b", "c<d>"]) == [["a"], ["b"], ["c", "#"], []]
+    assert fed == ["a", "b", "c<d>"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "pieces"),
+    [
+        (sf.Extract("think"), ["a <think>b</think>", *"cdef", "<think>g</think>", "h"]),
+        (sf.Extract("think", many=False), ["a <think>b</think>", *"cdef", "<think>g</think>", "h"]),
+        (sf.Extract("think", ignore_case=True), ["a", "b", "<THINK>c</Think>", "d", "<", "t", "hink>", "e"]),
+        (
+            sf.Links(["example.org"]),
+            ["so", "me! ", "!", "[a](http://evil.org)", " b", "ht", "tp", "s://evil.org", " w", "ww.evil.org", "!"],
+        ),
+        (sf.Markdown(), ["some ", "words ", "1 ", "*2* ", "3 ", "*", "4", "*", " 5"]),
+        (sf.StripANSI(), ["a ", "b", "\x1b[1", "mc", "d", "\x1b", "]0;title", "\x07e", "f", "\x9b", "31mg", "h"]),
+        (
+            sf.CodeFences(),
+            ["a ", "b", " c\n", "d ", "e", "\n```py\n", "1", "2", "\n", "`", "``\n", "f ", "g", "\r", "\n", "~~~\n", "3"],
+        ),
+        (sf.Words(), ["", "a ", "", "b", "", " ", "c"]),
+    ],
+    ids=repr,
+)
+def test_stages_at_rest_give_what_they_give_of_the_text_in_one_piece(stage: Any, pieces: list[str]) -> None:
+    """As text and as deltas, whatever channels it ends up in."""
+    text = "".join(pieces)
+
+    def seen(items: list[Any]) -> dict[str, str]:
+        texts: dict[str, str] = {}
+        for item in stage.iter(items):
+            if isinstance(item, str | sf.TextDelta):
+                kind, piece = ("answer", item) if isinstance(item, str) else (item.channel.kind, item.text)
+                texts[kind] = texts.get(kind, "") + piece
+        return texts
+
+    whole = seen([text])
+    assert seen(pieces) == whole
+    assert seen([*text]) == whole
+    assert seen([sf.TextDelta(piece, ANSWER) for piece in pieces]) == whole
