@@ -111,6 +111,11 @@ CASES: dict[str, list[str]] = {
     r"\b|(?x:a)": ["a bab"],
     r"(?i)[^a-z\s]\d": ["pass: X9 !9"],
     r"\s+$": ["a  b  ", "  \n"],
+    # what is easily read as something else
+    "[[:,]+x[a:]": ["[:,xa ,x: x,", "[x]:x"],
+    r"a(?i)+b": ["aab aAB"],
+    r"a(?#\)b)c": ["ac abc a)c"],
+    r"\p]|\pa|\p{L|b": ["p] pa p{L b a"],
     # what people look for
     r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+": ["mail a.b+c@d-e.co.uk. or x@y", "@a.b a@b"],
     r"(?<!\d)\d{3}-\d{2}-\d{4}(?!\d)": ["123-45-6789", "1123-45-67890", "123-45-678"],
@@ -159,6 +164,11 @@ REFUSED: dict[str, str] = {
     "[a": "not valid",
     r"\1": "not valid",
     "(?P=n)": "no group",
+    r"(a|b\g<1>)+": "stands in",
+    r"(?P<n>a|b\g<n>)+": "stands in",
+    r"(?P<n>a)(?&m)": "invalid group",
+    "(?P>m)a": "invalid group",
+    "ab(?<=(a+))b": "at position 2",
 }
 
 PATTERNS_WITH_FLAGS: list[tuple[str, int, str]] = [

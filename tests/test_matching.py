@@ -218,6 +218,40 @@ def test_nothing_is_held_that_no_continuation_could_change(pattern: str) -> None
         promptness(stage, text, lambda text: regex.sub(pattern, "", text), "ab ", 4)
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"(?=\w+\b)b\w*",
+        r"(?=\w+\b)[bA]\w*",
+        r"(?=(\w+))b",
+        r"(?!\w+\b\.)\b(b)\w*",
+        r"(?=\w+\b)(?:b|A)a",
+        r"(?=\w+\b)(?i:b)a",
+        r"(?=\w+\b)b?A",
+        r"(?=\w+\b)(?>ba|bb)",
+        r"(?=\w+\b)(b+)a\1",
+    ],
+)
+def test_a_lookahead_holds_only_what_the_character_behind_it_can_be(pattern: str) -> None:
+    """Also where it is not decided yet: what cannot begin the match leaves, and an overflow is at its character whatever the cuts."""
+    machine = sf.Redact(pattern).machine()
+    assert [list(machine.feed(text)) for text in ("a", "aaaaa", " ", "aa.aa")] == [["a"], ["aaaaa"], [" "], ["aa.aa"]]
+    text = "aaaaaaabaaaaaa abaa ba aaaa. "
+    policies: tuple[Any, ...] = ("redact", "release")
+    for policy in policies:
+        stage = sf.Redact(pattern, max_hold=4, overflow=policy)
+        assert len({"".join(stage.iter(text[at : at + n] for at in range(0, len(text), n))) for n in range(1, 30)}) == 1
+
+
+def test_a_grapheme_cluster_sees_the_flags_before_it() -> None:
+    r"""Whether a regional indicator begins a flag or ends one depends on how many there are before it, in earlier chunks too."""
+    text = "x" * 999 + "\U0001f1e9\U0001f1ea" * 300 + "z"
+    for pattern in (r"\X", "[\U0001f1ea]\\X"):
+        want = regex.sub(pattern, "#", text)
+        for n in (1, 7, 500, 1002, 5000):
+            assert "".join(sf.Replace(pattern, "#").iter(text[at : at + n] for at in range(0, len(text), n))) == want, (pattern, n)
+
+
 @given(patterns_of(ATOMS), st.text("aab ", max_size=6), st.sampled_from(["", "#"]))
 def test_nothing_ever_leaves_that_a_continuation_could_change(pattern: str, text: str, to: str) -> None:
     """No pattern lets anything out too early."""

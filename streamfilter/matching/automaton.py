@@ -105,6 +105,8 @@ class AutomatonSearch:
             start, found = self.search(buf, base, pos, advance)
             if found is not None:
                 return found
+            if self.open is None and not self._state.may_end:
+                return None
             for decision in [self.open] if self.open is not None else map(self._decide, (*self._starts, self._read)):
                 found = decision.finish(buf, base)
                 if found is not None:

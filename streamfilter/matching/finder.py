@@ -43,7 +43,7 @@ ACCEPTED = Group(frozenset(), accepted=True)
 
 
 class State(Steps["tuple[State, Keep]"]):
-    """A state, which is the dictionary of its steps.
+    """A state, which is the dictionary of its steps. The one by "" is that at the end of a text.
 
     Attributes:
         groups: the threads of each place, but for the present one.
@@ -62,6 +62,12 @@ class State(Steps["tuple[State, Keep]"]):
         self.left: Left = left
         self.idle: set[str] = set()
         self.certain: bool = (groups[0] if groups else fresh).accepted
+
+    @property
+    def may_end(self) -> bool:
+        """Whether something matches from one of the places if the text ends here."""
+        following, _ = self[""]
+        return any(group.accepted for group in following.groups)
 
     def __missing__(self, character: str) -> tuple[State, Keep]:
         return self.finder.step(self, character)
@@ -100,7 +106,7 @@ class Finder(Compiled):
 
     def step(self, state: State, character: str) -> tuple[State, Keep]:
         """Take a step that was not taken before, and keep it."""
-        symbol = self.alphabet[character]
+        symbol = self.alphabet[character] if character else self.alphabet.end
         left = self.program.step_left(state.left, symbol)
         known = symbol, left.place
         groups: list[Group] = []

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Iterable
 from itertools import zip_longest
 from typing import Literal, TypeAlias
 
@@ -126,7 +127,10 @@ class _Printer:
             case Call(ref):
                 return f"(?&{self.name(self.tree.number(ref))})"
             case Sequence(items):
-                return "".join(self.show(item, after) for item, after in zip_longest(items, items[1:]))
+                shown = [self.show(item, after) for item, after in zip_longest(items, items[1:])]
+                if self.use == "stream":
+                    shown = [self.tested(items, at) + part for at, part in enumerate(shown)]
+                return "".join(shown)
             case Choice(branches):
                 return "|".join(self.show(branch) for branch in branches)
             case Capture(body, group):
@@ -141,6 +145,13 @@ class _Printer:
                 return self.conditional(test, body)
             case Repeat():
                 return self.repeat(node, after)
+
+    def tested(self, items: tuple[Node, ...], at: int) -> str:
+        """What stands in front of an item: in front of a lookaround, a test of the next character. Else `regex` reports one that is
+        open where no match can begin, and not even the same ones whatever the text further on."""
+        if not isinstance(items[at], Look) or not (first := _first(items[at + 1 :])):
+            return ""
+        return f"(?={first})"
 
     def several(self, source: str) -> str:
         if source.startswith(r"\L"):
@@ -192,6 +203,34 @@ class _Printer:
             return node.source != "?" or node.mode == "?"
         anything = node.body.source in _ANYTHING and node.most >= UNBOUNDED
         return node.mode == "?" and not (anything and isinstance(after, Char) and after.source in _LITERAL)
+
+
+def _first(items: Iterable[Node]) -> str:
+    """The characters that some nodes can begin with, as alternatives; nothing where that is not told, or they can be empty."""
+    found: list[str] = []
+    for item in items:
+        match item:
+            case Edge() | Look():
+                continue
+            case Char(source):
+                first = source
+            case Group(opening, body):
+                first = (inner := _first((body,))) and f"{opening}{inner})"
+            case Choice(branches):
+                firsts = [_first((branch,)) for branch in branches]
+                first = "|".join(firsts) if all(firsts) else ""
+            case Sequence(within):
+                first = _first(within)
+            case Capture(body) | Repeat(body):
+                first = _first((body,))
+            case _:
+                return ""
+        if not first:
+            return ""
+        found.append(first)
+        if not isinstance(item, Repeat) or item.least:
+            return "|".join(found)
+    return ""
 
 
 def _referenced(node: Node, tree: Tree) -> set[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Protocol, TypeAlias
+from typing import Annotated, Any, Literal, Protocol, TypeAlias, overload
 
 import regex
 from pydantic import Field
@@ -177,7 +177,7 @@ class Match:
     """A decided match, as templates and callables see it: the part of `regex.Match` that does not depend on the cuts.
 
     Attributes:
-        rule: what matched.
+        rule: what matched, a `Rule` or `Terms`; `rule.name` is what `{rule}` in a template says.
     """
 
     __slots__ = ("_advance", "_buf", "_inner", "_shift", "_span", "rule")
@@ -200,6 +200,12 @@ class Match:
             assert self._inner is not None and self._inner.end() == end, self.rule.name
         return self._inner
 
+    @overload
+    def group(self, group: Literal[0] = 0, /) -> str: ...
+    @overload
+    def group(self, group: int | str, /) -> str | Any: ...  # None where it took no part
+    @overload
+    def group(self, group: int | str, second: int | str, /, *groups: int | str) -> tuple[str | Any, ...]: ...
     def group(self, *groups: int | str) -> Any:
         """As `regex.Match.group`."""
         return self._buf[slice(*self._span)] if groups in ((), (0,)) else self._groups.group(*groups)

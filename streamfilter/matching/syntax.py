@@ -63,7 +63,7 @@ _LETTERS = {
 }
 _TAKEN_FLAGS = sum(int(flag) for flag in [*_LETTERS.values(), regex.VERSION0, regex.VERSION1])
 
-_COMMENT = re.compile(r"\(\?#[^)]*\)?")
+_COMMENT = re.compile(r"\(\?#(?:\\.|[^)])*\)?")
 _VERBOSE_BLANK = re.compile(rf"{_COMMENT.pattern}|\s|#[^\n]*")
 _QUANTIFIER = re.compile(r"([*+?]|\{(?:\d+(?:,\d*)?|,\d*)\})([?+]?)")
 _BRACES = re.compile(r"\{[^{}]*\}")
@@ -73,8 +73,11 @@ _NAMED_GROUP = re.compile(r"\(\?P?<([^\W\d]\w*)>")
 _CALL = re.compile(r"\(\?(?:R|(?:&|P>)(?P<name>\w+)|(?P<number>[+-]?\d+))\)")
 _REFERENCE = re.compile(r"\(\?P=(\w+)\)")
 _TEST = re.compile(r"\(\?\((?:(?P<number>\d+)|(?P<name>\w+))\)")
+_PROPERTY = r"\^?[A-Za-z0-9 &_.-]*(?:[:=][A-Za-z0-9 &_./-]*)?"
+_POSIX_CLASS = re.compile(rf"\[:{_PROPERTY}:\]")
 _LONG_ESCAPE = re.compile(
-    r"\\(?:[pP](?:\{[^}]*\}|.)|N\{[^}]*\}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|0[0-7]{0,2}|[0-7]{3})"
+    rf"\\(?:[pP](?:\{{{_PROPERTY}\}}|[CLMNPSZ])"
+    r"|N\{[^}]*\}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|0[0-7]{0,2}|[0-7]{3})"
 )
 _GROUP_ESCAPE = re.compile(r"\\(?:g<(\w+)>|([1-9]\d?))")
 _LIST_ESCAPE = re.compile(r"\\L<\w+>")
@@ -155,8 +158,11 @@ class _Parser:
         while self.at < len(self.pattern) and self.pattern[self.at] not in "|)":
             if self.skip_blank():
                 continue
-            if items and (quantified := self.quantifier(items[-1])):
-                items[-1] = quantified
+            last = len(items) - 1
+            while last >= 0 and isinstance(items[last], Flags):
+                last -= 1  # they stand between what is repeated and how often
+            if last >= 0 and (quantified := self.quantifier(items[last])):
+                items[last] = quantified
                 continue
             if (item := self.item()) is not None:
                 items.append(item)
@@ -217,8 +223,8 @@ class _Parser:
         while self.at < len(pattern) and pattern[self.at] != "]":
             if self.peek("\\"):
                 self.at += 2
-            elif self.peek("[:") and (found := pattern.find(":]", self.at) + 1):
-                self.at = found + 1
+            elif found := _POSIX_CLASS.match(pattern, self.at):
+                self.at = found.end()
             elif self.version1 and self.peek("["):
                 self._skip_set()
             else:
@@ -232,7 +238,7 @@ class _Parser:
                 self.at = found.end()
                 if kind is _LONG_ESCAPE:
                     return Char(found.group())
-                return Several(found.group()) if kind is _LIST_ESCAPE else Reference(self.number(found[1] or found[2], start))
+                return Several(found.group()) if kind is _LIST_ESCAPE else self.reference(found, start)
         letter = pattern[start + 1 : start + 2]
         self.at += 2
         if letter in _EDGES and letter:
@@ -243,7 +249,7 @@ class _Parser:
             raise self.refused("\\G", "it stands where the search began, which in a stream depends on the chunks", start)
         if letter == "K":
             raise self.refused("\\K", "it gives back decided text; use a lookbehind", start)
-        return Char(f"\\{letter}")
+        return Char(letter if letter in ("p", "P") else f"\\{letter}")  # no property, so the letter itself
 
     # -------------------------------------------------------------- groups
 
@@ -293,7 +299,8 @@ class _Parser:
         return Capture(body, group)
 
     def look(self, opening: str) -> Look:
-        return Look(opening, self.enclosed(self.at + len(opening)))
+        start = self.at
+        return Look(opening, self.enclosed(start + len(opening)), start)
 
     def branch_reset(self, at: int) -> Node:
         """`(?|(a)|(b))`: the groups of each branch are numbered from the same."""
@@ -365,6 +372,12 @@ class _Parser:
 
     # -------------------------------------------------------------- references
 
+    def reference(self, found: re.Match[str], start: int) -> Reference:
+        group = self.number(found[1] or found[2], start)
+        if group in self.open:  # `regex` takes that only as `\g<1>`, which then never matches
+            raise self.refused(found.group(), "it refers to the group that it stands in", start)
+        return Reference(group)
+
     def number(self, ref: str, at: int) -> int:
         """The number of a group named by number or name."""
         if ref.isdecimal():
@@ -390,6 +403,8 @@ class _Parser:
         for around, ref, _, _ in self.calls:
             called.setdefault(around, set()).add(tree.number(ref))
         for _, ref, source, at in self.calls:
+            if not tree.number(ref):
+                continue  # there is no such group, which is for `regex` to say
             reached: set[int] = set()
             todo = {tree.number(ref)}
             while todo:

@@ -13,6 +13,10 @@ from typing import TypeAlias
 UNBOUNDED = 1 << 30
 """A width with no upper bound."""
 
+CLUSTER_CONTEXT = 1000
+r"""Characters before a `\X` that must stay readable: whether a regional indicator ends a flag depends on how many of them stand in
+a row before it (Unicode, annex 29, GB12), and `regex` counts them at each. Nobody writes five hundred flags without a blank."""
+
 
 class Refused(ValueError):
     """A construct that cannot be streamed exactly, or is not understood.
@@ -104,10 +108,11 @@ class Group:
 
 @dataclass(slots=True, eq=False)
 class Look:
-    """A lookaround, by its opening: `(?=`, `(?!`, `(?<=`, `(?<!`."""
+    """A lookaround, by its opening: `(?=`, `(?!`, `(?<=`, `(?<!`; and where it stands in the pattern."""
 
     opening: str
     body: Node
+    at: int
 
     @property
     def behind(self) -> bool:
@@ -244,11 +249,13 @@ def lookbehind(node: Node) -> int:
     """
     if isinstance(node, Edge):
         return 1
+    if isinstance(node, Several) and node.source == "\\X":
+        return CLUSTER_CONTEXT
     inner = max((lookbehind(child) for child in children(node)), default=0)
     if isinstance(node, Look) and node.behind:
         reach = _reach(node.body) + inner
         if reach >= UNBOUNDED:
-            raise Refused(node.opening, 0, "how far this lookbehind looks back has no bound")
+            raise Refused(node.opening, node.at, "how far this lookbehind looks back has no bound")
         return reach
     return inner
 
