@@ -121,6 +121,24 @@ async def give_way() -> None:
         await trio.lowlevel.checkpoint()
 
 
+class Turns:
+    """Turns for others while much small text is worked off, each piece of it at once."""
+
+    def __init__(self) -> None:
+        self._room = SLICE_CHARS
+
+    async def before(self, text: object) -> None:
+        """Something is next: let others have a turn, if enough was done since the last one.
+
+        Args:
+            text: it; what is no text counts for something too.
+        """
+        if self._room <= 0:
+            self._room = SLICE_CHARS
+            await give_way()
+        self._room -= cost(text)
+
+
 @types.coroutine
 def _turn() -> Generator[None, None, None]:
     yield  # to a task of asyncio: go on in the next turn

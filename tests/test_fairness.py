@@ -19,9 +19,10 @@ import streamfilter as sf
 from streamfilter.flow import pace
 from streamfilter.machine import Machine
 from streamfilter.providers import anthropic, bedrock, ollama, openai
-from streamfilter.providers.frames import NDJSON, SSE
+from streamfilter.providers.frames import NDJSON, SSE, framing_of
 from streamfilter.slices import at_once
 from streamfilter.testing import run_virtually
+from streamfilter.web.bodies import Filter, ResponseBody
 
 TINY = 24
 """Characters of a slice, so that short texts have many."""
@@ -558,3 +559,118 @@ def test_steps_give_what_feeding_gives() -> None:
             texts = ["".join(each for each in out if isinstance(each, str)) for out in (got, want)]
             assert texts[0] == texts[1]
             assert len(got) >= len(want)
+
+
+# ------------------------------------------------------------------------------------------------- bodies and messages, whole
+
+
+def whole_response(text: str, *, strings: int = 0) -> dict[str, Any]:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    notes = [{"note": f"call 555-{n:04}"} for n in range(strings)]
+    return {"object": "chat.completion", "id": "c", "created": 1, "model": "m", "choices": [choice], "notes": notes}
+
+
+async def _body(kind: str, raw: bytes) -> bytes:
+    body = ResponseBody(Filter(GUARD), 200, [(b"content-type", kind.encode())])
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield raw
+
+    if body.how == "whole":
+        return await body.whole(pieces())
+    async with body.stream(pieces()) as stream:
+        return b"".join([piece async for piece in stream])
+
+
+CALLS = "call 555-0100 now. " * 4000
+CALM = "Nothing is in it. " * 4000
+MANY = [{"role": "user", "content": f"call 555-{n:04}"} for n in range(2000)]
+PARTS = [{"candidates": [{"content": {"role": "model", "parts": [{"text": "call 555-0100. "}]}, "index": 0}]}] * 2000
+BODIES: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], Any]] = {
+    "messages": (
+        lambda: openai.chat.afilter_request(GUARD, {"messages": MANY}),
+        lambda got: [each["content"] for each in got["messages"]],
+        ["call #"] * len(MANY),
+    ),
+    "a quote": (
+        lambda: openai.chat.afilter_request(GUARD, {"messages": [], "user": CALLS}),
+        lambda got: got["user"],
+        re.sub(r"\d{3}-\d{4}", "#", CALLS),
+    ),
+    "a response": (
+        lambda: openai.chat.afilter_response(GUARD, whole_response("", strings=2000)),
+        lambda got: [each["note"] for each in got["notes"]],
+        ["call #"] * 2000,
+    ),
+    "text": (lambda: _body("text/plain", CALM.encode()), bytes.decode, CALM),
+    "events of text": (
+        lambda: _body("text/event-stream", b"data: call 555-0100\n\n" * 4000),
+        lambda got: "".join(re.findall(r"data: (.*)\n", got.decode())),
+        "call #" * 4000,
+    ),
+    "events": (
+        lambda: _body("text/event-stream", in_bytes("chat", [CALLS[:19]] * 2000, "\n")),
+        lambda got: "".join(
+            json.loads(each)["choices"][0]["delta"].get("content", "")
+            for each in re.findall(r"data: (\{.*\})\n", got.decode())
+            if '"content"' in each
+        ),
+        "call # now. " * 2000,
+    ),
+    "numbers": (lambda: _body("application/json", json.dumps([*range(9000)]).encode()), json.loads, [*range(9000)]),
+    "a list of chunks": (
+        lambda: _body("application/json", json.dumps(PARTS).encode()),
+        lambda got: "".join(
+            part["text"] for chunk in json.loads(got) for candidate in chunk["candidates"] for part in candidate["content"]["parts"]
+        ),
+        "call #. " * len(PARTS),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_what_is_filtered_whole_gives_others_their_turns(name: str) -> None:
+    """However much of a body or a request comes at once: a turn for some hundreds of characters, or for some strings."""
+    make, read, want = BODIES[name]
+
+    async def main() -> tuple[int, Any]:
+        turns, task = 0, asyncio.ensure_future(make())
+        while not task.done():
+            turns += 1
+            await asyncio.sleep(0)
+        return turns, await task
+
+    turns, got = asyncio.run(main())
+    assert read(got) == want
+    assert turns >= 25
+
+
+def test_what_tells_a_format_may_come_in_one_large_piece() -> None:
+    """The limit is for what does not tell it: where a piece ends makes no difference."""
+    raw = in_bytes("chat", ["call 555-0100. " * 1000] * 150, "\n")
+    assert len(raw) > 2 * 1024 * 1024
+    pieces = [raw[at : at + 100_000] for at in range(0, len(raw), 100_000)]
+    got = b"".join(sf.wrap(GUARD).iter([raw]))
+    assert got == b"".join(sf.wrap(GUARD).iter(pieces))
+    assert b"555" not in got
+    for late in ([b": x\n" * 300_000 + raw], [b": x\n" * 300_000, raw]):
+        with pytest.raises(sf.MalformedInput, match="no event in the first 1048576 bytes"):
+            list(sf.wrap(GUARD).iter(late))
+
+
+@pytest.mark.parametrize("stage", [sf.wrap(GUARD), bedrock.converse.wrap(GUARD)], ids=["any", "two"])
+def test_empty_lines_are_looked_at_once(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first event tells how events stand in bytes, byte by byte."""
+    looked = 0
+
+    def counted(first: bytes, *framings: Any) -> Any:
+        nonlocal looked
+        looked += len(first)
+        return framing_of(first, *framings)
+
+    for module in ("detecting", "events"):
+        monkeypatch.setattr(f"streamfilter.providers.{module}.framing_of", counted)
+    machine = stage.machine(sf.Context())
+    for _ in range(3000):
+        assert not machine.feed(b"\n")
+    assert looked <= 3000

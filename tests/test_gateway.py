@@ -37,7 +37,19 @@ SAFE = sf.Redact("[0-9]+", to="#")
     [
         *("127.0.0.1", "127.9.9.9", "0.0.0.0", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254"),
         *("100.64.0.1", "192.0.0.1", "192.0.2.1", "198.18.0.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255"),
-        *("::1", "::", "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "ff02::1", "2001:db8::1", "100::1"),
+        *(
+            "::1",
+            "::",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fec0::1",
+            "feff::1",
+            "fe80::1",
+            "fe80::1%eth0",
+            "ff02::1",
+            "2001:db8::1",
+            "100::1",
+        ),
         *("::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "64:ff9b::a00:1", "64:ff9b::7f00:1", "64:ff9b:1::1"),
         *("2002:7f00:1::", "2002:a9fe:a9fe::1", "2001:0:5ef5:79fd:0:59d:80ff:fffe"),
     ],
@@ -393,6 +405,14 @@ def test_connections_send_at_once() -> None:
                     return await found
 
     assert asyncio.run(accepted())
+
+
+def test_an_address_that_cannot_be_listened_at_is_named() -> None:
+    """Who starts several reads which of them it is."""
+    with listening_at("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        with pytest.raises(OSError, match=f"in use: '127.0.0.1:{port}'"):
+            listening_at("127.0.0.1", port)
 
 
 def test_an_extra_that_is_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -535,6 +535,7 @@ def test_a_body_that_must_be_there_as_a_whole_has_a_size() -> None:
     assert asyncio.run(served(app, [JSON_TYPE], large))[0] == 413
     length = (b"content-length", b"99999999999")
     assert status_of(gateway(), headers=[JSON_TYPE, length]) == 413
+    assert status_of(gateway(), headers=[JSON_TYPE, (b"content-length", b"9" * 5000)]) == 413
 
 
 @entry("a compressed body")

@@ -107,7 +107,7 @@ def is_inward(address: str) -> bool:
             inner = ipaddress.IPv4Address(found.packed[-4:])
         if inner is not None:
             return is_inward(str(inner))
-        if found in _NAT64[1] or found.packed[:12] == bytes(12):  # the last were once IPv4 addresses too
+        if found in _NAT64[1] or found.is_site_local or found.packed[:12] == bytes(12):  # the last were once IPv4 addresses too
             return True
     return not found.is_global or found.is_multicast or found.is_reserved
 

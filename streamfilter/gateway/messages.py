@@ -30,6 +30,9 @@ _LEADING_ELSEWHERE = frozenset({b"alt-svc", b"strict-transport-security", b"publ
 _OTHER_METHODS = frozenset({b"x-http-method-override", b"x-http-method", b"x-method-override"})
 """Headers by which some servers take a request for one of another method. What it is was judged by the one in its first line."""
 
+_DIGITS = 20
+"""Of a length, which are read: more are more than any body has. As many as h11 takes."""
+
 VIA = (b"via", b"1.1 streamfilter")
 
 _PLAIN = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)+")
@@ -90,8 +93,9 @@ def check(scope: Mapping[str, Any]) -> None:
 
 
 def length_of(headers: Headers) -> int | None:
-    """The length that a body is said to have."""
-    return next((int(value) for name, value in headers if name.lower() == b"content-length"), None)
+    """The length that a body is said to have; of one with more digits than Python reads, some that is too large as well."""
+    said = next((value for name, value in headers if name.lower() == b"content-length"), None)
+    return None if said is None else int(said.lstrip(b"0")[:_DIGITS] or b"0")
 
 
 def asked(headers: Headers, authority: bytes, *, without: Iterable[bytes] = (), coding: bytes | None) -> list[tuple[bytes, bytes]]:

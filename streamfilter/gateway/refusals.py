@@ -30,4 +30,5 @@ class Refused(Unreadable):
         Args:
             name: of the format; "" if that is not known.
         """
-        return json_text(body_of(name, Problem(self.code, f"{str(self).capitalize()}.", self.status))).encode()
+        said = str(self)
+        return json_text(body_of(name, Problem(self.code, f"{said[:1].upper()}{said[1:]}.", self.status))).encode()

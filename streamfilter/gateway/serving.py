@@ -63,8 +63,10 @@ def listening_at(host: str, port: int) -> socket.socket:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
         listening.listen(_BACKLOG)
-    except BaseException:
+    except BaseException as error:
         listening.close()
+        if isinstance(error, OSError):
+            error.filename = f"{host}:{port}"  # the message then says what it is about
         raise
     return listening
 

@@ -299,7 +299,10 @@ async def request_body(by: Filter, headers: Headers, raw: bytes) -> bytes:
     if kind not in ("json", "text") or coding is None:
         if by.unknown == "pass":
             return raw
-        raise Unreadable("the body of a request is neither JSON nor text, or is encoded in a way that is not known")
+        raise Unreadable(
+            "by its content-type the body of a request is neither JSON nor text (application/json is), or its content-encoding is "
+            "not known"
+        )
     plain = await _collected(Inflated(_One(raw), coding) if coding else _One(raw), by.max_body_bytes, status=413)
     try:
         said = loaded(plain) if kind == "json" else plain.decode(charset, errors="replace")

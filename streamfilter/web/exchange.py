@@ -118,6 +118,8 @@ class Exchange:
         except Exception as error:
             problem = problem_of(error, self._on_error)
             status = error.status if isinstance(error, Unreadable) else 504 if problem.code == "timed_out" else 400
+            if isinstance(error, Unreadable) and problem is FAILED:  # its words are fixed, and for who sent the request
+                problem = replace(problem, message=f"{str(error)[0].upper()}{str(error)[1:]}.")
             await self._answer(replace(problem, status=status))
             return False
         if shown is not raw:

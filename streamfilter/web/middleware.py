@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from streamfilter.context import MAX_FINDINGS, AfterStop, Context, Finding, Report
-from streamfilter.pipeline import Pipeline, Stage
+from streamfilter.pipeline import Pipeline, Stage, as_stage
 from streamfilter.web.bodies import MAX_BODY_BYTES, Filter
 from streamfilter.web.exchange import App, Exchange, Receive, Scope, Send
 from streamfilter.web.keeping import Kept, checked, keep
@@ -123,6 +123,8 @@ class StreamFilterMiddleware:
         self._on_error = on_error
         self._filters: dict[tuple[int, str | None], tuple[Pipe, Filter]] = {}  # by identity, so they are kept
         for given in (pipeline, request):
+            if isinstance(given, type) and issubclass(given, Stage):  # it can be called, but not with a scope
+                as_stage(given)
             Filter(given if isinstance(given, Stage) else Pipeline(), **self._options)  # refuses what is wrong, now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
+from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from streamfilter.context import Context
@@ -19,9 +20,10 @@ from streamfilter.pipeline import Stage
 from streamfilter.providers import sse
 from streamfilter.providers.detecting import MAX_BYTES, Detecting, Wrap, detect
 from streamfilter.providers.events import parsed
-from streamfilter.providers.frames import AWS, NDJSON, SSE, Framing
+from streamfilter.providers.frames import AWS, NDJSON, SSE, Decoder, Framing
+from streamfilter.providers.machines import STEP_EVENTS
 from streamfilter.providers.wrapping import quoting
-from streamfilter.slices import Steps
+from streamfilter.slices import Steps, is_large
 from streamfilter.web.fields import Fields
 
 Unknown: TypeAlias = Literal["block", "pass"]
@@ -78,7 +80,7 @@ def live_body(
         form = Fields(text_at, _FRAMINGS[kind])
         return Body(Wrap(pipeline).wrapping(form, context, pipeline.machine(context)), lambda: form.name)
     if name == "text":
-        return Body(_chained(context, _FrameTexts(), pipeline.machine(context), _TextFrames(pipeline, context)), lambda: "text")
+        return Body(_texts(pipeline, context, pipeline.machine(context)), lambda: "text")
     if name is not None:
         wrapping = import_module(f"streamfilter.providers.{name}").wrap(pipeline).machine(context)
         return Body(_placed(kind, name, wrapping, context), lambda: name)
@@ -90,27 +92,51 @@ def _chained(context: Context, *machines: Machine) -> Chain:
     return Chain(machines, drains=context.after_stop == "drain")
 
 
+def _texts(pipeline: Stage[str, str], context: Context, inner: Machine) -> Machine:
+    """The machine for events whose data is text."""
+    return _chained(context, _Framed(SSE.decoder(), _text_of), inner, _TextFrames(pipeline, context))
+
+
 def _placed(kind: Kind, name: str, wrapping: Machine, context: Context) -> Machine:
     """The machine of a format for bodies of a kind. Of all formats only one is made for lines; chunks of others stand there too."""
     if kind != "lines" or name == "ollama":
         return wrapping
-    return _chained(context, _Lines(), wrapping, _Lined())
+    return _chained(context, _Framed(NDJSON.decoder(), _chunk_of), wrapping, _Lined())
 
 
-class _Lines(Machine):
-    """Lines of JSON to the chunks they are."""
+class _Framed(Machine):
+    """Bytes to what stands in their frames: of a large piece some frames at a time.
 
-    def __init__(self) -> None:
-        self._decoder = NDJSON.decoder()
+    Args:
+        decoder: makes the frames.
+        read: gives the items of a frame.
+    """
+
+    def __init__(self, decoder: Decoder, read: Callable[[sse.Frame], Sequence[Any]]) -> None:
+        self._decoder = decoder
+        self._read = read
 
     def feed(self, item: Any) -> Sequence[Any]:
-        return self._chunks([*self._decoder.feed(item)])
+        return self._items(self._decoder.feed(item))
+
+    def steps(self, item: Any) -> Steps | None:
+        return self._steps(self._decoder.feed(item)) if is_large(item) else None
+
+    def _steps(self, frames: Iterator[sse.Frame]) -> Steps:
+        while some := [*islice(frames, STEP_EVENTS)]:
+            yield self._items(some)
+        return ()
 
     def finish(self) -> Sequence[Any]:
-        return self._chunks([*self._decoder.finish()])
+        return self._items(self._decoder.finish())
 
-    def _chunks(self, frames: Sequence[sse.Frame]) -> Sequence[Any]:
-        return [parsed(frame.data, frame.offset) for frame in frames if frame.data and not frame.data.startswith("[DONE]")]
+    def _items(self, frames: Iterable[sse.Frame]) -> Sequence[Any]:
+        return [item for frame in frames for item in self._read(frame)]
+
+
+def _chunk_of(frame: sse.Frame) -> Sequence[Any]:
+    """The chunk that a line of JSON is."""
+    return [parsed(frame.data, frame.offset)] if frame.data and not frame.data.startswith("[DONE]") else ()
 
 
 class _Lined(Machine):
@@ -136,7 +162,7 @@ class _Told(Detecting):
         inner = wrap.pipeline.machine(context)
         super().__init__("a response", lambda form: _placed(kind, form.name, wrap.wrapping(form, context, inner), context))
         self._quote = quoting(wrap.pipeline, context)
-        self._texts: Callable[[], Machine] = lambda: _chained(context, _FrameTexts(), inner, _TextFrames(wrap.pipeline, context))
+        self._texts: Callable[[], Machine] = lambda: _texts(wrap.pipeline, context, inner)
         self._kind = kind
         self._passes = unknown == "pass"
         self._reader = _FRAMINGS[kind].decoder()
@@ -149,15 +175,27 @@ class _Told(Detecting):
         if self._inner is not None:
             return self._fed(self._inner, item)
         self._bytes += item
-        return self._looked(item, is_last=False)
+        out = self._looked(item, is_last=False)
+        return [*out, *self._fed(self._inner, waiting)] if (waiting := self._known()) and self._inner is not None else out
 
-    def steps(self, item: Any) -> Steps | None:
-        return None if self._inner is None else super().steps(item)
+    def _first_steps(self, item: Any) -> Steps:
+        self._bytes += item
+        out = self._looked(item, is_last=False)
+        if not (waiting := self._known()):
+            return out
+        if (work := self.steps(waiting)) is None:
+            return [*out, *self.feed(waiting)]
+        yield out
+        return (yield from work)
 
     def finish(self) -> Sequence[Any]:
         out = [*self._looked(b"", is_last=True)] if self._inner is None else []
         if self._inner is None or (out and type(out[-1]) is End):
             return out
+        if waiting := self._known():
+            out += self._fed(self._inner, waiting)
+            if out and type(out[-1]) is End:
+                return out
         return [*out, *self._inner.finish()]
 
     def _looked(self, piece: bytes, *, is_last: bool) -> Sequence[Any]:
@@ -185,11 +223,14 @@ class _Told(Detecting):
                 self.ended = True
                 return [*out, End("error", error)]
             self._inner = Machine()
-        if self._inner is None:
-            return [*out, *self._taken(self._begin_at + len(self._bytes))] if is_last else out
-        waiting = bytes(self._bytes)
-        self._bytes.clear()
-        return [*out, *self._fed(self._inner, waiting)] if waiting else out
+        return [*out, *self._taken(self._begin_at + len(self._bytes))] if self._inner is None and is_last else out
+
+    def _known(self) -> bytes:
+        """What has waited for the format to be told, once it is."""
+        waiting = b"" if self._inner is None else bytes(self._bytes)
+        if waiting:
+            self._bytes.clear()
+        return waiting
 
     def _taken(self, end: int) -> list[bytes]:
         """What waits, up to a place in the body: it leaves as it came."""
@@ -241,6 +282,8 @@ class _Read(Machine):
 class _Written(Machine):
     """Text to bytes. What is no text has no place in a text."""
 
+    takes_slices = True
+
     def feed(self, item: Any) -> Sequence[Any]:
         if type(item) is End:
             self.ended = True
@@ -248,29 +291,14 @@ class _Written(Machine):
         return (item.encode(errors="replace"),) if isinstance(item, str) and item else ()
 
 
-class _FrameTexts(Machine):
-    """Frames whose data is text, to text; frames that have a name, no data or an end stay frames."""
-
-    def __init__(self) -> None:
-        self._decoder = sse.Decoder()
-
-    def feed(self, item: Any) -> Sequence[Any]:
-        return self._items([*self._decoder.feed(item)])
-
-    def finish(self) -> Sequence[Any]:
-        return self._items([*self._decoder.finish()])
-
-    def _items(self, frames: Sequence[sse.Frame]) -> Sequence[Any]:
-        out: list[Any] = []
-        for frame in frames:
-            frame.checked()
-            if not frame.data:
-                out.append(Raw(frame, scope=None))
-            elif frame.event not in ("", "message") or frame.data.startswith("[DONE]"):
-                out.append(Raw(frame, scope=()))
-            else:
-                out.append(frame.data)
-        return out
+def _text_of(frame: sse.Frame) -> Sequence[Any]:
+    """Of a frame whose data is text, that; one that has a name, no data or an end stays a frame."""
+    frame.checked()
+    if not frame.data:
+        return (Raw(frame, scope=None),)
+    if frame.event not in ("", "message") or frame.data.startswith("[DONE]"):
+        return (Raw(frame, scope=()),)
+    return (frame.data,)
 
 
 class _TextFrames(Machine):

@@ -5,7 +5,6 @@ A JSON text that two readers may read in two ways is not read: what one of them 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from streamfilter.pipeline import Stage
 from streamfilter.providers.detecting import detect
 from streamfilter.providers.guarding_pipelines import waits
 from streamfilter.providers.openai import chat
-from streamfilter.slices import SLICE_CHARS
+from streamfilter.slices import SLICE_CHARS, Turns
 
 ASKING = frozenset({"messages", "contents", "prompt", "input", "system", "instructions"})
 """What tells the request of a provider's API from others."""
@@ -25,9 +24,6 @@ ASKING = frozenset({"messages", "contents", "prompt", "input", "system", "instru
 _OBJECTS = {"chat.completion": "openai.chat", "text_completion": "openai.completions", "response": "openai.responses"}
 _SHOWN = frozenset({*_OBJECTS.values(), "anthropic.messages", "gemini", "ollama", "vercel"})
 """The formats that `format_of` knows. What says to be of one of them and has another shape has text where nobody looks for it."""
-
-_BREATH = 500
-"""Strings between two moments in which others may run."""
 
 
 class NotJSON(ValueError):
@@ -148,10 +144,11 @@ class Strings:
         self._pipeline = pipeline
         self._context = context
         self._waits = waits(pipeline)
-        self._count = 0
+        self._turns = Turns()
 
     async def shown(self, value: Any) -> Any:
         """What is left of a value."""
+        await self._turns.before(value)
         if isinstance(value, str):
             return await self._string(value)
         if isinstance(value, list):
@@ -163,14 +160,13 @@ class Strings:
     async def _string(self, text: str) -> str:
         if not text:
             return text
-        self._count += 1
-        if self._count % _BREATH == 0:
-            await asyncio.sleep(0)
         if self._waits or len(text) > SLICE_CHARS:  # a long one is worked off in slices
             return await self._pipeline.aapply(text, context=self._context)
         return self._pipeline.apply(text, context=self._context)
 
 
 async def _each(chunks: Sequence[Any]) -> AsyncIterator[Any]:
+    turns = Turns()
     for chunk in chunks:
+        await turns.before(chunk)
         yield chunk

@@ -224,7 +224,7 @@ class _Frames(Machine):
         self._convert = convert
         self._decoder: sse.Decoder | None = None
         self._inner: Machine | None = None  # it writes in other words
-        self._waiting = b""  # what has come while the format is not known
+        self._waiting = bytearray()  # what has come while the format is not known
         self._is_known = False
         self._is_done = False
         self.name = ""
@@ -238,12 +238,12 @@ class _Frames(Machine):
         if not self._is_known:
             self._waiting += piece
             if self._decoder is None:
-                framing = framing_of(self._waiting)
+                framing = framing_of(bytes(self._waiting)) if piece.strip() else None
                 if framing is None:
                     return ()
                 if framing is not SSE:
                     return self._converted()
-                self._decoder, piece = sse.Decoder(), self._waiting
+                self._decoder, piece = sse.Decoder(), bytes(self._waiting)
         assert self._decoder is not None
         return self._framed([*self._decoder.feed(piece)])
 
@@ -267,9 +267,9 @@ class _Frames(Machine):
                 if name is not None and name not in self._shape.own:
                     return self._converted()
                 self.name = name or ""
-                self._waiting = b""
+                self._waiting.clear()
             elif not self._is_known:  # it leaves now, and is not read again
-                self._waiting = self._waiting[len(frame.raw) :]
+                del self._waiting[: len(frame.raw)]
             self._is_done = self._is_done or is_end
             out.append(Message(frame.data, frame.event, frame.raw if frame.complete else frame.raw + SSE.gap))
         return out
@@ -277,7 +277,7 @@ class _Frames(Machine):
     def _converted(self) -> Sequence[Any]:
         """It is another provider's: what has come is read again, as that."""
         self._inner = self._convert()
-        waiting, self._waiting = self._waiting, b""
+        waiting, self._waiting = bytes(self._waiting), bytearray()
         return self._fed(waiting)
 
     def _inner_now(self) -> Machine | None:
