@@ -160,6 +160,21 @@ def test_a_stop_closes_the_block_and_the_message() -> None:
     assert "".join(each["delta"].get("text", "") for each in out if each["type"] == "content_block_delta") == "one two (cut)"
 
 
+def test_text_that_a_message_begins_with_goes_on_in_its_deltas() -> None:
+    """So the SDK puts it together: what is split between the two does not come out."""
+    secret = "Zq7-kestrel-Wx4"
+    head, *_, settled, stop = message()
+    for cut in range(len(secret) + 1):
+        begun = {**head, "message": {**head["message"], "content": [{"type": "text", "text": "so " + secret[:cut]}]}}
+        delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": secret[cut:]}}
+        events = [begun, delta, {"type": "content_block_stop", "index": 0}, settled, stop]
+        out = list(messages.wrap(sf.Redact(secret, to="█")).iter(events))
+        first = out[0]["message"]["content"][0]["text"]
+        assert first + "".join(each["delta"]["text"] for each in out if each["type"] == "content_block_delta") == "so █"
+        assert "".join(sf.text_of(events)) == "so " + secret
+        assert list(messages.wrap(sf.Redact("\x00")).iter(events)) == events
+
+
 def test_several_messages_in_one_stream_do_not_mix() -> None:
     """An agent's turns: what one holds at its end leaves there."""
     events = [*message(block(0, "text", *text("my sec"), text="")), *message(block(0, "text", *text("ret"), text=""))]

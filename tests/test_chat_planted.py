@@ -7,6 +7,7 @@ the message once more. Whatever is not known by name is filtered like a quote.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ recorded = pytest.mark.parametrize("entry", RECORDINGS, ids=[entry["file"] for e
 SECRET = "Zq7-kestrel-Wx4"
 GUARD = sf.Redact("Zq7-kestrel-Wx4", to="█")
 
-TEXTS = ("content", "refusal", "reasoning", "reasoning_content", "thinking", "text", "arguments", "input", "transcript")
+TEXTS = ("content", "refusal", "reasoning", "reasoning_content", "thinking", "text", "arguments", "input", "transcript", "novel")
 ENTIRE = ("annotations", "executed_tools", "citations", "images", "extra")
 """Fields of a delta that are whole on the chunk that brings them."""
 
@@ -111,6 +112,17 @@ MADE: dict[str, list[dict[str, Any]]] = {
             {"message": {"content": "b", "tool_calls": [call({"name": "f", "arguments": '{"a": "b"}'}, id="9")]}},
         ),
     ],
+    "thinking blocks alone": [
+        chunk({"thinking_blocks": [{"type": "thinking", "thinking": "hm ", "note": "n"}]}),
+        chunk({"thinking_blocks": [{"type": "thinking", "thinking": "hm ", "signature": ""}]}),
+        chunk({"thinking_blocks": [{"type": "thinking", "thinking": "", "signature": "AA"}]}),
+        chunk({"content": "a"}, {"finish_reason": "stop"}),
+    ],
+    "databricks": [
+        chunk({"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm ", "note": "n"}]}]}),
+        chunk({"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm "}]}]}),
+        chunk({"content": [{"type": "text", "text": "a"}]}, {"finish_reason": "stop"}),
+    ],
     "speech": [
         chunk({"audio": {"id": "a", "data": "AA", "transcript": "so "}}),
         chunk({"audio": {"transcript": "so ", "note": "n"}}),
@@ -171,6 +183,34 @@ def test_a_secret_in_what_is_not_recorded_does_not_come_out(name: str) -> None:
         out = json.dumps(list(changing.iter(planted)))
         assert SECRET not in out, place
         assert SECRET.upper() not in out, place
+
+
+TWICE: dict[str, Callable[[str], dict[str, Any]]] = {
+    "thinking_blocks": lambda text: chunk({"reasoning_content": text, "thinking_blocks": [{"type": "thinking", "thinking": text}]}),
+    "provider_specific_fields": lambda text: chunk(
+        {"reasoning_content": text, "provider_specific_fields": {"thinking_blocks": [{"type": "thinking", "thinking": text}]}}
+    ),
+    "content_list": lambda text: chunk({"content": text, "content_list": [{"type": "text", "text": text}], "text": text}),
+    "raw_output": lambda text: chunk({"content": text}, {"raw_output": {"completion": text}}),
+    "__verbose": lambda text: chunk({"content": text}, __verbose={"content": text, "stop": False}),
+    "echo": lambda text: chunk({"novel": text, "echo": [text]}),
+}
+"""Chunks that say their text once more, as LiteLLM, Snowflake, Fireworks and llama.cpp do, and as some other may."""
+
+
+@pytest.mark.parametrize("name", TWICE)
+def test_text_that_a_chunk_says_once_more_does_not_come_out_in_parts(name: str) -> None:
+    """What says it once more leaves with all of it, and not where it is held or changed."""
+    for cut in range(len(SECRET) + 1):
+        events = [*map(TWICE[name], ("so ", SECRET[:cut], SECRET[cut:], " it is"))]
+        events.append(chunk({"content": "."}, {"finish_reason": "stop"}))
+        out = list(chat.wrap(GUARD).iter(events))
+        assert not fragments(out, SECRET)
+        assert "█" in json.dumps(out, ensure_ascii=False)
+        assert out[0] is events[0]
+        assert out[-2:] == events[-2:]
+        objects = [ChatCompletionChunk.model_construct(**event) for event in events]
+        assert not fragments([each.model_dump(mode="json", warnings=False) for each in chat.wrap(GUARD).iter(objects)], SECRET)
 
 
 @pytest.mark.parametrize("name", MADE)

@@ -342,6 +342,24 @@ def test_parts_of_a_chunk_keep_their_order_and_their_channels() -> None:
     assert list(gemini.wrap(sf.Redact("\0")).iter(events)) == events
 
 
+def test_the_words_of_a_transcription_leave_with_its_text() -> None:
+    """They say it once more, word by word: where it is held or changed they are left out."""
+    said = [
+        {"audioTranscription": {"text": text, "words": [{"word": word, "startOffset": "1s"} for word in text.split()]}}
+        for text in ("So it is ", "Zq7 ", "kestrel ", "as said.")
+    ]
+    events = [chunk(part) for part in said]
+    objects: list[Any] = [types.GenerateContentResponse.model_validate(each) for each in events]
+    for given in (events, objects):
+        out: list[Any] = list(gemini.wrap(sf.Redact("Zq7 kestrel", to="█")).iter(given))
+        shown = json.dumps([each if isinstance(each, dict) else each.model_dump(mode="json") for each in out], ensure_ascii=False)
+        assert "Zq7" not in shown
+        assert "kestrel" not in shown
+        assert "█" in shown
+        assert out[0] is given[0]
+    assert list(gemini.wrap(sf.Redact("\x00")).iter(events)) == events
+
+
 def test_a_secret_split_around_a_call_is_found() -> None:
     """A client joins the text of all parts."""
     call = {"functionCall": {"name": "f", "args": {}}}

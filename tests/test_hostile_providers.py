@@ -5,8 +5,10 @@ A secret never comes out, an honest stream is never refused, and nothing fails b
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -233,6 +235,167 @@ def test_a_block_of_a_type_that_is_not_known_is_quoted_whole(field: str) -> None
     )
 
 
+def _streamed(index: int, **said: Any) -> dict[str, Any]:
+    return {"type": "response.shell_call_output_content.delta", "output_index": 0, "command_index": index, "delta": said}
+
+
+NOVEL: dict[str, tuple[Any, Callable[[str], dict[str, Any]], dict[str, Any]]] = {
+    "shell": (
+        openai.responses,
+        lambda text: _streamed(0, stdout=text),
+        {"type": "response.shell_call_output_content.done", "output_index": 0, "command_index": 0, "output": []},
+    ),
+    "shell, both": (
+        openai.responses,
+        lambda text: _streamed(1, stdout="", stderr=text),
+        {"type": "response.shell_call_output_content.done", "output_index": 0, "command_index": 1, "output": []},
+    ),
+    "responses": (
+        openai.responses,
+        lambda text: {"type": "response.odd.delta", "item_id": "i", "delta": text},
+        {"type": "response.odd.done", "item_id": "i"},
+    ),
+    "messages": (
+        anthropic.messages,
+        lambda text: block(type="odd_delta", odd={"said": [{"text": text}]}),
+        {"type": "message_stop"},
+    ),
+    "bedrock": (
+        bedrock,
+        lambda text: {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"odd": {"text": text}}}},
+        {"messageStop": {"stopReason": "end_turn"}},
+    ),
+    "bedrock, a string": (
+        bedrock,
+        lambda text: {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"odd": text}}},
+        {"messageStop": {"stopReason": "end_turn"}},
+    ),
+    "vercel": (vercel, lambda text: {"type": "odd-delta", "id": "1", "delta": text}, {"type": "finish"}),
+    "completions": (
+        openai.completions,
+        lambda text: {"object": "text_completion", "choices": [{"index": 0, "text": "", "novel": text}]},
+        {"object": "text_completion", "choices": [{"index": 0, "text": "", "finish_reason": "stop"}]},
+    ),
+    "gemini": (
+        gemini,
+        lambda text: {"candidates": [{"content": {"parts": [{"audioTranscription": {"text": text, "languageCode": "en"}}]}}]},
+        {"candidates": [{"content": {"parts": [{"text": ""}]}, "finishReason": "STOP"}]},
+    ),
+    "ollama": (
+        ollama,
+        lambda text: {"model": "m", "message": {"role": "assistant", "content": "", "novel": text}, "done": False},
+        {"model": "m", "message": {"role": "assistant", "content": ""}, "done": True},
+    ),
+}
+"""Deltas of types that are not known, or say their text in a part of their own; and what ends them."""
+
+
+@pytest.mark.parametrize("name", NOVEL)
+def test_what_a_delta_of_any_type_says_goes_on_in_the_next_one(name: str) -> None:
+    """A secret that is split over two of them does not come out; what is held of the last one leaves before its end."""
+    module, made, last = NOVEL[name]
+    for cut in range(len(SECRET) + 1):
+        events = [*map(made, ("so ", SECRET[:cut], SECRET[cut:], " Zq7-k")), last]
+        out = list(module.wrap(GUARD).iter(events))
+        assert not fragments(out[:-2], SECRET)
+        assert "█" in json.dumps(out, ensure_ascii=False)
+        assert out[-2:] == [made("Zq7-k"), last]
+        assert out[0] is events[0]
+        mark, end = (b"", b"\n") if module is ollama else (b"data: ", b"\n\n")
+        framed = [mark + json.dumps(event).encode() + end for event in events]
+        assert list(module.wrap(sf.Redact("\x00")).iter(framed)) == framed
+
+
+PLACELESS: dict[str, tuple[Any, list[dict[str, Any]]]] = {
+    **{name: (module, [made("it is said"), last]) for name, (module, made, last) in NOVEL.items()},
+    "chat": (openai.chat, [chat({"novel": "it is said"}), chat({"content": "."})]),
+    "compaction": (anthropic.messages, [block(type="compaction_delta", content="it is said"), {"type": "message_stop"}]),
+    "result": (
+        bedrock,
+        [
+            {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"toolResult": [{"text": "it is said"}]}}},
+            {"messageStop": {"stopReason": "end_turn"}},
+        ],
+    ),
+}
+"""Text for which no other format has a place."""
+
+CHANGING: tuple[sf.Stage[Any, Any], ...] = (sf.Pipeline(), sf.Redact("said", to="said."), sf.MapText(str.upper, channels=None))
+
+
+@pytest.mark.parametrize("name", PLACELESS)
+def test_what_has_no_place_in_another_format_is_not_taken_for_the_answer(name: str) -> None:
+    """It is left out, also where a stage has changed it; in its own format it stays."""
+    module, events = PLACELESS[name]
+    targets = (openai.chat, openai.completions, openai.responses, anthropic.messages, gemini, bedrock, ollama, vercel, langchain)
+    for target in (*targets, pydantic_ai):
+        for between in CHANGING:
+            out = json.dumps(list((module.Decode() | between | target.Encode()).iter(events)), default=str).lower()
+            assert ("it is" in out) == (target is module), target
+
+
+def test_a_call_that_waits_for_approval_is_filtered_as_the_json_it_is() -> None:
+    """An escape hides nothing, on any event that says the call."""
+    said = json.dumps({"to": SECRET}).replace("k", "\\u006b")
+    item = {"type": "mcp_approval_request", "id": "m", "name": "send", "server_label": "s", "arguments": said}
+    events = [
+        {"type": "response.created", "response": {"id": "r", "output": []}, "sequence_number": 0},
+        {"type": "response.output_item.added", "output_index": 0, "item": item | {"arguments": ""}, "sequence_number": 1},
+        {"type": "response.output_item.done", "output_index": 0, "item": item, "sequence_number": 2},
+        {"type": "response.completed", "response": {"id": "r", "output": [item]}, "sequence_number": 3},
+    ]
+    for given in (events, [events[0], {**events[1], "item": item}, *events[2:]]):
+        out = list(openai.responses.wrap(GUARD).iter(given))
+        assert [json.loads(each["item"]["arguments"]) for each in out[-3:-1] if each["item"]["arguments"]][-1] == {"to": "█"}
+        assert json.loads(out[-1]["response"]["output"][0]["arguments"]) == {"to": "█"}
+        assert not fragments([json.loads(part) for part in _strings(out) if part.startswith("{")], SECRET)
+        assert list(openai.responses.wrap(sf.Redact("\x00")).iter(given)) == given
+    assert json.loads(openai.responses.filter_response(GUARD, {"output": [item]})["output"][0]["arguments"]) == {"to": "█"}
+
+
+def test_arguments_that_come_with_their_call_are_said_once() -> None:
+    """Some services send them all as the item begins, some only when it is done; no event says them twice."""
+    item = {"type": "function_call", "id": "f", "call_id": "c", "name": "send", "arguments": json.dumps({"to": SECRET})}
+    begun, ended = ({"type": f"response.output_item.{step}", "output_index": 0} for step in ("added", "done"))
+    done = {"type": "response.function_call_arguments.done", "output_index": 0, "arguments": item["arguments"]}
+    completed = {"type": "response.completed", "response": {"id": "r", "output": [item]}}
+    empty = item | {"arguments": ""}
+    for events in (
+        [begun | {"item": item}, done, ended | {"item": item}, completed],
+        [begun | {"item": empty}, done, ended | {"item": item}, completed],
+        [begun | {"item": empty}, done | {"arguments": ""}, ended | {"item": item}, completed],
+    ):
+        out = list(openai.responses.wrap(GUARD).iter(events))
+        said = [part for part in _strings(out) if part.startswith("{")]
+        assert said
+        assert {json.loads(part)["to"] for part in said} == {"█"}
+        read = [each.text for each in openai.responses.Decode().iter(events) if isinstance(each, sf.TextDelta)]
+        assert "".join(read) == item["arguments"]
+
+
+def test_text_that_comes_with_its_part_is_said_once() -> None:
+    """It may come as the part begins, and again as it is done."""
+    part = {"type": "output_text", "text": SECRET, "annotations": []}
+    place = {"output_index": 0, "content_index": 0}
+    events = [
+        {"type": "response.content_part.added", **place, "part": part},
+        {"type": "response.output_text.done", **place, "text": SECRET},
+        {"type": "response.content_part.done", **place, "part": part},
+        {"type": "response.output_item.done", "output_index": 0, "item": {"type": "message", "id": "m", "content": [part]}},
+    ]
+    out = list(openai.responses.wrap(GUARD).iter(events))
+    assert [each.strip() for each in _strings(out) if "█" in each] == ["█"] * 4
+    assert "".join(sf.text_of(events)) == SECRET
+
+
+def _strings(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, list | dict):
+        for each in node.values() if isinstance(node, dict) else node:
+            yield from _strings(each)
+
+
 def test_what_only_a_provider_can_read_stays_as_it_came() -> None:
     """A rule that fits it by chance does not break it, where it is known to stand."""
     everything = sf.Redact("[A-Za-z0-9+/=]+", to="#")
@@ -248,6 +411,11 @@ def test_what_only_a_provider_can_read_stays_as_it_came() -> None:
         (openai.chat, {"choices": [{"message": {"audio": {"id": "a", "data": "UklG"}}}]}),
         (openai.responses, {"output": [{"type": "reasoning", "id": "r", "summary": [], "encrypted_content": "gAAA"}]}),
         (openai.responses, {"output": [{"type": "image_generation_call", "id": "i", "result": "iVBO"}]}),
+        (openai.responses, {"output": [{"type": "program", "id": "cm_1", "call_id": "c", "fingerprint": "gAAA"}]}),
+        (openai.responses, {"output": [{"type": "shell_call", "caller": {"type": "program", "caller_id": "c"}}]}),
+        (openai.responses, {"output": [{"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}]}),
+        (anthropic.messages, {"content": [{"type": "tool_use", "id": "t", "caller": {"type": "direct", "tool_id": "srvtoolu_1"}}]}),
+        (anthropic.messages, {"content": [], "container": {"id": "c", "skills": [{"type": "custom", "skill_id": "skill_1"}]}}),
         (gemini, {"candidates": [{"content": {"parts": [{"inlineData": {"mimeType": "image/png", "data": "iVBO"}}]}}]}),
         (gemini, {"candidates": [{"content": {"parts": [{"inline_data": {"mime_type": "image/png", "data": "iVBO"}}]}}]}),
         (bedrock, {"output": {"message": {"content": [{"reasoningContent": {"redactedContent": "Eq"}}]}}}),
@@ -631,3 +799,41 @@ def test_text_that_is_long_held_leaves_in_pieces_that_cost_what_they_are_long() 
     assert all(awaited.takes(f"{n},") for n in range(2_000))
     assert not awaited
     assert not awaited.takes("x")
+
+
+def _told(error: BaseException) -> list[str]:
+    """Variables of the library's frames in a traceback that have the planted text, but for what the caller has given."""
+    found, traceback = [], error.__traceback__
+    while traceback is not None:
+        frame, traceback = traceback.tb_frame, traceback.tb_next
+        if frame.f_globals.get("__name__", "").startswith("streamfilter."):
+            named = [name for name, value in frame.f_locals.items() if "planted" in repr(value)]
+            found += [name for name in named if name not in ("request", "response", "origin")]
+    return found
+
+
+@pytest.mark.parametrize("module", [openai.chat, anthropic.messages, openai.responses])
+def test_an_event_that_is_no_json_leaves_no_text_in_the_traceback(module: Any) -> None:
+    """Nor does the frame that reads events, which goes on."""
+    wrap = module.wrap(sf.Redact("x"))
+    with pytest.raises(sf.MalformedInput) as raised:
+        list(wrap.iter([b'data: {"a": "planted\n\n']))
+    assert not _told(raised.value)
+
+
+def test_what_refuses_a_whole_message_leaves_no_text_in_the_traceback() -> None:
+    """Of a request and of a response, in both ways of calling."""
+    chat: Any = openai.chat
+    guard = sf.Block("p[l]anted")
+    request = {"messages": [{"role": "user", "content": "so planted"}]}
+    response = {"object": "chat.completion", "choices": [{"index": 0, "message": {"content": "so planted"}}]}
+    calls: tuple[Callable[[], Any], ...] = (
+        lambda: chat.filter_request(guard, request),
+        lambda: asyncio.run(chat.afilter_request(guard, request)),
+        lambda: chat.filter_response(guard, response),
+        lambda: asyncio.run(chat.afilter_response(guard, response)),
+    )
+    for call in calls:
+        with pytest.raises(sf.Blocked) as raised:
+            call()
+        assert not _told(raised.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -348,6 +348,42 @@ def test_what_a_chain_passes_on_in_pieces_is_one_text(name: str, is_said_before:
         assert out[-1]["data"]["output"] == {"answer": "a █ b"}
     fine = [passed(PASSED[name]("I ")), passed(PASSED[name]("say so"))]
     assert list(langchain.wrap(GUARD).iter(fine)) == fine
+
+
+ADDED: dict[str, Callable[[str], dict[str, Any]]] = {
+    "OpenAI's summaries": lambda text: chunk(
+        additional_kwargs={"reasoning": {"summary": [{"index": 0, "type": "summary_text", "text": text}]}}
+    ),
+    "a field": lambda text: chunk(additional_kwargs={"novel": text}),
+    "a field in a field": lambda text: chunk("so", additional_kwargs={"thinking": {"said": text}}),
+    "a block": lambda text: chunk([{"type": "novel", "said": text, "index": 0}]),
+}
+"""Chunks whose texts LangChain adds up, as it does all strings there: of these only some are known."""
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_what_langchain_adds_up_is_one_text(name: str) -> None:
+    """What is split over two chunks does not come out of their sum."""
+    for cut in range(len(SECRET) + 1):
+        given = [ADDED[name](text) for text in ("so ", SECRET[:cut], SECRET[cut:], " it is")]
+        last = chunk(response_metadata={"finish_reason": "stop"}, chunk_position="last")
+        for events in (
+            [*given, last],
+            [run("on_chat_model_stream", 1, {"chunk": each}) for each in (*given, last)],
+        ):
+            out = list(langchain.wrap(GUARD).iter(events))
+            assert not fragments(out, SECRET)
+            assert not any(part in json.dumps(out) for part in (SECRET[:cut], SECRET[cut:]) if len(part) > 2)
+            assert "█" in json.dumps(out, ensure_ascii=False)
+            assert out[0] is events[0]
+            assert list(langchain.wrap(sf.Redact("\x00")).iter(events)) == events
+        messages = pytest.importorskip("langchain_core.messages")
+        real = [messages.AIMessageChunk(**{k: v for k, v in each.items() if k != "type"}) for each in (*given, last)]
+        came, *more = list(langchain.wrap(GUARD).iter(real))
+        for each in more:
+            came += each
+        assert SECRET not in str(came)
+        assert "so █ it is" in str(came)
 
 
 def texts_of(node: Any) -> list[str]:

@@ -479,6 +479,11 @@ def test_a_stage_in_the_wrong_place_is_refused_when_it_is_built() -> None:
     for inner in inners:
         with pytest.raises(TypeError, match="wrap is for a pipeline of text stages"):
             chat.wrap(inner)
+    values: list[Any] = [sf.ParseJSON(), sf.ToolCalls(), sf.JSONEvents(), GUARD | sf.ParseJSON() | sf.Tap(id)]
+    for inner in values:
+        for wrap in (chat.wrap, sf.wrap):
+            with pytest.raises(TypeError, match=r"wrap gives chunks, which cannot say the values of .*stage\(text_of\(raw\)\)"):
+                wrap(inner)
 
 
 def test_a_stop_that_only_the_end_decides_ends_legally_too() -> None:
@@ -694,6 +699,9 @@ def test_what_is_no_chunk_is_a_type_error() -> None:
     for item in ("text", None, 3):
         with pytest.raises(TypeError, match=r"openai\.chat\.wrap was fed .*: it reads chat completion chunks"):
             through(GUARD, item)
+    for lines in (["data: {}", ""], ["Hello"]):
+        with pytest.raises(TypeError, match=r"was fed str: .*, not text or the lines of a response: give the response itself$"):
+            list(sf.text_of(lines))
     with pytest.raises(TypeError, match="it has no choices"):
         through(GUARD, {"type": "message_start", "message": {}})
     with pytest.raises(TypeError, match="int is not a stage"):

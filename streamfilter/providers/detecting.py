@@ -182,7 +182,7 @@ class Detecting(Machine):
         self._inner: Machine | None = None
         self._waiting: list[Any] = []
         self._size = 0  # of what waits
-        self._first = b""  # bytes that do not tell how events stand in them
+        self._first = bytearray()  # empty lines, which do not tell how events stand in bytes
         self._framing: Framing | None = None
         self._decoder: Decoder | None = None
         self._has_events = False
@@ -313,19 +313,22 @@ class Detecting(Machine):
             name = self._detected(item)
             if name is None and not (isinstance(item, Mapping) or hasattr(item, "__dict__")):
                 kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
+                hint = ", not text or the lines of a response: give the response itself" if isinstance(item, str) else ""
                 raise TypeError(
-                    f"{self._stage} was fed {kind}: it reads a provider's chunks, as SDK objects, dicts or response bytes"
+                    f"{self._stage} was fed {kind}: it reads a provider's chunks, as SDK objects, dicts or response bytes{hint}"
                 )
             return name
         raw = bytes(item)
+        room = MAX_BYTES - self._size
         self._size += len(raw)
-        if self._size > MAX_BYTES:
-            raise MalformedInput(f"no event in the first {MAX_BYTES} bytes tells the provider's format", 0)
         if self._decoder is None and not self._first and is_message(raw):  # of a WebSocket, or a line before its end
             event = parsed(raw.decode(), 0)
             if not _has_error(event) and (name := detect(event)):
                 return name
-        return self._told(raw)
+        name = self._told(raw[:room])  # what tells it in so many bytes does so however they were cut
+        if name is None and self._size > MAX_BYTES:
+            raise MalformedInput(f"no event in the first {MAX_BYTES} bytes tells the provider's format", 0)
+        return name
 
     def _detected(self, event: Any) -> str | None:
         """What an event tells that came by itself."""
@@ -339,10 +342,11 @@ class Detecting(Machine):
     def _told(self, piece: bytes = b"", *, is_last: bool = False) -> str | None:
         """What some more bytes tell; at the end of the source, also those that nothing has ended."""
         if self._decoder is None:
-            piece = self._first = self._first + piece  # empty lines, so far
-            self._framing = framing_of(piece)
-            if self._framing is None and not is_last:
+            self._first += piece
+            if not is_last and not piece.strip():
                 return None
+            piece = bytes(self._first)
+            self._framing = framing_of(piece)
             self._decoder = self._framing.decoder() if self._framing else sse.Decoder()
         for frame in chain(self._decoder.feed(piece), self._decoder.finish() if is_last else ()):
             if frame.checked().data and str(frame.data).strip() != "[DONE]":

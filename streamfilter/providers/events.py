@@ -18,7 +18,7 @@ from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, End, Item, Key, Raw, Scope, TextDelta
 from streamfilter.providers import foreign
 from streamfilter.providers.frames import BINARY_MESSAGES, NDJSON, SSE, TEXT_MESSAGES, Decoder, Framing, framing_of, message
-from streamfilter.providers.places import Path, at
+from streamfilter.providers.places import Opaque, Path, at, strings
 from streamfilter.providers.sse import Frame
 
 Made = TypeVar("Made")
@@ -114,6 +114,18 @@ class Origin:
             self.slots[path] = channel
             self.items.append(TextDelta(value, channel, self))
 
+    def novel(self, path: Path, opaque: Opaque, place: Key) -> list[Channel]:
+        """There is a delta of a type that may be new: what each string in it says goes on in the next one. Their channels.
+
+        Args:
+            path: where it stands.
+            opaque: fields whose strings are no text.
+            place: what tells it from deltas of other types and parts.
+        """
+        for inside, _ in strings(at(self.event, path), opaque, path):
+            self.text(inside, Channel("other", (*place, *inside)))
+        return list(self.slots.values())
+
     def arguments(self, path: Path, channel: Channel) -> None:
         """There are all the arguments of a call at a place, as what their JSON text means."""
         if at(self.event, path) is not None:
@@ -175,7 +187,7 @@ class EventReader:
         self._framings = tuple(framings)
         self._framing: Framing | None = None
         self._decoder: Decoder | None = None
-        self._first = b""  # bytes that do not tell the framing
+        self._first = bytearray()  # empty lines, which do not tell the framing
         self._count = 0  # of messages
         self._said: dict[Channel, int] = {}
         self.as_bytes: bool = False
@@ -208,7 +220,7 @@ class EventReader:
         if self._first:  # empty lines, and nothing else
             self._framing = self._framings[-1]
             self._decoder = self._framing.decoder()
-            yield from self._frames(self._decoder.feed(self._first))
+            yield from self._frames(self._decoder.feed(bytes(self._first)))
         if self._decoder is not None:
             yield from self._frames(self._decoder.finish())
 
@@ -218,12 +230,14 @@ class EventReader:
 
     def _pieces(self, piece: bytes) -> Iterator[Origin | End]:
         if self._decoder is None:
-            piece, self._first = self._first + piece, b""
-            self._framing = framing_of(piece, self._framings)
-            if self._framing is None:
-                self._first = piece
+            self._first += piece
+            if len(self._framings) > 1 and not piece.strip():
                 return
-            self._decoder = self._framing.decoder()
+            piece = bytes(self._first)
+            self._first.clear()
+            framing = framing_of(piece, self._framings)
+            assert framing is not None  # there is but one, or more than empty lines
+            self._framing, self._decoder = framing, framing.decoder()
         yield from self._frames(self._decoder.feed(piece))
 
     def _frames(self, frames: Iterator[Frame]) -> Iterator[Origin | End]:
@@ -236,7 +250,7 @@ class EventReader:
                 else:
                     yield self._origin(*said_in(frame, self._framing or SSE))
         except MalformedInput as error:
-            yield End("error", error)
+            yield End("error", error.with_traceback(None))  # this frame, which goes on, has the text of an event
 
     def _origin(self, event: Any, frame: Frame | None) -> Origin:
         origin = Origin(event, self._name, frame, self._framing)

@@ -29,6 +29,9 @@ from streamfilter.providers.sse import Seam
 from streamfilter.providers.tokens import spelled_by, unfit
 from streamfilter.providers.wrapping import MAX_AGGREGATE
 
+PLACELESS = ("tool_result", "compaction", "other")
+"""Kinds of text for which no other format has a place: there it would be taken for the answer."""
+
 
 class Making:
     """What a format knows of one stream of events that are written. As it stands it makes nothing.
@@ -202,6 +205,8 @@ class EventWriter:
                 if isinstance(item, str):
                     self._inserted(PLAIN, item)
                 elif isinstance(item, TextDelta):
+                    if item.channel.kind in PLACELESS and item.channel not in self._channels.open:
+                        continue
                     item = TextDelta(self._inserted(item.channel, item.text), item.channel)  # noqa: PLW2901
                 out += map(self._made, self._making.make(item))
                 self._channels.pass_by(item)

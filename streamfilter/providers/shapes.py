@@ -97,11 +97,13 @@ def edited(node: Any, changes: Mapping[str, Any], drop: Iterable[str] = ()) -> A
             made.pop(name, None)
         made.update(changes)
         return made
-    for name in drop:
-        if hasattr(made, name):
-            setattr(made, name, None)
-    for name, value in changes.items():
-        setattr(made, name, value)
+    given = {**dict.fromkeys((name for name in drop if hasattr(made, name)), None), **changes}
+    extra = getattr(made, "__pydantic_extra__", None) or {}  # of the copy; by `setattr`, one with an underscore would not get there
+    for name, value in given.items():
+        if name in extra:
+            extra[name] = value
+        else:
+            setattr(made, name, value)
     return made
 
 

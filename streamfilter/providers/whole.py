@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from streamfilter.context import Context
+from streamfilter.errors import clear_text
 from streamfilter.items import Channel, End, Item
 from streamfilter.pipeline import Stage
 from streamfilter.plain import run_through
 from streamfilter.providers.events import Origin
+from streamfilter.providers.machines import STEP_EVENTS
 from streamfilter.providers.places import Opaque, Path, at, is_below, revised, strings
-from streamfilter.providers.requests import Apply, Filtering
+from streamfilter.providers.requests import Filtering
 from streamfilter.providers.rewriting import joined
 from streamfilter.providers.shapes import plain
 from streamfilter.providers.tokens import spelled_by, unfit
-from streamfilter.providers.wrapping import quoting
+from streamfilter.providers.wrapping import Quoted, quoting
+from streamfilter.slices import Steps, Turns, advanced, at_once, give_way
 
 T = TypeVar("T")
+
+
+@contextmanager
+def _cleared() -> Iterator[None]:
+    """No text stays in the variables of an error's traceback, but what the caller has given."""
+    try:
+        yield
+    except Exception as error:
+        clear_text(error)
+        raise
 
 
 def filter_request(pipeline: Stage[str, str], request: T, *, context: Context | None = None) -> T:
@@ -39,30 +53,37 @@ def filter_request(pipeline: Stage[str, str], request: T, *, context: Context | 
         [{'role': 'user', 'content': [{'type': 'text', 'text': 'pin #'}]}]
     """
     given = context or Context()
+    quote = quoting(pipeline, given)
 
     async def apply(text: str) -> str:
         return pipeline.apply(text, context=given)
 
-    return cast("T", run_through(_filtered_request(pipeline, request, given, apply)))
+    async def quoted(text: str) -> str:
+        return quote(text)
+
+    with _cleared():
+        return cast("T", run_through(_filtered_request(request, Filtering(apply, quoted))))
 
 
 async def afilter_request(pipeline: Stage[str, str], request: T, *, context: Context | None = None) -> T:
     """The same as `filter_request`, through stages that wait too."""
     given = context or Context()
 
+    quote, turns = quoting(pipeline, given), Turns()
+
     async def apply(text: str) -> str:
+        await turns.before(text)
         return await pipeline.aapply(text, context=given)
 
-    return cast("T", await _filtered_request(pipeline, request, given, apply))
-
-
-async def _filtered_request(pipeline: Stage[str, str], request: Any, context: Context, apply: Apply) -> Any:
-    quote = quoting(pipeline, context)
-
     async def quoted(text: str) -> str:
-        return quote(text)
+        await turns.before(text)
+        return await quote.in_turn(text) if isinstance(quote, Quoted) else text
 
-    filtering = Filtering(apply, quoted)
+    with _cleared():
+        return cast("T", await _filtered_request(request, Filtering(apply, quoted)))
+
+
+async def _filtered_request(request: Any, filtering: Filtering) -> Any:
     if isinstance(request, list | tuple):
         return [_like(each, await filtering.messages(plain(each))) for each in request]
     given: Any = plain(request)
@@ -113,13 +134,15 @@ class Whole:
         """
         origin = Origin(response, "")
         self.read(origin)
-        return filtered(pipeline, origin, self, context)  # type: ignore[no-any-return]
+        with _cleared():
+            return filtered(pipeline, origin, self, context)  # type: ignore[no-any-return]
 
     async def afilter(self, pipeline: Stage[str, str], response: T, context: Context | None = None) -> T:
         """The same as `filter_response`, through stages that wait too."""
         origin = Origin(response, "")
         self.read(origin)
-        return await afiltered(pipeline, origin, self, context)  # type: ignore[no-any-return]
+        with _cleared():
+            return await afiltered(pipeline, origin, self, context)  # type: ignore[no-any-return]
 
 
 def filtered(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Context | None) -> Any:
@@ -138,7 +161,7 @@ def filtered(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Co
     out: list[Item] = []
     with pipeline.iter(origin.items, context=given) as stream:
         out += stream
-    return _put(pipeline, origin, form, given, out)
+    return at_once(_put(pipeline, origin, form, given, out))[0]
 
 
 async def afiltered(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Context | None) -> Any:
@@ -147,7 +170,12 @@ async def afiltered(pipeline: Stage[str, str], origin: Origin, form: Whole, cont
     out: list[Item] = []
     async with pipeline(_each(origin.items), context=given) as stream:
         out += [item async for item in stream]
-    return _put(pipeline, origin, form, given, out)
+    work = _put(pipeline, origin, form, given, out)
+    shown, is_over = advanced(work)
+    while not is_over:
+        await give_way()
+        shown, is_over = advanced(work)
+    return shown[0]
 
 
 async def _each(items: Sequence[Item]) -> AsyncIterator[Any]:
@@ -155,7 +183,8 @@ async def _each(items: Sequence[Item]) -> AsyncIterator[Any]:
         yield item
 
 
-def _put(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Context, out: Sequence[Item]) -> Any:
+def _put(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Context, out: Sequence[Item]) -> Steps:
+    """The response, as the last step gives it."""
     for item in out:
         if isinstance(item, End) and item.error is not None:
             raise item.error
@@ -181,7 +210,9 @@ def _put(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Contex
             said = changes.get(place)
             changes[place] = said + text if isinstance(said, str) else text
     changes |= {path: value for path, value in unfit(event, quote).items() if not is_below(path, changes)}
-    for path, text in strings(event, form.opaque):
+    for n, (path, text) in enumerate(strings(event, form.opaque), 1):
+        if n % STEP_EVENTS == 0:
+            yield ()
         if not is_below(path, changes):
             changes[path] = quote(text)
-    return revised(event, {path: value for path, value in changes.items() if value != at(event, path)})
+    return (revised(event, {path: value for path, value in changes.items() if value != at(event, path)}),)

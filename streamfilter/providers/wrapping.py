@@ -18,6 +18,7 @@ from streamfilter.pipeline import Pipeline, Stage, TextStage, as_stage, machine_
 from streamfilter.plain import SyncStream
 from streamfilter.providers.bodies import PlainResponse, Response, opened, opened_plain
 from streamfilter.providers.machines import Decoding, Encoding, Reader, Wrapping, Writer
+from streamfilter.slices import advanced, give_way
 from streamfilter.stream import Stream
 
 Chunk = TypeVar("Chunk")
@@ -161,6 +162,9 @@ class WrapStage(Stage[Any, Any]):
         inner = as_stage(self.pipeline)
         if "chunks" in (inner.reads, inner.gives):
             raise TypeError(f"wrap is for a pipeline of text stages: {inner!r} reads {inner.reads} and gives {inner.gives}")
+        if inner.gives == "values":  # all of the answer would be gone
+            said = f"wrap gives chunks, which cannot say the values of {inner!r}"
+            raise TypeError(f"{said}: read `Decode() | stage`, or stage(text_of(raw))")
         inner.machine()  # refuses a pipeline that must wait
         object.__setattr__(self, "pipeline", inner)
 
@@ -215,7 +219,21 @@ class Quoted:
 
     def __call__(self, text: str) -> str:
         machine = self._begin()
-        out = [*machine.feed(text)]
+        return self._ended(machine, [*machine.feed(text)])
+
+    async def in_turn(self, text: str) -> str:
+        """The same, with turns for others while it works on a large one."""
+        machine = self._begin()
+        items, work = machine.begin(text)
+        out, is_over = [*items], work is None
+        while work is not None and not is_over:
+            await give_way()
+            items, is_over = advanced(work)
+            out += items
+        return self._ended(machine, out)
+
+    def _ended(self, machine: Machine, out: list[Any]) -> str:
+        """What has left in all."""
         if not machine.ended:
             out += machine.finish()
         for item in out:

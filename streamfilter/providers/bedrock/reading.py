@@ -23,6 +23,9 @@ KINDS = {"text": "answer", "reasoningContent": "reasoning", "toolUse": "tool_arg
 TEXTS: dict[str, Path] = {"text": ("text",), "reasoningContent": ("reasoningContent", "text"), "toolUse": ("toolUse", "input")}
 """Where in a delta the text of such a block stands."""
 
+WHOLE = ("citation", "image")
+"""Deltas that say nothing that goes on in the next one."""
+
 EVENTS = ("messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata")
 
 OPAQUE: Opaque = frozenset(
@@ -116,6 +119,8 @@ class Reading:
         elif block == "toolResult":
             for n, _ in enumerate(listed(delta[block])):
                 origin.text((*at, block, n, "text"), channel)
+        elif block not in WHOLE:
+            origin.novel(at, OPAQUE, (*self._choice, index))
         inner = fields(delta.get("reasoningContent"))
         if "signature" in inner:
             origin.signs[() if len(inner) == 1 else (*at, "reasoningContent", "signature")] = channel

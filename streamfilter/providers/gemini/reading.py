@@ -268,6 +268,13 @@ class Reading:
             origin.slots[*path, "text"] = channel
             given = (TextDelta(text, channel, Place(origin, (*path, "text"))),)
             origin.items += given
+        heard = field_of(part, "audioTranscription")
+        spoken = get(get(part, heard), "text")
+        if isinstance(spoken, str) and spoken:
+            place, other = (*path, heard, "text"), Channel("other", (*choice, "part", heard))
+            origin.slots[place], origin.spans[*path, heard, "words"] = other, other
+            given = (*given, TextDelta(spoken, other, Place(origin, place)))
+            origin.items.append(given[-1])
         beside = [name for name in fields(part) if name not in ("text", "thought")]
         if beside or not text:
             rest = Raw(origin.event, scope=channel, origin=origin)

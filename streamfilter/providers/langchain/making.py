@@ -142,18 +142,23 @@ def _with(event: Any, path: Path, text: str) -> Any:
     if len(inside) == 1:
         return put(event, place, edited(made, {str(inside[0]): text}))
     holder = at(message, (inside[0],))
-    if inside[0] == "additional_kwargs" and len(inside) == 2:
-        return put(event, place, edited(made, {"additional_kwargs": {str(inside[1]): text}}))
     if inside[0] == "additional_kwargs":
-        calls = [_piece(get(holder, str(inside[1]))[int(inside[2])], tuple(inside[3:]), text)] if len(inside) > 3 else None
-        called = {"arguments": text} if calls is None else calls
-        return put(event, place, edited(made, {"additional_kwargs": {str(inside[1]): called}}))
+        return put(event, place, edited(made, {"additional_kwargs": _only(holder, tuple(inside[1:]), text)}))
     part = _piece(holder[inside[1]], tuple(inside[2:]), text)
     return put(event, place, edited(made, {str(inside[0]): [part]}))
 
 
 def _is_message(node: object) -> bool:
     return get(node, "type") is not None or get(node, "content") is not None
+
+
+def _only(node: Any, path: Path, text: str) -> Any:
+    """The fields on the way to a text."""
+    if not path:
+        return text
+    if isinstance(path[0], int):
+        return [_piece(node[path[0]], path[1:], text)]
+    return {path[0]: _only(get(node, path[0]), path[1:], text)}
 
 
 def _piece(part: Any, path: Path, text: str) -> Any:

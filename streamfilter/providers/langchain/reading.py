@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from streamfilter.items import Channel, Event, Finish, Key, Raw, ToolCall, Usage
 from streamfilter.providers.events import Origin
 from streamfilter.providers.foreign import check
-from streamfilter.providers.places import Opaque, Path, at, is_mute, within
+from streamfilter.providers.places import Opaque, Path, at, is_mute, is_opaque, within
 from streamfilter.providers.recent import Recent
 from streamfilter.providers.said import Said
 from streamfilter.providers.shapes import edited, fields, get, listed
@@ -211,8 +211,9 @@ def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, .
             yield ("content", n), "answer", ("content",)
             continue
         index = get(block, "index")
-        for name, kind in BLOCK_TEXTS.items():
-            if isinstance(get(block, name), str):
+        for name, value in fields(block).items():
+            kind = BLOCK_TEXTS.get(name, "other")
+            if isinstance(value, str) and (kind != "other" or not (index is None or is_opaque(OPAQUE, name, block, "content"))):
                 yield ("content", n, name), kind, ("content", name) if index is None else ("content", name, index)
         for name in ("summary", "thinking", "reasoning"):
             parts = get(block, name)
@@ -226,13 +227,26 @@ def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, .
     beside = message.get("additional_kwargs")
     if not beside:
         return
-    for name, kind in ADDITIONAL_TEXTS.items():
-        yield ("additional_kwargs", name), kind, ("additional", name)
+    for path in _added(beside, ("additional_kwargs",)):
+        yield path, ADDITIONAL_TEXTS.get(str(path[1]), "other"), ("additional", *path[1:])
+    for n, each in enumerate(listed(get(get(beside, "reasoning"), "summary"))):  # OpenAI, in LangChain's older form
+        yield ("additional_kwargs", "reasoning", "summary", n, "text"), "reasoning", ("additional", "summary", get(each, "index"))
     for n, fragment in enumerate(listed(get(beside, "tool_calls"))):
         index = get(fragment, "index")
         place: Path = ("additional_kwargs", "tool_calls", n, "function", "arguments")
         yield place, "tool_arguments", ("additional", "tool", n if index is None else index)
     yield ("additional_kwargs", "function_call", "arguments"), "tool_arguments", ("additional", "function")
+
+
+def _added(node: Any, path: Path) -> Iterator[Path]:
+    """The strings in an additional field, however deep: LangChain adds them up, whatever they are. What a list has is told apart
+    by its parts."""
+    for name, value in fields(node).items():
+        if isinstance(value, str):
+            if not is_opaque(OPAQUE, name, node, str(path[-1])):
+                yield *path, name
+        elif name != "function_call" and not isinstance(value, list | tuple):
+            yield from _added(value, (*path, name))
 
 
 def _pieces(node: Any, path: Path, *, is_top: bool = True) -> Iterator[tuple[Path, str, tuple[Any, ...]]]:

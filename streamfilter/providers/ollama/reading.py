@@ -11,7 +11,7 @@ from typing import Any
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
 from streamfilter.providers.events import Origin, first_seen
 from streamfilter.providers.foreign import check
-from streamfilter.providers.places import Opaque, Path, at, is_mute, within
+from streamfilter.providers.places import Opaque, Path, at, is_mute, is_opaque, within
 from streamfilter.providers.shapes import fields, get, listed
 
 NAME = "ollama"
@@ -71,6 +71,9 @@ class Reading:
             origin.text(path, channel)
             if path in origin.slots:
                 self._last = channel
+        origin.is_plain = _is_plain(event)
+        if not origin.is_plain and get(event, "done") is not True:
+            self._read_others(origin, choice)
         self._read_calls(origin, choice)
         check(NAME, origin)
         last = self._last or Channel("answer", (*choice, "content"))
@@ -85,7 +88,14 @@ class Reading:
             origin.items.append(Usage(usage, scope=choice, origin=origin))
         elif not origin.items:
             origin.rest(last)
-        origin.is_plain = _is_plain(event)
+
+    def _read_others(self, origin: Origin, choice: Key) -> None:
+        """Strings of a message that may be new: what each says goes on in the next one."""
+        message = get(origin.event, "message")
+        for name, value in fields(message).items():
+            path: Path = ("message", name)
+            if isinstance(value, str) and path not in TEXTS and not is_opaque(OPAQUE, name, message, "message"):
+                origin.text(path, Channel("other", (*choice, *path)))
 
     def _read_calls(self, origin: Origin, choice: Key) -> None:
         for n, call in enumerate(listed(at(origin.event, ("message", "tool_calls")))):

@@ -67,12 +67,15 @@ class Reading:
             self._seen.add(key)
             channel = Channel("answer", (*key, "text"))
             origin.text(("choices", position, "text"), channel)
+            for name, value in fields(choice).items():  # what one that is not known says goes on in the next chunk
+                if isinstance(value, str) and name != "text" and name not in OPAQUE:
+                    origin.text(("choices", position, name), Channel("other", (*key, "choice", name)))
             if get(choice, "logprobs") is not None:
                 self._probabilities(origin, position, channel)
             reason = get(choice, "finish_reason")
             if reason is not None:
                 origin.items.append(Finish(str(reason), scope=key, origin=origin))
-            elif not get(choice, "text"):
+            elif not any(path[1] == position for path in origin.slots):
                 origin.rest(channel)
         usage = get(event, "usage")
         if usage is not None:
@@ -110,7 +113,8 @@ class Making(rewriting.Making):
 
     def delta(self, text: str, channel: Channel) -> Any:
         """A chunk that brings some more text of a choice."""
-        return self._chunk({"text": text, "index": channel.key[1], "logprobs": None, "finish_reason": None})
+        said = {"text": "", str(channel.key[-1]): text}
+        return self._chunk({**said, "index": channel.key[1], "logprobs": None, "finish_reason": None})
 
     def make(self, item: Item) -> Sequence[Any]:
         """The chunks for an item that comes from no chunk."""

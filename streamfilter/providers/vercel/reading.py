@@ -80,9 +80,12 @@ class Reading:
                 self._forget_calls()
             origin.rest(self._choice)
         else:
+            if step == "delta" and isinstance(get(event, "delta"), str):  # it may be new: what it says goes on in the next one
+                origin.text(("delta",), Channel("other", (*self._choice, kind, repr(get(event, "id")))))
             is_file = kind == "file" and fields(event).keys() <= {"type", "url", "mediaType"}
             origin.is_plain = is_file and _MEDIA.fullmatch(str(get(event, "url"))) is not None  # no address: that may say something
-            origin.rest(self._last)
+            if not origin.items:
+                origin.rest(self._last)
 
     def _forget_calls(self) -> None:
         """A step is complete: the last calls are remembered, for what comes late of them, such as their outputs."""

@@ -11,7 +11,7 @@ from typing import Any
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
 from streamfilter.providers.events import Echo, Origin, Repeat, first_seen
-from streamfilter.providers.places import Opaque, is_opaque, within
+from streamfilter.providers.places import Opaque, within
 from streamfilter.providers.shapes import fields, get, listed, plain
 
 NAME = "anthropic.messages"
@@ -36,6 +36,7 @@ ECHOES = {"text": ("text", "text"), "thinking": ("thinking", "thinking"), "input
 OPAQUE: Opaque = frozenset(
     {
         *("type", "id", "role", "model", "tool_use_id", "stop_reason", "service_tier", "media_type", "error_code"),
+        *("tool_id", "skill_id"),
         *within("name", "tool_use", "server_tool_use", "mcp_tool_use"),
         *within("server_name", "mcp_tool_use"),
         *within("inference_geo", "usage"),
@@ -84,6 +85,7 @@ class Reading:
             self._usage = get(get(event, "message"), "usage")
             self._blocks, self._last, self._uses = {}, None, set()
             origin.rest(self._choice)
+            self._begin(origin, get(event, "message"))
         elif kind == "message_delta":
             self._settle(origin, event)
         elif kind == "message_stop":
@@ -100,6 +102,12 @@ class Reading:
     @property
     def _choice(self) -> Key:
         return first_seen(self._seen, (max(self._response, 0), 0))
+
+    def _begin(self, origin: Origin, message: Any) -> None:
+        """Text that a message has as it begins, which goes on in its deltas."""
+        for n, block in enumerate(listed(get(message, "content"))):
+            if field := TEXTS.get(str(get(block, "type"))):
+                origin.text(("message", "content", n, field), self._channel(str(get(block, "type")), n))
 
     def _start(self, origin: Origin, event: Any) -> None:
         block, index = get(event, "content_block"), _index(origin)
@@ -130,10 +138,8 @@ class Reading:
         channel = channel or self._channel("other", index)
         if kind == "signature_delta":
             origin.signs[()] = channel
-        else:
-            for name, value in fields(delta).items():  # a type that may be new: what it says goes on in the next one
-                if isinstance(value, str) and not is_opaque(OPAQUE, name, delta, "delta"):
-                    origin.text(("delta", name), Channel("other", (*self._choice, kind, index, name)))
+        elif kind != "citations_delta":  # a citation is whole
+            origin.novel(("delta",), OPAQUE, (*self._choice, kind, index))
         if not origin.items:
             origin.rest(channel)
 

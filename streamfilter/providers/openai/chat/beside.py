@@ -11,7 +11,7 @@ from typing import Any
 
 from streamfilter.providers.openai.chat.completions import OPAQUE
 from streamfilter.providers.openai.chat.reading import Origin, Parts
-from streamfilter.providers.openai.chat.texts import TEXT_FIELDS
+from streamfilter.providers.openai.chat.texts import DETAILS, TEXT_FIELDS
 from streamfilter.providers.places import Path, is_below, revised, strings
 from streamfilter.providers.tokens import unfit
 
@@ -52,8 +52,8 @@ def _is_said(origin: Origin, path: Path, said: Sequence[set[Path]]) -> bool:
     parts, place = origin.parts[path[1]], path[2:]
     if place[0] == "delta":
         inside = place[1:]
-        is_detail = inside[0] == "reasoning_details" and inside[-1] in ("text", "summary") and len(inside) == 3
-        return inside in said[path[1]] or (is_detail and "reasoning_details" not in parts.misquotes)
+        is_detail = inside[0] in DETAILS and inside[-1] in ("text", "summary", "thinking") and len(inside) == 3
+        return inside in said[path[1]] or (is_detail and inside[0] not in parts.misquotes)
     if place[0] not in ("text", "message", "logprobs") or place[0] in parts.misquotes:
         return False
     if place[0] == "message" and len(place) > 1:

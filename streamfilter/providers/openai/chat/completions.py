@@ -6,7 +6,7 @@ from typing import Any
 
 from streamfilter.items import Channel, Finish
 from streamfilter.providers.events import Origin
-from streamfilter.providers.openai.chat.texts import texts
+from streamfilter.providers.openai.chat.texts import DETAILS, texts
 from streamfilter.providers.places import Opaque, Path, within
 from streamfilter.providers.shapes import fields, get, listed
 
@@ -15,6 +15,7 @@ OPAQUE: Opaque = frozenset(
         *("id", "object", "model", "role", "finish_reason", "native_finish_reason", "type", "system_fingerprint", "service_tier"),
         "tool_call_id",
         *within("name", "function", "custom", "function_call"),
+        *within("channel", "delta"),  # Groq: the name of one
         *within("provider", "", "reasoning_details"),
         *within("signature", "reasoning_details", "thinking"),  # as OpenRouter and as Anthropic
         *within("data", "reasoning_details", "audio", "redacted_thinking"),
@@ -40,7 +41,7 @@ def read_whole(origin: Origin) -> None:
         for kind, name, path, _ in texts(fields(message)):
             channel = Channel(kind, (0, number, name, *path[1:]))
             origin.text((*at, *path), channel)
-            for beside in ("annotations", "reasoning_details"):
+            for beside in ("annotations", *DETAILS):
                 if get(message, beside) is not None and beside not in path:
                     origin.spans[*at, beside] = channel
             if get(get(choice, "logprobs"), name) is not None:

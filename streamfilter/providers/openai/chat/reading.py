@@ -18,8 +18,18 @@ from streamfilter.providers import sse
 from streamfilter.providers.events import is_message, refusing, said_in
 from streamfilter.providers.frames import BINARY_MESSAGES, SSE, TEXT_MESSAGES, Decoder, Framing, message
 from streamfilter.providers.openai.chat.completions import OPAQUE
-from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, misquotes, texts
-from streamfilter.providers.places import is_mute
+from streamfilter.providers.openai.chat.texts import (
+    DETAILS,
+    ENTIRE,
+    REPEATS,
+    TEXT_FIELDS,
+    Path,
+    echoes,
+    has_other_parts,
+    misquotes,
+    texts,
+)
+from streamfilter.providers.places import is_mute, is_opaque
 from streamfilter.providers.recent import KEPT_ENDED
 from streamfilter.providers.shapes import fields, get
 
@@ -47,6 +57,8 @@ HEAD = frozenset(
 STRUCTURE = frozenset({"index", "delta", "finish_reason", "role", "tool_calls", "function_call", *TEXT_FIELDS})
 """Fields of a choice or a delta that are read one by one; all others that have a value stay beside the text."""
 
+_KNOWN = STRUCTURE | REPEATS | ENTIRE
+
 
 class Slot(NamedTuple):
     """Where in a delta a piece of text stands."""
@@ -72,7 +84,9 @@ class Parts:
         slots: its text.
         calls: its fragments of tool calls.
         extras: what stands for its fields beside the text, if there are any.
-        misquotes: the fields that repeat text and say something else than this chunk's.
+        others: the fields of its delta that are not known and are text.
+        repeats: the fields that repeat text.
+        misquotes: those of them that say something else than this chunk's.
         is_plain: whether there is nothing else in it that could be text.
     """
 
@@ -80,6 +94,8 @@ class Parts:
     slots: list[Slot] = field(default_factory=list)
     calls: list[Fragment] = field(default_factory=list)
     extras: Raw | None = None
+    others: frozenset[str] = frozenset()
+    repeats: frozenset[str] = REPEATS
     misquotes: frozenset[str] = frozenset()
     is_plain: bool = False
 
@@ -95,6 +111,7 @@ class Origin:
         items: all that was read from it, in order.
         parts: by the position of the choice.
         extras: what stands for the chunk's own fields beyond the usual, if there are any.
+        repeats: those of them that repeat text.
         is_plain: whether there is nothing but text and names in it.
         quoted: the chunk with what it says beside its text filtered; None before that is done.
         is_noted: whether a writer has seen it arrive.
@@ -106,6 +123,7 @@ class Origin:
     items: list[Item] = field(default_factory=list)
     parts: list[Parts] = field(default_factory=list)
     extras: Raw | None = None
+    repeats: frozenset[str] = frozenset()
     is_plain: bool = False
     quoted: Any = None
     is_noted: bool = False
@@ -214,7 +232,7 @@ class Reader:
                 else:
                     yield self._origin(*said_in(frame, self._messages or SSE))
         except MalformedInput as error:
-            yield End("error", error)
+            yield End("error", error.with_traceback(None))  # this frame, which goes on, has the text of an event
 
     # ------------------------------------------------------------------ one chunk
 
@@ -230,7 +248,9 @@ class Reader:
         finishes: list[Item] = []
         for position, choice in enumerate(_listed(choices, "choices", offset)):
             self._choice(origin, position, choice, finishes, offset)
-        if error is not chunk and given.keys() - HEAD:
+        if error is not chunk and (beside := given.keys() - HEAD):
+            texts = [item.text for item in origin.items if isinstance(item, TextDelta)]
+            origin.repeats = echoes(given, beside, texts, OPAQUE)
             origin.extras = Raw(chunk, scope=self._last, origin=origin)
             origin.items.append(origin.extras)
         is_usual = origin.extras is None and not error and all(parts.is_plain for parts in origin.parts)
@@ -268,27 +288,46 @@ class Reader:
             self._tools(origin, parts, given, offset)
         is_usual = STRUCTURE.issuperset(outer) and STRUCTURE.issuperset(given)
         if not is_usual:
-            parts.misquotes = misquotes(outer, given, [(slot.path, slot.item.text) for slot in parts.slots])
+            self._unusual(origin, parts, outer, given)
         finish = outer.get("finish_reason")
         finish = None if finish in ("", "null") else finish
         if isinstance(finish, Mapping | list):
             raise MalformedInput("the reason why a choice ended is no word", offset)
-        beside = set() if is_usual else (outer.keys() | given.keys()) - STRUCTURE
+        beside = set() if is_usual else (outer.keys() | given.keys()) - STRUCTURE - parts.others
         is_plain = all(isinstance(given[name], str) for name in TEXT_FIELDS.keys() & given.keys())
         spared = _SPOKEN if parts.calls and all(map(_is_usual_call, given.get("tool_calls") or ())) else TEXT_FIELDS
         has_only_text = len(given) == len(parts.slots) or is_mute(given, OPAQUE, spared, "delta")
         is_mute_beside = has_only_text and is_mute(outer, OPAQUE, ("delta",))
         parts.is_plain = is_plain and not beside and is_mute_beside
         has_others = not is_plain and any(has_other_parts(given.get(name)) for name in TEXT_FIELDS)
-        if beside - REPEATS or has_others or (len(origin.items) == before and finish is None):
-            if not parts.slots and given.get("reasoning_details"):
-                scope = self._channel("reasoning", parts.index, "reasoning_details")  # a signature goes where its text went
+        if beside - parts.repeats or has_others or (len(origin.items) == before and finish is None):
+            details = next((name for name in DETAILS if given.get(name)), None)
+            if not parts.slots and details is not None:
+                scope = self._channel("reasoning", parts.index, details)  # a signature goes where its text went
             parts.extras = Raw(choice, scope=scope, origin=origin)
             origin.items.append(parts.extras)
         if finish is not None:
             if parts.index in self._calls:
                 self._calls[parts.index].end()
             finishes.append(Finish(str(finish), scope=(RESPONSE, parts.index), origin=origin))
+
+    def _unusual(self, origin: Origin, parts: Parts, outer: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+        """Fields that are not known. A string in a delta goes on in the next one, whatever it is: so do clients put it together."""
+        beside = [(node, [name for name in node if name not in _KNOWN and type(node[name]) is not int]) for node in (outer, given)]
+        if beside[0][1] or beside[1][1]:
+            said = {slot.item.text for slot in parts.slots}
+            strings = [name for name in beside[1][1] if isinstance(given[name], str) and given[name] not in said]
+            others = frozenset(name for name in strings if not is_opaque(OPAQUE, name, given, "delta"))
+            for name in filter(others.__contains__, given):
+                piece = TextDelta(given[name], Channel("other", (RESPONSE, parts.index, name)), origin)
+                if piece.text:
+                    parts.slots.append(Slot((name,), piece))
+                    origin.items.append(piece)
+            said |= {given[name] for name in others}
+            for node, names in beside:
+                parts.repeats |= echoes(node, [name for name in names if node is outer or name not in others], said, OPAQUE)
+            parts.others = others
+        parts.misquotes = misquotes(outer, given, [(slot.path, slot.item.text) for slot in parts.slots])
 
     def _channel(self, kind: str, choice: int, name: str) -> Channel:
         """A channel of a choice: every chunk has one, and nearly always that of the one before."""

@@ -5,14 +5,20 @@ This is the one place that knows the fields; services that speak OpenAI's format
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from streamfilter.providers.places import Opaque, strings
 from streamfilter.providers.shapes import get, listed
 from streamfilter.providers.tokens import is_honest
 
 Path = tuple[str | int, ...]
 """From a delta to a text in it."""
+
+ENTIRE = frozenset(
+    {"annotations", "citations", "content_filter_results", "context", "executed_tools", "extra_content", "images", "search_results"}
+)
+"""Fields whose texts are whole on the chunk that brings them: none of them is part of another text."""
 
 TEXT_FIELDS = {
     "content": "answer",
@@ -24,11 +30,16 @@ TEXT_FIELDS = {
 }
 """The fields of a delta that are text, and the kind of channel each is."""
 
+DETAILS = ("reasoning_details", "thinking_blocks")
+"""Lists that say the reasoning once more (OpenRouter, LiteLLM); alone (Snowflake) they are text."""
+
+_DETAIL_FIELDS = ("text", "summary", "thinking")
+
 REPEATS = frozenset(
     {
         "logprobs",
         "message",  # Writer: the delta once more
-        "reasoning_details",  # OpenRouter: the reasoning once more; alone (Snowflake) it is text
+        *DETAILS,
         "text",  # Together: the content once more
         "token_id",
         "token_ids",
@@ -51,15 +62,16 @@ def texts(delta: Mapping[str, Any]) -> Iterator[tuple[str, str, Path, str]]:
             yield from _parts(name, kind, value)
     if "audio" in delta and isinstance(text := get(delta["audio"], "transcript"), str) and text:
         yield "answer", "audio", ("audio", "transcript"), text
-    if "reasoning_details" in delta and not reasons:
-        for n, detail in enumerate(listed(delta["reasoning_details"])):
-            for name in ("text", "summary"):
-                if isinstance(text := get(detail, name), str) and text:
-                    yield "reasoning", "reasoning_details", ("reasoning_details", n, name), text
+    for details in DETAILS:
+        if details in delta and not reasons:
+            for n, detail in enumerate(listed(delta[details])):
+                for name in _DETAIL_FIELDS:
+                    if isinstance(text := get(detail, name), str) and text:
+                        yield "reasoning", details, (details, n, name), text
 
 
 def _parts(name: str, kind: str, parts: Sequence[Any]) -> Iterator[tuple[str, str, Path, str]]:
-    """Content as a list of parts (Mistral): text, and thinking, which is a list itself."""
+    """Content as a list of parts (Mistral): text, and thinking, which is a list itself; Databricks calls it summary."""
     for n, part in enumerate(parts):
         if isinstance(part, str):
             if part:
@@ -67,19 +79,19 @@ def _parts(name: str, kind: str, parts: Sequence[Any]) -> Iterator[tuple[str, st
             continue
         if isinstance(text := get(part, "text"), str) and text:
             yield kind, name, (name, n, "text"), text
-        thinking = get(part, "thinking")
-        if isinstance(thinking, str) and thinking:
-            yield "reasoning", "thinking", (name, n, "thinking"), thinking
-        elif isinstance(thinking, list | tuple):
-            for m, inner in enumerate(thinking):
+        for field in ("thinking", "summary"):
+            thinking = get(part, field)
+            if isinstance(thinking, str) and thinking:
+                yield "reasoning", "thinking", (name, n, field), thinking
+            for m, inner in enumerate(listed(thinking)):
                 if isinstance(text := get(inner, "text"), str) and text:
-                    yield "reasoning", "thinking", (name, n, "thinking", m, "text"), text
+                    yield "reasoning", "thinking", (name, n, field, m, "text"), text
 
 
 def has_other_parts(value: object) -> bool:
     """Whether a list of parts has one without text, such as a reference."""
     return isinstance(value, list | tuple) and any(
-        not isinstance(part, str) and get(part, "text") is None and get(part, "thinking") is None for part in value
+        not isinstance(part, str) and all(get(part, name) is None for name in _DETAIL_FIELDS) for part in value
     )
 
 
@@ -99,14 +111,36 @@ def misquotes(choice: Mapping[str, Any], delta: Mapping[str, Any], pieces: Seque
         found.add("message")
     if choice.get("text", "") not in ("", said.get("content")):
         found.add("text")
-    details = listed(delta.get("reasoning_details"))
-    if details and "reasoning_details" not in said:
-        joined = "".join(str(get(detail, name) or "") for detail in details for name in ("text", "summary"))
-        if joined not in {"", *(said.get(name, "") for name, kind in TEXT_FIELDS.items() if kind == "reasoning")}:
-            found.add("reasoning_details")
+    for details in DETAILS:
+        joined = _joined(delta[details]) if details in delta and details not in said else ""
+        if joined and joined not in (said.get(name) for name, kind in TEXT_FIELDS.items() if kind == "reasoning"):
+            found.add(details)
     if not said:
         found |= {name for name in ("token_id", "token_ids") if choice.get(name) or delta.get(name)}
     return frozenset(found)
+
+
+def _joined(details: object) -> str:
+    return "".join(str(get(detail, name) or "") for detail in listed(details) for name in _DETAIL_FIELDS)
+
+
+def echoes(node: Mapping[str, Any], names: Iterable[str], texts: Collection[str], opaque: Opaque) -> frozenset[str]:
+    """The fields beside the text of which a string is one of its pieces. As no list of all services' fields could be complete, they
+    are found by what they say.
+
+    Args:
+        node: a chunk, a choice or a delta.
+        names: its fields beside the text.
+        texts: the pieces of text that the chunk brings.
+        opaque: the fields that have none.
+
+    Example:
+        >>> sorted(echoes({"a": [{"b": "Hi"}], "c": "Ho"}, ["a", "c"], ["Hi"], frozenset()))
+        ['a']
+    """
+    return frozenset(
+        name for name in names if name not in ENTIRE and any(text in texts for _, text in strings(node[name], opaque, (name,)))
+    )
 
 
 def _quotes_tokens(logprobs: Any, said: Mapping[str | int, str]) -> bool:
@@ -124,4 +158,4 @@ def _quotes_message(message: Any, delta: Mapping[str, Any], said: Mapping[str | 
 
 def is_signed(delta: Any) -> bool:
     """Whether reasoning in a delta is signed or encrypted: what its provider would not take back if it were changed."""
-    return any(get(detail, "signature") or get(detail, "data") for detail in listed(get(delta, "reasoning_details")))
+    return any(get(detail, "signature") or get(detail, "data") for details in DETAILS for detail in listed(get(delta, details)))

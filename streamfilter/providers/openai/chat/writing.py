@@ -22,7 +22,7 @@ from streamfilter.providers.frames import Framing
 from streamfilter.providers.guarding_frames import Lines
 from streamfilter.providers.openai.chat.beside import quoted
 from streamfilter.providers.openai.chat.reading import HEAD, STRUCTURE, Origin, Parts
-from streamfilter.providers.openai.chat.texts import REPEATS, TEXT_FIELDS, Path, has_other_parts, is_signed
+from streamfilter.providers.openai.chat.texts import DETAILS, TEXT_FIELDS, Path, has_other_parts, is_signed
 from streamfilter.providers.places import put
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.recent import KEPT_ENDED
@@ -159,7 +159,7 @@ class Writer:
             return []
         drop = {"usage"} if usage is None else set()
         drop |= set() if failure else {"error"}
-        drop |= set() if extras or whole else fields(chunk).keys() - HEAD
+        drop |= origin.repeats if extras or whole else fields(chunk).keys() - HEAD
         return [self._framed(edited(chunk, {"choices": choices}, drop), origin)]
 
     def _may_leave_whole(self, origin: Origin) -> bool:
@@ -190,17 +190,17 @@ class Writer:
             kept["role"] = role
         self._sent.add(index)
 
-        repeats = REPEATS - parts.misquotes if same and parts.slots else frozenset()
+        repeats = parts.repeats - parts.misquotes if same and parts.slots else frozenset()
         if index in self._edited and is_signed(delta):
-            repeats -= {"reasoning_details"}
+            repeats -= {*DETAILS}
         if parts.calls:
             repeats -= {"message"}  # it may have arguments that leave otherwise
 
         def gone(node: Any) -> list[str]:
             beside = [name for name in fields(node) if name not in STRUCTURE]
-            return [name for name in beside if (name not in repeats if name in REPEATS else not extras)]
+            return [name for name in beside if (name not in repeats if name in parts.repeats else not extras)]
 
-        dropped = [name for name in fields(delta) if name in STRUCTURE and name not in kept] + gone(delta)
+        dropped = [name for name in fields(delta) if name in STRUCTURE or name in parts.others] + gone(delta)
         changes: dict[str, Any] = {"delta": kept if delta is None else edited(delta, kept, [n for n in dropped if n not in kept])}
         if finish is not None or get(choice, "finish_reason") is not None:
             changes["finish_reason"] = None if finish is None else finish.reason
@@ -341,7 +341,7 @@ def _index(scope: object) -> int:
 def _field(channel: Channel) -> str:
     """The field for text of a channel: that in its key, if it is for this kind. Text of a kind that has no field is left out."""
     own = str(channel.key[2]) if len(channel.key) == 3 else ""  # of this format
-    if TEXT_FIELDS.get(own) == channel.kind:
+    if TEXT_FIELDS.get(own, "other") == channel.kind:
         return own
     return _FIELDS.get(channel.kind, "content" if channel.kind == "tool_arguments" else "")
 
@@ -369,7 +369,7 @@ def _texts_put(parts: Parts, delta: Any, texts: Mapping[Channel, str], extras: b
         if extras and name not in kept and has_other_parts(get(delta, name)):
             kept[name] = _filled(get(delta, name), {}, extras)
     for channel, text in left.items():  # an insertion into a channel of which this chunk has nothing
-        name = _FIELDS.get(channel.kind, "content")
+        name = _field(channel)
         said = kept.get(name, "")
         kept[name] = said + text if isinstance(said, str) else [*said, text]
     return kept

@@ -12,7 +12,7 @@ from typing import Any
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
 from streamfilter.providers.events import Origin, Repeat, first_seen
-from streamfilter.providers.places import Opaque, Path, at, is_mute, within
+from streamfilter.providers.places import Opaque, Path, at, is_mute, is_opaque, within
 from streamfilter.providers.shapes import get, listed
 
 NAME = "openai.responses"
@@ -39,8 +39,12 @@ CALLS: dict[str, tuple[str] | tuple[str, str]] = {
     "custom_tool_call": ("input",),
     "code_interpreter_call": ("code",),
     "apply_patch_call": ("operation", "diff"),
+    "mcp_approval_request": ("arguments",),
 }
 """Items that are calls with one input, and where that stands in them."""
+
+REQUESTS = ("mcp_approval_request",)
+"""Those of them that only ask whether to call."""
 
 PARTS = {"output_text": ("answer", "text"), "refusal": ("refusal", "refusal"), "reasoning_text": ("reasoning", "text")}
 """Parts of the content of an item: the kind of channel, and the field with the text."""
@@ -50,7 +54,7 @@ ENDS = ("response.completed", "response.incomplete", "response.failed", "respons
 OPAQUE: Opaque = frozenset(
     {
         *("type", "id", "object", "status", "role", "item_id", "call_id", "response_id", "previous_response_id", "container_id"),
-        *("model", "service_tier", "vector_store_id"),
+        *("model", "service_tier", "vector_store_id", "caller_id", "approval_request_id"),
         *(
             (place, name)
             for place in ("response", "")  # it streamed, or came whole
@@ -58,6 +62,8 @@ OPAQUE: Opaque = frozenset(
         ),
         *within("name", "tools", "tool_choice", "format", "function_call", "custom_tool_call", "mcp_call", "mcp_approval_request"),
         *within("name", "api"),
+        *within("fingerprint", "program"),
+        *within("delta", "response.audio.delta"),
         *within("namespace", "function_call", "custom_tool_call"),
         *within("server_label", "mcp", "mcp_call", "mcp_list_tools", "mcp_approval_request"),
         *within("phase", "message"),
@@ -84,6 +90,7 @@ class Reading:
         self._response = -1  # agents send several, one behind the other
         self._last: Channel | None = None
         self._begun: set[Channel] = set()  # those that have had text: some services send none but when it is done
+        self._novel: dict[tuple[str, ...], dict[Channel, None]] = {}  # those of types that may be new, by their place
 
     def read(self, origin: Origin) -> None:
         """Read one event."""
@@ -96,7 +103,7 @@ class Reading:
             if kind == "response.created":
                 self._response += 1
                 self._last = None
-                self._begun = set()
+                self._begun, self._novel = set(), {}
             origin.rest(self._choice)
         elif kind in ENDS:
             self._end(origin, event, kind)
@@ -114,9 +121,7 @@ class Reading:
         elif kind == "error":
             origin.items.append(Failure(get(event, "error") or event, origin=origin))
         else:
-            if step == "delta" and isinstance(get(event, "delta"), str):  # it may be new: what it says goes on in the next one
-                place = tuple(repr(get(event, name)) for name in ("output_index", "item_id", "content_index"))
-                origin.text(("delta",), Channel("other", (*self._choice, *place, kind)))
+            self._novel_text(origin, event, base, step)
             if not origin.items:
                 origin.rest(self._last)
 
@@ -138,13 +143,21 @@ class Reading:
             self._once_more(origin, (field,), channel, is_done=True)
             return
         self._last = channel
-        self._begun.add(channel)
-        origin.text(("delta",), channel)
+        self._begin(origin, ("delta",), channel)
         if get(event, "logprobs"):
             origin.tokens["logprobs",] = channel
         origin.is_plain = is_mute(event, OPAQUE, ("delta",), "") and isinstance(get(event, "delta"), str)
         if not origin.items:
             origin.rest(channel)
+
+    def _novel_text(self, origin: Origin, event: Any, base: str, step: str) -> None:
+        """A type that may be new, or says its text in parts of a delta, as the output of a shell does."""
+        place = (*(repr(get(event, name)) for name in ("output_index", "item_id", "content_index", "command_index")), base)
+        if step == "delta" and not is_opaque(OPAQUE, step, event, ""):
+            self._novel.setdefault(place, {}).update(dict.fromkeys(origin.novel(("delta",), OPAQUE, (*self._choice, *place))))
+        elif step == "done":
+            for channel in self._novel.pop(place, ()):
+                origin.rest(channel, boundary=True)
 
     def _once_more(self, origin: Origin, path: Path, channel: Channel, *, is_done: bool) -> None:
         """Text that begins a channel, or all that it has said."""
@@ -158,15 +171,20 @@ class Reading:
             origin.rest(channel, boundary=True)
         else:
             origin.rest(channel)
-            origin.text(path, channel)
+            self._begin(origin, path, channel)
+
+    def _begin(self, origin: Origin, path: Path, channel: Channel) -> None:
+        """Some text of a channel, if there is any here."""
+        origin.text(path, channel)
+        if path in origin.slots:
+            self._begun.add(channel)
 
     def _said(self, origin: Origin, path: Path, channel: Channel) -> None:
         """All that a channel has said stands here; if it has said nothing, then that is its text."""
         if channel in self._begun or path in origin.repeats:
             origin.repeats[path] = Repeat(channel)
         else:
-            self._begun.add(channel)
-            origin.text(path, channel)
+            self._begin(origin, path, channel)
 
     def _part(self, origin: Origin, event: Any, kind: str) -> None:
         part = PARTS.get(str(get(get(event, "part"), "type")))
@@ -184,14 +202,18 @@ class Reading:
             origin.rest((*self._choice, output) if isinstance(output, int) else self._last)
             return
         call = str(get(item, "type"))
-        if not call.endswith("_call") or get(item, "name") is None:
+        is_call = call.endswith("_call") and get(item, "name") is not None
+        if not is_call and call not in REQUESTS:
             origin.rest(self._last)
             return
         path = CALLS.get(call, ("arguments",))
         channel = self._channel(origin, "tool_arguments", str(path[-1]))
-        identity = get(item, "call_id") or get(item, "id")
-        origin.items.append(ToolCall(identity, str(get(item, "name")), channel, scope=channel, origin=origin))
-        origin.text(("item", *path), channel)
+        if is_call:
+            identity = get(item, "call_id") or get(item, "id")
+            origin.items.append(ToolCall(identity, str(get(item, "name")), channel, scope=channel, origin=origin))
+        self._said(origin, ("item", *path), channel)
+        if not is_call:
+            origin.rest(channel, boundary=True)
 
     def _end(self, origin: Origin, event: Any, kind: str) -> None:
         response = get(event, "response")
