@@ -270,7 +270,12 @@ if not TYPE_CHECKING:  # a type checker would take any name for one of this modu
     def __getattr__(name: str) -> object:
         module = _LATE.get(name)
         if module is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            from importlib.util import find_spec
+
+            # `name.a` would import `name`, and names that begin with an underscore are asked for by tools.
+            is_module = name.isidentifier() and name[0] != "_" and find_spec(f"{__name__}.{name}") is not None
+            hint = f": a module is imported by name, `from {__name__} import {name}`" if is_module else ""
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
         from importlib import import_module
 
         found = import_module(f"streamfilter.{module}")

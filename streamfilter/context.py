@@ -167,6 +167,8 @@ class Context:
             raise TypeError(f"vault is {type(self.vault).__qualname__}: a Vault is needed")
         if self.verdicts is not None and not isinstance(self.verdicts, VerdictCache):
             raise TypeError(f"verdicts is {type(self.verdicts).__qualname__}: a VerdictCache is needed")
+        if type(self.tags) is not dict and not isinstance(self.tags, Mapping):
+            raise TypeError(f"tags is {type(self.tags).__qualname__}: a dict is needed, tags={{'tenant': 'acme'}}")
         if isinstance(self.observe, Observer) or callable(self.observe):
             raise TypeError("observe is one observer: a list of them is needed, observe=[...]")
         for observer in self.observe:

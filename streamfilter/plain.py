@@ -6,6 +6,8 @@ from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from pydantic import BaseModel
+
 from streamfilter.context import Report
 from streamfilter.stream import Stream
 
@@ -109,12 +111,17 @@ def check_items(items: object) -> None:
     if isinstance(items, str | bytes):
         hint = "for a whole text use stage.apply(text), for the body of a response stage.iter([body])"
         raise TypeError(f"items is {type(items).__qualname__}: {hint}")
+    if isinstance(items, dict) or getattr(type(items), "__iter__", None) is BaseModel.__iter__:  # its fields are no chunks
+        hint = "ask for stream=True, or use filter_response of its format; one chunk is stage.iter([chunk])"
+        raise TypeError(f"items is {type(items).__qualname__}: one object, no stream: {hint}")
     if not hasattr(items, "__iter__"):
         hint = "give an iterable"
         if hasattr(items, "__aiter__"):
             hint = "use `async for text in stage(source)`"
         elif hasattr(items, "__await__"):
             hint = "await it first"
+        elif hasattr(items, "explain"):
+            hint = "it is a stage: call it with a source, and join stages with `|`"
         elif hasattr(items, "__enter__"):
             hint = "it is a stream manager, enter it first: `with manager as items: stage.iter(items)`"
         raise TypeError(f"items is {type(items).__qualname__}, not a plain iterable: {hint}")

@@ -419,10 +419,12 @@ def check_source(source: object, what: str = "the source") -> None:
         hint = "await it first: `stage(await client.create(...))`"
     elif hasattr(source, "__aenter__") or (hasattr(source, "__enter__") and not hasattr(source, "__iter__")):
         hint = "it is a stream manager, enter it first: `async with manager as source: stage(source)`"
+    elif hasattr(source, "model_dump"):  # of pydantic, which iterates over its fields
+        hint = "it is one object, no stream: ask for stream=True, or use filter_response of its format"
     elif hasattr(source, "__iter__"):
         hint = "for a plain iterable use `for text in stage.iter(items)`"
-    elif callable(source):
-        hint = "call it first, or join it as a stage: `stage | function`"
+    elif hasattr(source, "explain"):
+        hint = "it is a stage: call it with a source, `stage(source)`, and join stages with `|`"
     else:
-        hint = "give an async iterable"
+        hint = "call it first, or join it as a stage: `stage | function`" if callable(source) else "give an async iterable"
     raise TypeError(f"{what} is {type(source).__qualname__}, not an async iterable: {hint}")

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 import regex
 import trio
+from pydantic import BaseModel
 
 import streamfilter as sf
 from streamfilter.detectors import EMAIL
@@ -618,6 +619,12 @@ class Manager:
 async def _coroutine() -> None: ...
 
 
+class Card(BaseModel):
+    """What an SDK gives that was not asked for a stream: pydantic iterates over its fields."""
+
+    title: str
+
+
 def test_what_is_no_source_is_refused_with_what_would_be_right() -> None:
     """Each message says what it got and what to write."""
     stage: Any = sf.MapText(str.upper)
@@ -629,15 +636,29 @@ def test_what_is_no_source_is_refused_with_what_would_be_right() -> None:
         (Manager(), "async with manager as source"),
         (["a"], r"stage\.iter\(items\)"),
         (twice, "call it first, or join it"),
+        (stage, r"source is MapText, .* it is a stage: call it with a source, .* join stages with `\|`"),
+        (Card(title="a secret"), r"source is Card, .*: it is one object, no stream: ask for stream=True, or use filter_response"),
         (3, "int, not an async iterable"),
     ]
     for source, message in cases:
         with pytest.raises(TypeError, match=message):
             stage(source)
     coroutine.close()
-    for items, message in (("text", r"stage\.apply"), (ScriptedSource(["a"]), "async for"), (3, "give an iterable")):
+    plain: list[tuple[Any, str]] = [
+        ("text", r"stage\.apply"),
+        (ScriptedSource(["a"]), "async for"),
+        (Card(title="a secret"), "items is Card: one object, no stream: ask for stream=True, or use filter_response"),
+        ({"choices": []}, r"items is dict: one object, no stream: .* one chunk is stage\.iter\(\[chunk\]\)"),
+        (stage, "it is a stage: call it with a source"),
+        (3, "give an iterable"),
+    ]
+    for items, message in plain:
         with pytest.raises(TypeError, match=message):
             stage.iter(items)
+    wholes: list[Any] = [Card(title="a secret"), {"choices": []}]
+    for whole in wholes:
+        with pytest.raises(TypeError, match="one object, no stream: ask for stream=True"):
+            sf.text_of(whole)  # its fields would be taken for chunks
     not_stages: list[tuple[Any, str]] = [
         (["a"], r"stage\(source\)"),
         (3, "int is not a stage"),
@@ -658,6 +679,8 @@ def test_what_is_no_source_is_refused_with_what_would_be_right() -> None:
             sf.wrap(source)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="context is int: a Context is needed"):
         stage.iter(["a"], context=3)
+    with pytest.raises(TypeError, match=r"tags is list: a dict is needed, tags=\{'tenant': 'acme'\}"):
+        sf.Context(tags=["acme"])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="Drop was fed int"):
         list(sf.Drop("answer").iter([3]))  # type: ignore[type-var]
     with pytest.raises(TypeError, match="text is int"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import subprocess
 import sys
 from pathlib import Path
 
@@ -104,6 +105,9 @@ def test_the_public_names_are_the_exported_ones() -> None:
     assert all(hasattr(sf, name) for name in sf.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         getattr(sf, "nothing")  # noqa: B009  # a type checker knows that it is not there
+    asked = "import streamfilter as sf; sf.web"  # in a process of its own: here it has been imported
+    said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False).stderr
+    assert "has no attribute 'web': a module is imported by name, `from streamfilter import web`" in said
 
 
 @pytest.mark.parametrize("name", sorted(set(sf.__all__) - {"Item"}))

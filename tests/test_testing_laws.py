@@ -502,6 +502,8 @@ def test_arguments_of_a_wrong_type_are_refused() -> None:
     stage = sf.MapText(str.upper)
     with pytest.raises(TypeError, match="means is str: a function is needed"):
         check_stage(stage, "x")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"means is the stage MapText: write check_stage\(stage, means\)"):
+        check_stage(lambda text: text, stage)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="texts is str: a strategy is needed"):
         check_stage(stage, str.upper, texts="colour")  # type: ignore[arg-type]
 

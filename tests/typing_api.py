@@ -39,6 +39,12 @@ async def items(source: AsyncIterator[sf.Item]) -> AsyncIterator[sf.Item]:
         yield item
 
 
+def replaced(match: sf.Match) -> str:
+    assert_type(match.group(), str)
+    assert_type(match["name"], str | Any)
+    return f"[{match.rule.name}]" + match[0]
+
+
 async def text(tokens: AsyncIterable[str]) -> None:
     async with SAFE(tokens, context=sf.Context(tags={"tenant": "acme"}), after_stop="drain") as stream:
         async for piece in stream:
@@ -71,6 +77,7 @@ def reversible(source: AsyncIterable[str]) -> None:
     private = sf.Redact(*PII, *SECRETS, sf.Terms(["a", "b"], name="names", fold="nfkc"), to=sf.Placeholder())
     assert_type(private.apply("a", context=context), str)
     assert_type(sf.Restore()(source, context=context), sf.Stream[str])
+    sf.Redact("a", to=replaced)
     sf.Redact(sf.Rule("x", "a", timeout=0.5), to=sf.Mask(keep_last=2) if context.tags else sf.Hash("0123456789"))
     sf.Redact(*from_gitleaks("gitleaks.toml"))
 

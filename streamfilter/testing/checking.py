@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from streamfilter.items import Channel, TextDelta
-from streamfilter.pipeline import as_stage
+from streamfilter.pipeline import Stage, as_stage
 from streamfilter.testing.endings import constancy, done, ending, independence, live, silence
 from streamfilter.testing.laws import batch, grouping, place, prefix, promptness
 from streamfilter.testing.sources import Script, Sleep, cut
@@ -101,6 +101,8 @@ def check_stage(
     __tracebackhide__ = True
     strategies = _hypothesis()
     checked = as_stage(stage)
+    if isinstance(means, Stage):
+        raise TypeError(f"means is the stage {type(means).__qualname__}: write check_stage(stage, means)")
     if not callable(means):
         raise TypeError(f"means is {type(means).__qualname__}: a function is needed")
     if texts is not None and not isinstance(texts, strategies.SearchStrategy):
