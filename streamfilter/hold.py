@@ -188,22 +188,15 @@ class Hold:
 
     def append(self, item: str | TextDelta, text: str) -> None:
         """Take in one piece, whose text is `text`."""
-        pos = self.pos
         buf = self.buf
-        if self.simple and pos == len(buf):
-            self.base += pos
-            self.pos = 0
-            self.buf = text
-        else:
-            if pos > TRIM_CHARS + self.context:
-                cut = pos - self.context
-                buf = buf[cut:]
-                self.base += cut
-                self.pos = self.context
-            # With no other reference to it, CPython grows a string in place: held text costs nothing to extend.
-            self.buf = ""
-            buf += text
-            self.buf = buf
+        if self.pos > TRIM_CHARS and (cut := self.pos - self.context) > TRIM_CHARS:
+            buf = buf[cut:]
+            self.base += cut
+            self.pos = self.context
+        # With no other reference to it, CPython grows a string in place: held text costs nothing to extend.
+        self.buf = ""
+        buf += text
+        self.buf = buf
         if self._pieces is not None or item is not text:
             self._append_piece(item, len(text))
 

@@ -32,7 +32,7 @@ class _Run:
         """Its hold buffer, if it has one."""
         return None
 
-    def feed(self, item: str | TextDelta) -> Sequence[Item]:
+    def feed(self, item: str | TextDelta, text: str) -> Sequence[Item]:
         return (item,)
 
     @property
@@ -52,7 +52,7 @@ class _Muted(_Run):
 
     __slots__ = ()
 
-    def feed(self, item: str | TextDelta) -> Sequence[Item]:
+    def feed(self, item: str | TextDelta, text: str) -> Sequence[Item]:
         return ()
 
 
@@ -69,19 +69,18 @@ class _Mapped(_Run):
         self.lift = lift
         self.fn = fn
 
-    def feed(self, item: str | TextDelta) -> Sequence[Item]:
+    def feed(self, item: str | TextDelta, text: str) -> Sequence[Item]:
         try:
-            given = item if isinstance(item, str) else item.text
-            text = self.fn(given)
-            if not isinstance(text, str):
-                raise TypeError(f"the function of {self.lift.name} gave {type(text).__qualname__}: a str is needed")
+            given = self.fn(text)
+            if not isinstance(given, str):
+                raise TypeError(f"the function of {self.lift.name} gave {type(given).__qualname__}: a str is needed")
         except Exception as error:
             return self.lift.end(refusal(error))
-        if text == given:
+        if given == text:
             return (item,)
-        if not text:
+        if not given:
             return ()
-        return (text,) if isinstance(item, str) else (TextDelta(text, item.channel, item.origin),)
+        return (given,) if isinstance(item, str) else (TextDelta(given, item.channel, item.origin),)
 
 
 class _Held(_Run):
@@ -100,9 +99,8 @@ class _Held(_Run):
     def buffer(self) -> Hold:
         return self.hold
 
-    def feed(self, item: str | TextDelta) -> Sequence[Item]:
+    def feed(self, item: str | TextDelta, text: str) -> Sequence[Item]:
         hold = self.hold
-        text: str = item if type(item) is str else item.text  # type: ignore[union-attr]  # exactly a str, or a delta
         if hold.stops is not None:
             if text and hold.pos == len(hold.buf) and not hold.context and hold.stops(text) is None:
                 hold.base += len(text)
@@ -121,8 +119,7 @@ class _Held(_Run):
             return () if len(hold) else (item,)
         out: list[Item] = []
         hold.out = out
-        # The first lines of `append`, without the call: this is the hot path of every text stage.
-        if hold.simple and item is text and hold.pos == len(hold.buf):
+        if hold.simple and item is text and hold.pos == len(hold.buf):  # what has left is not needed any more
             hold.base += hold.pos
             hold.pos = 0
             hold.buf = text
@@ -222,18 +219,17 @@ class Lift(Machine):
         self._finished: AbstractSet[Key] = _NONE
 
     def feed(self, item: Item) -> Sequence[Item]:
-        kind = type(item)
-        if kind is str:
+        if type(item) is str:
             run = self._plain
             if run is None:
                 run = self._plain = self._runs.get(PLAIN) or self._open(PLAIN)
-            return run.feed(item)  # type: ignore[arg-type]  # its exact type is str
-        if kind is TextDelta:
-            channel: Channel = item.channel  # type: ignore[union-attr]  # its exact type is TextDelta
+            return run.feed(item, item)
+        if type(item) is TextDelta:
+            channel = item.channel
             run = self._runs.get(channel)
             if run is None:
                 run = self._open(channel)
-            return run.feed(item)  # type: ignore[arg-type]
+            return run.feed(item, item.text)
         return self._event(item)
 
     def finish(self) -> Sequence[Item]:
