@@ -50,6 +50,7 @@ class Scan(TextMachine):
         self._has_constants = any(self.constant(rule) for rule in engine.rules)
         self._advance = False  # the match before was empty and ended here
         self._pursuit: Pursuit | None = None  # of an overflowing match
+        self.exhausted = self.early = False
         self._swallow_rest = False  # it is longer than what can be looked through
 
     # ------------------------------------------------------------------ for stages
@@ -92,10 +93,8 @@ class Scan(TextMachine):
             return
         limit = self.max_hold + 1
         search = self._search.search
-        while self.done is None:
-            buf = hold.buf
-            pos = hold.pos
-            base = hold.base
+        while True:
+            buf, pos, base = hold.buf, hold.pos, hold.base
             if self.exhausted:
                 hold.keep(len(buf) - pos)
                 return
@@ -117,14 +116,16 @@ class Scan(TextMachine):
                 self._advance = found.start == found.end
                 self.hit(found, buf)
                 self.early = False
-                continue
-            if self._search.open is not None and not self.early and (rule := self._certain(buf, start)) is not None:
-                self.early = True
-                self.hit_early(rule)
-            if len(buf) - start == limit:
-                if not self._overflow(buf, base, start):
+            else:
+                if self._search.open is not None and not self.early and (rule := self._certain(buf, start)) is not None:
+                    self.early = True
+                    self.hit_early(rule)
+                if len(buf) - start == limit and self.done is None:
+                    if not self._overflow(buf, base, start):
+                        return
+                elif not cut:
                     return
-            elif not cut:
+            if self.done is not None:
                 return
 
     def finish(self) -> None:
