@@ -200,8 +200,8 @@ class Hold:
         if self._pieces is not None or item is not text:
             self._append_piece(item, len(text))
 
-    def note(self, delta: TextDelta) -> None:
-        """A delta has come that is not held: what is inserted from now on is a delta too."""
+    def note(self, delta: TextDelta | None) -> None:
+        """A delta has come that is not held, or plain text behind deltas: what is inserted from now on is of its kind."""
         if self._pieces is None:
             self._pieces = self._begin_pieces(0)
         self._last = delta

@@ -108,6 +108,8 @@ class _Held(_Run):
                 hold.passed = text
                 if item is not text:
                     hold.note(item)  # type: ignore[arg-type]  # not a str, so a delta
+                elif not hold.simple:
+                    hold.note(None)
                 return (item,)
             hold.stops = None
         machine = self.machine

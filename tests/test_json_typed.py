@@ -938,6 +938,17 @@ def test_a_part_that_is_wrong_stays_what_it_was() -> None:
     assert [error["loc"] for error in caught.value.errors()] == [("bullets", 1, "id"), ("more", "k", "id")]
 
 
+def test_the_errors_are_those_of_the_whole_document_whatever_came_whole() -> None:
+    """Each once, with its place, wherever the text was cut."""
+    text = '{"title": "x", "bullets": [{"id": "a", "text": "b"}, {"id": 2, "text": []}], "more": {"k": {"id": "y", "text": ""}}}'
+    with pytest.raises(ValidationError) as whole:
+        Card.model_validate_json(text)
+    for at in range(len(text)):
+        with pytest.raises(ValidationError) as caught:
+            read(Card, [text[:at], text[at:]])
+        assert caught.value.errors() == whole.value.errors()
+
+
 @pytest.mark.parametrize("extra", [r'{"a": ["\ud800"]}', r'[{"\ud800": 1}]'])
 @pytest.mark.parametrize("whole", [True, False])
 def test_half_a_surrogate_pair_is_refused_where_it_is_no_field(extra: str, whole: bool) -> None:

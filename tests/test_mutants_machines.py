@@ -204,7 +204,7 @@ def test_a_machine_whose_steps_would_never_run_is_refused_where_it_is_written() 
 
     for function in (generating, waiting, both):
         for step in ("feed", "finish", "collect"):
-            with pytest.raises(TypeError, match=rf"^Wrong\.{step} is a generator or async, .*hold\.keep and hold\.replace"):
+            with pytest.raises(TypeError, match=rf"^Wrong\.{step} is a generator or async, .*hold\.keep and hold\.replace$"):
                 type("Wrong", (TextMachine,), {step: function})
             with pytest.raises(TypeError, match=rf"^Wrong\.{step} is a generator or async, .*gives a list of items$"):
                 type("Wrong", (Machine,), {step: function})

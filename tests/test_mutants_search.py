@@ -118,6 +118,16 @@ def test_a_place_that_an_earlier_one_covers_is_dropped() -> None:
         assert max(len(state.groups) for state in engine.finder._states.values()) == most
 
 
+def test_behind_a_place_that_is_covered_another_may_be_open() -> None:
+    """As the place of the character that covered it."""
+    pattern = "(?:aa[bx]|a[by])c|bd"
+    engine = automaton(pattern)
+    for letters in itertools.product("abcd", repeat=5):
+        text = "".join(letters)
+        want = [match.span() for match in regex.finditer(pattern, text)]
+        assert read_by(engine.begin(), text, 5)[1] == want
+
+
 LONG = [
     "a(?![^z]*b)", "a(?:[^z]*b)?", "(?:(?=[^z]*b)a)+|b", "(?:aa)+b|aaa(?![ab]*z)", "a(?=[ab]*z)b?", "[ab]{16}z|b(?=[ab]*z)|a", "(?<=b)a(?:[ab]{9}z)?|ba*(?=z)",
     "(?:a(?=b*a)|b(?=a*z))+?(?=[ab]*z)|a(?=[ab]{12}z)", "a*(?=[ab]*z)b?", "(?=[ab]*z)", "(?:[ab]{3})+(?=[ab]*z)",
@@ -264,6 +274,7 @@ def test_behind_what_a_check_refuses_at_the_end_there_may_be_a_match() -> None:
     for text, want in (("aa", (1, 2)), ("aaa", (0, 3)), ("xaa", (2, 3)), ("xaaaa", (2, 5))):
         assert automaton("a+", check=odd).begin().final(text, 0, 0, False) == Found(0, *want, False)
     assert automaton("aa", check=odd).begin().final("aaa", 0, 0, False) is None
+    assert automaton("a*", check=bool).begin().final("b", 0, 1, False) is None
 
 
 def test_what_was_decided_before_the_end_is_not_asked_again() -> None:

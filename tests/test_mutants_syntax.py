@@ -13,13 +13,14 @@ from streamfilter.matching.folding import Folding, Trie
 from streamfilter.matching.printing import NeverCertain, print_pattern
 from streamfilter.matching.regular import NotRegularError, Predicate, lower
 from streamfilter.matching.syntax import parse
-from streamfilter.matching.tree import UNBOUNDED, Refused, lookbehind, width, written_out
+from streamfilter.matching.tree import CLUSTER_CONTEXT, UNBOUNDED, Refused, lookbehind, width, written_out
 
 RECURSION = "recursion can nest without bound"
 RELATIVE = "relative calls are not known here; name the group"
 FULL_CASE = "full case-folding can match several characters with one, and is not decided at the end of what has arrived"
 WHOLE = "`regex` honours it only for a whole pattern: put it first"
 NO_NAME = "no group before it has this name"
+OPEN = "it refers to the group that it stands in"
 EXTENSION = "this extension is not known here, so it cannot be streamed exactly"
 
 
@@ -35,6 +36,11 @@ EXTENSION = "this extension is not known here, so it cannot be streamed exactly"
         ("(a(?2))(b(?1))", "(?2)", 2, RECURSION),
         ("(a(?0)?)", "(?0)", 2, RECURSION),
         ("(?|(a)|(b(?1)))", "(?1)", 9, RECURSION),
+        ("(?9)(x(?1)?b)", "(?1)", 6, RECURSION),
+        ("(?&z)(x(?1)?b)", "(?1)", 7, RECURSION),
+        ("x(a\\1)", "\\1", 3, OPEN),
+        ("(?P<n>(b)\\2\\g<n>)", "\\g<n>", 11, OPEN),
+        ("x(?:\\g<1>(a\\g<1>))", "\\g<1>", 11, OPEN),
         ("x(?+1)(a)", "(?+1)", 1, RELATIVE),
         ("(a)(?-1)", "(?-1)", 3, RELATIVE),
         ("(?fi)ss", "(?f)", 0, FULL_CASE),
@@ -149,7 +155,7 @@ def test_what_holds_for_a_whole_pattern(pattern: str, flags: int) -> None:
         ("", 0, 0), ("a{2}b{3,4}", 5, 6), ("a{,3}", 0, 3), ("a{2,}", 2, UNBOUNDED), ("(?:ab|c){2,3}", 2, 6), ("a+b?", 1, UNBOUNDED),
         (r"(a)\1", 1, UNBOUNDED), (r"\R\R", 2, 4), (r"\X", 0, UNBOUNDED), ("(?:a*){3}", 0, UNBOUNDED), ("a{x}", 4, 4), ("a{1", 3, 3),
         ("[]a]b", 2, 2), ("[^]a]b", 2, 2), (r"[\]a]b", 2, 2), ("[[:alpha:]a]b", 2, 2), ("[[:a]b", 2, 2), ("[]]b", 2, 2), ("[^]]b", 2, 2), ("a:][[:alpha:]b]c", 5, 5), ("[[:alpha:]a][[:alpha:]b]", 2, 2), ("(?V1)[a[bc]d]e", 2, 2),
-        ("[a[b]c", 2, 2), (r"\x41\u0041\N{BULLET}\p{Lu}\101\0", 6, 6), (r"\b\B\m\M\A\Z^$", 0, 0), ("(?#x)a(?#y)", 1, 1), ("a(?#xy)bc", 3, 3), ("aXb", 3, 3), ("(?x)a\n # b\n c", 2, 2), ("(?x)a # b\n c # d\n e(?#f)\u2003#", 3, 3), ("a #", 3, 3),
+        ("[a[b]c", 2, 2), (r"\x41\u0041\N{BULLET}\p{Lu}\101\0", 6, 6), (r"\p{Script=Latin}a", 2, 2), (r"\p{gc:Lu}[[:script=Latin:]]a", 3, 3), (r"\p{!}a", 5, 5), (r"\P{a!b}", 6, 6), (r"\b\B\m\M\A\Z^$", 0, 0), ("(?#x)a(?#y)", 1, 1), ("a(?#xy)bc", 3, 3), ("aXb", 3, 3), ("(?x)a\n # b\n c", 2, 2), ("(?x)a # b\n c # d\n e(?#f)\u2003#", 3, 3), ("a #", 3, 3),
         ("(?x) a # b\n c", 2, 2), ("(?<=ab)c(?!de)", 1, 1), ("(?P<n>ab)(?:c)(?>d)", 4, 4), ("(?|(a)|(bc))", 1, 2), ("(?(DEFINE)(a))b", 1, 2),
         ("(a)(?(1)bc)", 1, 3), ("(?(?=a)ab|c)", 0, 2), ("(?i:ab)c", 3, 3), ("(?i)ab", 2, 2), (r"\#\ ", 2, 2), ("a??b*?c+", 1, UNBOUNDED),
     ],
@@ -188,6 +194,7 @@ def test_how_long_a_pattern_is_with_its_repeats_written_out(pattern: str, chars:
         ("(?<=^ab)c", 3), ("(?=(?<=abc)d)e", 3), (r"(?<=\Rb)c", 3), ("(?<=(?<=ab)c)d", 3), ("(?<=(?:a+|bcd)e)f", 4), ("(?<=a|bb|c)d", 2),
         ("(?(?<=ab)c|d)", 2), ("(?:x|(?<=abcd)y)z", 4), ("(?<=(?:a+b)?c)d", 1), ("(?<=(?:a+b){2}c)d", UNBOUNDED), ("(?<=ab+)c", UNBOUNDED), ("(?<=(a)+)b", UNBOUNDED),
         ("(?<=(?>a+))b", UNBOUNDED), ("(?<=a++)b", UNBOUNDED),
+        (r"a\X", CLUSTER_CONTEXT), (r"(?<=ab)c|(?:\X)+", CLUSTER_CONTEXT), (r"\R|\L<words>|x", 0), (r"(?<=x\X)a", UNBOUNDED),
     ],
 )  # fmt: skip
 def test_how_far_back_a_pattern_looks(pattern: str, chars: int) -> None:
@@ -198,6 +205,8 @@ def test_how_far_back_a_pattern_looks(pattern: str, chars: int) -> None:
     else:
         with pytest.raises(Refused, match=r"^\(\?<= at position 0: how far this lookbehind looks back has no bound$"):
             lookbehind(root)
+    with pytest.raises(Refused, match=r"^\(\?<! at position 5: how far this lookbehind looks back has no bound$"):
+        lookbehind(parse("ab(?:(?<!a++)c)").root)
 
 
 PRINTED = [
@@ -234,6 +243,7 @@ def test_a_pattern_printed_anew_matches_the_same(pattern: str) -> None:
         (r"[\W\w]+?-", r"[\W\w]+?-"), (r"[\s\S]*?\w", r"{[\s\S]}*?\w"), (r"[\s\S]*?(?:>)", r"{[\s\S]}*?(?:>)"), (r"[\s\S]*?", r"{[\s\S]}*?"),
         (r"[\s\S]{,3}?>", r"{[\s\S]}{,3}?>"), ("[^x]*?>", "{[^x]}*?>"), ("a(?=b*)c*", "a(?={b}*)c*"), ("(?<!b?(?=c+)d*)c*", "(?<!{b}?(?={c}+){d}*)c*"),
         (r"[\s\S]*?>|[\s\S]*?", r"[\s\S]*?>|{[\s\S]}*?"), (r"(a)(b)\2", "(?:a)(?P<g3_2>b)(?P=g3_2)"), (r"\X\R", r"(?:\X(?=(?s:.)))\R"),
+        (r"\p(?#x)La", "pLa"), (r"\P(?#x)N", "PN"),
     ],
 )  # fmt: skip
 def test_what_is_opened_for_a_stream(pattern: str, shown: str) -> None:
@@ -241,6 +251,30 @@ def test_what_is_opened_for_a_stream(pattern: str, shown: str) -> None:
     that are lazy, but for any character before a literal, which `regex` looks for. Groups that nobody refers to are none."""
     want = regex.sub(r"\{((?:\[[^]]*\]|[a-z]|\(\?:ab\)))\}", r"(?:(?:|(?!))\1)", shown)
     assert print_pattern(parse(pattern), 3, "stream") == f"(?:{want})"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "shown"),
+    [
+        ("(?<=x)(?i:a)", "{(?i:a)}(?<=x)(?i:a)"), ("(?<=x)(?:a?)b", "(?<=x)(?:a?)b"), ("(?<=x)(?:a|)b", "(?<=x)(?:a|)b"),
+        ("(?<=x)(?:a|b?)x", "(?<=x)(?:a|b?)x"), ("(?<=x)(?:a|bx)b", "{(?:a|b)}(?<=x)(?:a|bx)b"), ("(?<=x)a?b", "{a|b}(?<=x)a?b"),
+        ("(?<=x)a?b?", "(?<=x)a?b?"), ("(?<=x)a*(?:b|[ax])x", "{a|(?:b|[ax])}(?<=x)a*(?:b|[ax])x"), ("x(?!a)", "x(?!a)"),
+        (r"(?<=x)(?!a)\bab?", r"{a}(?<=x){a}(?!a)\bab?"), (r"(?<=x)a?\R", r"(?<=x)a?\R"), (r"(?<=x)\R", r"(?<=x)\R"),
+        (r"(b)(?<=b)\1a", r"(?P<g3_1>b)(?<=b)(?P=g3_1)a"), ("x(?i)(?!b)[ab]", "x(?i){[ab]}(?!b)[ab]"), ("(?<=x)(?i)a", "(?<=x)(?i)a"),
+        ("(?<=x)(a)b", "{a}(?<=x)(?:a)b"), ("(?<!(?<=x)ab)b", "{b}(?<!{a}(?<=x)ab)b"),
+    ],
+)  # fmt: skip
+def test_what_is_tested_in_front_of_a_lookaround(pattern: str, shown: str) -> None:
+    """In a stream, the characters that what follows it can begin with, which stand in braces here; it matches the same with them.
+    Nothing where that is not told, or what follows can be empty."""
+    streamed = print_pattern(parse(pattern), 3, "stream")
+    edge = r"(?:(?<=\w)(?!\w)|(?<!\w)(?=\w))"
+    assert streamed == f"(?:{shown})".replace("{", "(?=").replace("}", ")").replace(r"\b", edge)
+    want, given = regex.compile(pattern), regex.compile(streamed)
+    for chars in range(6):
+        for letters in itertools.product("abxA\n" if chars < 5 else "abx", repeat=chars):
+            text = "".join(letters)
+            assert [match.span() for match in given.finditer(text)] == [match.span() for match in want.finditer(text)]
 
 
 @pytest.mark.parametrize(

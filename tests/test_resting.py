@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streamfilter as sf
+from streamfilter.items import PLAIN
 from streamfilter.lift import Lift
 
 ANSWER, OTHER = sf.Channel("answer", (0, 0)), sf.Channel("answer", (0, 1))
@@ -115,6 +116,57 @@ def test_an_event_passes_a_machine_at_rest_at_its_place() -> None:
     lift, *_ = hiding()
     usage = sf.Usage("late")
     assert through(lift, ["a", "b", usage, "c<", usage, "d>"]) == [["a"], ["b"], [usage], ["c"], [], ["#", usage], []]
+
+
+class Ending(sf.TextMachine):
+    """Lets everything pass, is at rest from then on, and says something at the end."""
+
+    def feed(self, text: str) -> None:
+        self.hold.keep(len(self.hold))
+        self.hold.stops = re.compile("<").search
+
+    def finish(self) -> None:
+        self.hold.replace(0, "!")
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        (["a", "b"], "!"),
+        ([sf.TextDelta("a", ANSWER, 1), sf.TextDelta("b", ANSWER, 2)], ("!", ANSWER, 2)),
+        ([sf.TextDelta("<", ANSWER, 1), sf.TextDelta("b", ANSWER, 2), sf.TextDelta("", ANSWER, 3)], ("!", ANSWER, 3)),
+        (["a", sf.TextDelta("b", PLAIN, 1)], ("!", PLAIN, 1)),
+        ([sf.TextDelta("<", PLAIN, 1), "b"], "!"),
+    ],
+)
+def test_what_is_said_at_the_end_is_of_the_kind_of_what_has_passed_at_rest(items: list[Any], said: Any) -> None:
+    """Plain text behind plain text, and a delta on the chunk of the last delta."""
+    lift = Lift(Ending, "Ending")
+    assert through(lift, items) == [*([told(item)] for item in items), [said]]
+
+
+def test_plain_text_that_has_none_passes_where_nothing_is_held() -> None:
+    """At rest or not; but it is no word."""
+    for rests in (True, False):
+        lift, fed, *_ = hiding(rests=rests)
+        assert through(lift, ["", "a", "", "<", "", ">", ""]) == [[""], ["a"], [""], [], [], ["#"], [""], []]
+        assert fed == ["a", "<", ">"]
+    assert list(sf.Words().iter(["", "a ", "", "b", ""])) == ["a ", "b"]
+
+
+class Over(sf.TextMachine):
+    """Is done before anything has come."""
+
+    def __init__(self) -> None:
+        self.done = sf.End("stop")
+
+    def feed(self, text: str) -> None:
+        self.hold.keep(len(text))
+
+
+def test_a_machine_that_is_made_done_is_done_with_the_first_piece() -> None:
+    """What it said when it was made is not forgotten when it gets its hold."""
+    assert through(Lift(Over, "Over"), ["a"])[0] == ["a", sf.End("stop")]
 
 
 def test_a_machine_with_context_is_asked_about_every_piece() -> None:

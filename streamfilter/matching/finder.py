@@ -66,8 +66,7 @@ class State(Steps["tuple[State, Keep]"]):
     @property
     def may_end(self) -> bool:
         """Whether something matches from one of the places if the text ends here."""
-        following, _ = self[""]
-        return any(group.accepted for group in following.groups)
+        return bool(self[""][0].groups)  # no thread takes the end and goes on: what is left has matched
 
     def __missing__(self, character: str) -> tuple[State, Keep]:
         return self.finder.step(self, character)

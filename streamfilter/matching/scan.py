@@ -36,7 +36,7 @@ class Scan(TextMachine):
         exhausted: set it to look for nothing more in this run.
     """
 
-    exhausted = False
+    exhausted: bool = False
     early: bool = False
     """Whether the replacement of the match at the beginning of the hold has left already: it is certain, and only its end open."""
 
