@@ -178,15 +178,16 @@ class Context:
             if inspect.iscoroutinefunction(observer):
                 raise TypeError("observe has an async function, and nothing awaits it: give a plain one")
 
-    def started(self, after_stop: AfterStop) -> Context:
-        """The same context with an empty report: what one stream gets."""
-        started = dataclasses.replace(self)
+    @classmethod
+    def started(cls, given: Context | None, after_stop: AfterStop) -> Context:
+        """What one stream gets: the context that it was given, if any, with an empty report."""
+        started = cls() if given is None else dataclasses.replace(given)
         object.__setattr__(started, "after_stop", after_stop)
         object.__setattr__(started, "is_started", True)
-        if self.stats or any(isinstance(observer, Observer) and observer.measures for observer in self.observe):
+        if started.stats or any(isinstance(observer, Observer) and observer.measures for observer in started.observe):
             from streamfilter.metering import Gauge  # noqa: PLC0415  # few streams are measured
 
-            now = time.perf_counter if self.clock is None else self.clock.time
+            now = time.perf_counter if started.clock is None else started.clock.time
             object.__setattr__(started, "gauge", Gauge(now, started.watches))
         return started
 

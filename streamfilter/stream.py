@@ -357,7 +357,7 @@ def open_stream(
     check_source(source)
     if context is not None and not isinstance(context, Context):
         raise TypeError(f"context is {type(context).__qualname__}: a Context is needed")
-    context = (context or Context()).started(after_stop)
+    context = Context.started(context, after_stop)
     outcome = Outcome()
     first = next(segment for segment in segments if segment.function is None)
     below: tuple[object, ...] = ()

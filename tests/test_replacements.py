@@ -545,7 +545,7 @@ def test_a_vault_shows_nothing() -> None:
     vault.issue("email", "joe@example.com")
     context = sf.Context(vault=vault)
     assert repr(vault) == str(vault) == f"{vault}" == "<Vault of 1 entry>"
-    assert "joe" not in repr(context) + repr(context.started("close"))
+    assert "joe" not in repr(context) + repr(sf.Context.started(context, "close"))
     assert not hasattr(vault, "__dict__")
     copies: list[Callable[[], object]] = [lambda: copy.copy(vault), lambda: copy.deepcopy(vault), lambda: copy.deepcopy(context)]
     copies += [lambda protocol=protocol: pickle.dumps(vault, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]  # type: ignore[misc]
