@@ -21,6 +21,9 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 """IPv6 addresses that stand for IPv4 ones. Sources: RFC 6052, 2.1; RFC 8215. All of the second are local."""
 
+_NEWLY = tuple(map(ipaddress.ip_network, ("192.88.99.0/24", "3fff::/20", "5f00::/16")))
+"""Networks that are nobody's host, as not all versions of Python know. Sources: RFC 7526, RFC 9637, RFC 9602."""
+
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")
 
@@ -109,7 +112,7 @@ def is_inward(address: str) -> bool:
             return is_inward(str(inner))
         if found in _NAT64[1] or found.is_site_local or found.packed[:12] == bytes(12):  # the last were once IPv4 addresses too
             return True
-    return not found.is_global or found.is_multicast or found.is_reserved
+    return not found.is_global or found.is_multicast or found.is_reserved or any(found in network for network in _NEWLY)
 
 
 class Network(httpcore2.AsyncNetworkBackend):
