@@ -17,6 +17,23 @@ TRIM_CHARS = 256
 held text each time, cutting seldom would keep memory; at this size a cut costs as much as one ordinary concatenation."""
 
 
+class Rest:
+    """What passes a machine at rest: pieces in which it would find nothing, and which it would only keep.
+
+    Attributes:
+        stops: what finds something in a piece that is not to pass. None while the machine is not at rest.
+        chars: characters that have passed since it came to rest.
+        last: the last piece of them, as it came.
+    """
+
+    __slots__ = ("chars", "last", "stops")
+
+    def __init__(self) -> None:
+        self.stops: Callable[[str], object] | None = None
+        self.chars: int = 0
+        self.last: str | TextDelta = ""
+
+
 class Hold:
     """The waiting text of one run.
 
@@ -31,7 +48,7 @@ class Hold:
         out: the items released since the machine was last fed.
         stops: a search, such as that of a pattern, which a machine may set when it is fed. Until it is fed again, a piece in which
             this finds nothing passes where nothing is held, and the machine, which would only keep it, is not asked: most machines
-            are at rest in most of a text. It is not looked at where a machine has `context`.
+            are at `Rest` in most of a text. It is not looked at where a machine has `context`.
         passed: the last piece that passed so.
 
     Example:
@@ -200,11 +217,20 @@ class Hold:
         if self._pieces is not None or item is not text:
             self._append_piece(item, len(text))
 
-    def note(self, delta: TextDelta | None) -> None:
-        """A delta has come that is not held, or plain text behind deltas: what is inserted from now on is of its kind."""
+    def note(self, item: str | TextDelta) -> None:
+        """A piece has come that is not held: what is inserted from now on is of its kind, a delta or plain text."""
+        delta = item if isinstance(item, TextDelta) else None
         if self._pieces is None:
+            if delta is None:
+                return
             self._pieces = self._begin_pieces(0)
         self._last = delta
+
+    def skip(self, rest: Rest) -> None:
+        """Nothing is held, and this has passed by."""
+        self.base += rest.chars
+        self.note(rest.last)
+        self.passed = rest.last if isinstance(rest.last, str) else rest.last.text
 
     def _append_piece(self, item: str | TextDelta, chars: int) -> None:
         if self._pieces is None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import cast
 
-from streamfilter.hold import Hold
+from streamfilter.hold import Hold, Rest
 from streamfilter.items import PLAIN, Channel, End, Event, Finish, Item, Key, TextDelta, Usage, covers
 from streamfilter.machine import Machine, Mapping, TextMachine, refusal, wrong_item
 
@@ -27,10 +27,8 @@ class _Run:
 
     __slots__ = ()
 
-    @property
-    def buffer(self) -> Hold | None:
-        """Its hold buffer, if it has one."""
-        return None
+    hold: Hold | None = None
+    """Its buffer, if it has one."""
 
     def feed(self, item: str | TextDelta, text: str) -> Sequence[Item]:
         return (item,)
@@ -44,6 +42,10 @@ class _Run:
         return ()
 
     def settle(self) -> Sequence[Item]:
+        return ()
+
+    def drop(self) -> Sequence[Event]:
+        """End it: what is held dies, but for usage that waits there."""
         return ()
 
 
@@ -86,37 +88,31 @@ class _Mapped(_Run):
 class _Held(_Run):
     """A run whose machine decides through its hold."""
 
-    __slots__ = ("channel", "hold", "lift", "machine")
+    __slots__ = ("channel", "hold", "lift", "machine", "rest")
 
     def __init__(self, lift: Lift, machine: TextMachine, channel: Channel, offset: int) -> None:
         self.lift: Lift = lift
         self.machine: TextMachine = machine
         self.channel: Channel = channel
-        self.hold: Hold = Hold(channel, context=machine.context, offset=offset)
+        self.rest: Rest = (lift.rest if channel == PLAIN else None) or Rest()
+        self.hold: Hold = Hold(channel, context=machine.context, offset=offset)  # pyright: ignore[reportIncompatibleVariableOverride]
         machine.hold = self.hold
         machine.done = machine.done  # what is the machine's own is read three times as fast as what is its class's
 
-    @property
-    def buffer(self) -> Hold:
-        return self.hold
-
     def feed(self, item: str | TextDelta, text: str) -> Sequence[Item]:
-        hold = self.hold
-        if hold.stops is not None:
-            if text and hold.pos == len(hold.buf) and not hold.context and hold.stops(text) is None:
-                hold.base += len(text)
-                hold.passed = text
-                if item is not text:
-                    hold.note(item)  # type: ignore[arg-type]  # not a str, so a delta
-                elif not hold.simple:
-                    hold.note(None)
+        rest = self.rest
+        if rest.stops is not None:
+            if text and rest.stops(text) is None:
+                rest.chars += len(text)
+                rest.last = item
                 return (item,)
-            hold.stops = None
+            self._rise()
+        hold = self.hold
         machine = self.machine
         if not text:
             # A piece without text says nothing to the machine; where nothing is held it keeps its place by passing.
             if item is not text:
-                hold.note(item)  # type: ignore[arg-type]
+                hold.note(item)
             elif not machine.passes_empty:
                 return ()
             return () if len(hold) else (item,)
@@ -136,7 +132,19 @@ class _Held(_Run):
         if machine.done is not None:
             return self.lift.stop(self, machine.done)
         hold.out = _AWAY
+        if hold.stops is not None:
+            if hold.pos == len(hold.buf) and not hold.context:
+                rest.stops = hold.stops
+            hold.stops = None
         return out
+
+    def _rise(self) -> None:
+        """The machine is at rest no longer."""
+        rest = self.rest
+        rest.stops = None
+        if rest.chars:
+            self.hold.skip(rest)
+            rest.chars = 0
 
     @property
     def is_pending(self) -> bool:
@@ -147,6 +155,10 @@ class _Held(_Run):
 
     def settle(self) -> Sequence[Item]:
         return self._released(self._finish)
+
+    def drop(self) -> Sequence[Event]:
+        self.rest.stops = None  # from now on nothing passes by
+        return [event for event in self.hold.drop() if isinstance(event, Usage)]
 
     def _finish(self) -> None:
         machine = self.machine
@@ -159,6 +171,7 @@ class _Held(_Run):
 
     def _released(self, step: Callable[[], None]) -> Sequence[Item]:
         """What leaves while the machine takes a step that no text has caused."""
+        self._rise()
         machine = self.machine
         hold = self.hold
         out: list[Item] = []
@@ -206,6 +219,7 @@ class Lift(Machine):
         seen: set[Key] | None = None,
     ) -> None:
         self.name = name
+        self.rest: Rest | None = Rest()  # of the run of PLAIN
         self._start = start
         # Thousands of streams may be open at once, most of which never have more than one channel: what is empty or told once takes
         # no room of its own, as a set would.
@@ -239,12 +253,11 @@ class Lift(Machine):
         return () if self.ended else self._settle(())
 
     def rescue(self) -> Sequence[Item]:
-        holds = [run.buffer for run in self._runs.values() if run.buffer is not None]
-        return [event for hold in holds for event in hold.drop() if isinstance(event, Usage)]
+        return [event for run in self._runs.values() for event in run.drop()]
 
     @property
     def held(self) -> int:
-        return sum(len(run.buffer) for run in self._runs.values() if run.buffer is not None)
+        return sum(len(run.hold) for run in self._runs.values() if run.hold is not None)
 
     # ------------------------------------------------------------------ runs
 
@@ -289,8 +302,8 @@ class Lift(Machine):
                 break
             if run.is_pending:
                 continue
-            if run.buffer is not None:
-                self._note_offset(channel, run.buffer.offset)
+            if run.hold is not None:
+                self._note_offset(channel, run.hold.offset)
             del self._runs[channel]  # the next text in it begins another
             if channel.choice:
                 of_choice = self._by_choice[channel.choice]
@@ -328,7 +341,7 @@ class Lift(Machine):
             return _swallow(event)
         if isinstance(scope, Channel) and not event.boundary:
             run = self._runs.get(scope)
-            hold = None if run is None else run.buffer
+            hold = None if run is None else run.hold
             if hold is None or not len(hold):
                 return (event,)
             hold.pin(event)
@@ -358,18 +371,15 @@ class Lift(Machine):
 
     def stop(self, run: _Held, done: Finish | End) -> Sequence[Item]:
         """A text machine is done, with this as its last word."""
-        hold = run.hold
-        survivors = [event for event in hold.drop() if isinstance(event, Usage)]
-        out = hold.out
+        out = run.hold.out
         if isinstance(done, End):
-            return [*out, *survivors, *self.end(done)]
+            return [*out, *self.end(done)]
         choice = run.channel.choice
         self._stopped = _with(self._stopped, choice)
+        survivors: list[Item] = []
         for channel in self._runs:
             if channel.choice == choice:
-                other = self._runs[channel]
-                if other is not run and other.buffer is not None:
-                    survivors += [event for event in other.buffer.drop() if isinstance(event, Usage)]
+                survivors += self._runs[channel].drop()
                 self._runs[channel] = _MUTED
         if PLAIN.choice == choice:
             self._plain = _MUTED

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any, Protocol
 
-from streamfilter.hold import Hold
+from streamfilter.hold import Hold, Rest
 from streamfilter.items import End, Finish, Item, Usage
 from streamfilter.slices import ITEM_CHARS, SLICE_CHARS, Steps, advanced, cost, cut, is_large, sliced, started
 
@@ -69,6 +69,9 @@ class Machine:
 
     is_full: bool = False
     """Whether it should not be fed for now, because what it waits for has to come first."""
+
+    rest: Rest | None = None
+    """Of plain text: what drives the machine need not feed it a piece that passes there."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -207,8 +210,7 @@ class Chain(Machine):
 
     def __init__(self, machines: Sequence[Machine], *, drains: bool = False) -> None:
         self.machines: tuple[Machine, ...] = tuple(machines)
-        self._head, *rest = machines
-        self._rest: tuple[Machine, ...] = tuple(rest)
+        self._stages = tuple([(machine, machine.rest or Rest()) for machine in machines])
         self._drains = drains
         self._finished: int | None = None  # so many machines, once the chain is being finished
         self.waits: bool = any(machine.waits for machine in machines)
@@ -219,18 +221,24 @@ class Chain(Machine):
         self.watchers: Sequence[Watcher] = tuple(watcher for machine in machines for watcher in machine.watchers)
 
     def feed(self, item: Item) -> Sequence[Item]:
-        items = self._head.feed(item)
-        for machine in self._rest:
+        items: Sequence[Item] = (item,)
+        for machine, rest in self._stages:
+            stops = rest.stops
+            if stops is not None and type(item) is str and item and stops(item) is None:
+                rest.chars += len(item)
+                rest.last = item
+                continue
+            items = machine.feed(item)
             if len(items) != 1:
-                if not items:
-                    return items
-                for rest in self._rest[self._rest.index(machine) :]:
-                    items = self._feed_all(rest, items)
-                break
-            items = machine.feed(items[0])
-        if items and type(items[-1]) is End:
-            return self._closed(items)
-        return items
+                return self._fed_on(machine, items) if items else items
+            item = items[0]
+        return self._closed(items) if type(item) is End else items
+
+    def _fed_on(self, machine: Machine, items: Sequence[Item]) -> Sequence[Item]:
+        """What leaves when one of the machines has given these."""
+        for behind in self.machines[self.machines.index(machine) + 1 :]:
+            items = self._feed_all(behind, items)
+        return self._closed(items)
 
     def _closed(self, items: Sequence[Item]) -> Sequence[Item]:
         """What leaves, with what survives the end if one of the machines has ended the stream."""

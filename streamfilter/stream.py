@@ -108,9 +108,8 @@ class Stream(Generic[T_co]):
         return self
 
     async def __anext__(self) -> T_co:
-        item: T_co
         if self._ready:
-            item = self._ready[self._next]
+            item: T_co = self._ready[self._next]
             self._next += 1
             if self._next == len(self._ready):
                 self._ready = ()
@@ -134,11 +133,13 @@ class Stream(Generic[T_co]):
                         self._stop_reading()
                         break
                     feed = self._feed  # as it is now: the stream may have been left meanwhile
-                    is_quick = not self._has_steps or (type(arrived) is str and len(arrived) <= SLICE_CHARS)
-                    items = feed(arrived) if is_quick else self._fed(arrived)
+                    if (type(arrived) is str and len(arrived) <= SLICE_CHARS) or not self._has_steps:
+                        items = feed(arrived)
+                    else:
+                        items = self._fed(arrived)
                 if len(items) == 1 and type(items[0]) is not End:  # nearly always
-                    item = items[0]
-                    return item
+                    one: T_co = items[0]
+                    return one
                 if items and type(items[-1]) is End:
                     items = self._end(items)
                     if self._read_all:
@@ -240,8 +241,7 @@ class Stream(Generic[T_co]):
         end: End = items[-1]
         self._stopped = self._outcome.is_stopped = True
         if end.error is not None:
-            self._refused = True
-            self._error = end.error
+            self._refused, self._error = True, end.error
         if self._context.after_stop == "drain":
             self._drain()
         else:

@@ -43,6 +43,7 @@ class WaitingLift(Lift):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.rest = None  # text may have to wait behind a barrier
         self._due: dict[TextMachine, None] = {}
         # Barriers that wait for their runs, each with what has come behind it: by channel, by choice, and over all of them.
         self._behind: dict[Channel | Key, deque[Item]] = {}
@@ -129,7 +130,7 @@ class WaitingLift(Lift):
 
     def _collected(self, machine: TextMachine) -> Sequence[Item]:
         run = self._runs.get(machine.hold.channel)
-        if run is not None and run.buffer is machine.hold:
+        if run is not None and run.hold is machine.hold:
             return run.collect()
         machine.collect()  # its run is over, and nobody has waited for it
         return self.end(machine.done) if isinstance(machine.done, End) else ()

@@ -126,7 +126,7 @@ def test_released_text_is_forgotten() -> None:
     assert isinstance(machine, Lift)
     for _ in range(1000):
         machine.feed("some words and ")
-    hold = next(iter(machine._runs.values())).buffer
+    hold = next(iter(machine._runs.values())).hold
     assert hold is not None
     assert len(hold.buf) < 600
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import streamfilter as sf
 from streamfilter.items import PLAIN
 from streamfilter.lift import Lift
+from streamfilter.machine import Chain, Machine, mapping
 
 ANSWER, OTHER = sf.Channel("answer", (0, 0)), sf.Channel("answer", (0, 1))
 SECRET = re.compile(r"<[^>]*>")
@@ -46,7 +47,7 @@ def hiding(*, rests: bool = True, context: int = 0) -> tuple[Lift, list[str], li
     return Lift(lambda: Hiding(fed, passed, places, rests=rests, context=context), "Hiding"), fed, passed, places
 
 
-def through(lift: Lift, items: Sequence[Any]) -> list[list[Any]]:
+def through(lift: Machine, items: Sequence[Any]) -> list[list[Any]]:
     """What leaves at each item, and at the end."""
     leaving = [*map(lift.feed, items), lift.finish()]
     return [[told(out) for out in each] for each in leaving]
@@ -116,6 +117,39 @@ def test_an_event_passes_a_machine_at_rest_at_its_place() -> None:
     lift, *_ = hiding()
     usage = sf.Usage("late")
     assert through(lift, ["a", "b", usage, "c<", usage, "d>"]) == [["a"], ["b"], [usage], ["c"], [], ["#", usage], []]
+
+
+@given(mixed())
+def test_it_is_the_same_where_a_driver_lets_pieces_pass_by(items: list[Any]) -> None:
+    """What drives machines in a row need not even feed one at rest: what leaves, when and what of it is found are the same."""
+    rows = [[hiding(rests=rests) for _ in range(2)] for rests in (True, False)]
+    resting, asked = (Chain([row[0][0], Lift(lambda: mapping(str.upper), "Upper"), row[1][0]]) for row in rows)
+    assert through(resting, items) == through(asked, items)
+    assert [places for *_, places in rows[0]] == [places for *_, places in rows[1]]
+    assert len(rows[0][1][1]) <= len(rows[1][1][1])
+
+
+class Stopping(sf.TextMachine):
+    """Stops the choice at a mark, and rests otherwise."""
+
+    def feed(self, text: str) -> None:
+        if "#" in text:
+            self.done = sf.Finish("stop")
+            return
+        self.hold.keep(len(self.hold))
+        self.hold.stops = re.compile("#").search
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_nothing_passes_a_machine_at_rest_whose_choice_was_stopped_elsewhere(is_alone: bool) -> None:
+    """Plain text and this reasoning are of one choice: the first may rest while the other ends it."""
+    lift = Lift(Stopping, "Stopping", kinds=None, choices=2)
+    machine = lift if is_alone else Chain([lift, Lift(Stopping, "Stopping")])
+    machine.feed(sf.TextDelta("other", ANSWER))
+    assert [machine.feed("text"), machine.feed("more")] == [["text"], ("more",)]
+    assert machine.feed(sf.TextDelta("#", sf.Channel("reasoning"))) == []
+    assert not machine.feed("too late")
+    assert machine.feed(sf.TextDelta("goes on", ANSWER)) == (sf.TextDelta("goes on", ANSWER),)
 
 
 class Ending(sf.TextMachine):

@@ -40,6 +40,7 @@ class Unbreaking(Lift):
     def give_units(self, units: _Cut, kinds: Sequence[str] | None) -> None:
         """From now on, text of these kinds comes in these units; if others are wanted too, in what both cut."""
         self._wanted += ((units, kinds),)
+        self.rest = None  # no piece passes by itself
 
     def feed(self, item: Item) -> Sequence[Item]:
         if not self._wanted or not (type(item) is str or type(item) is TextDelta):

@@ -70,7 +70,7 @@ class AutomatonSearch:
 
     def search(self, buf: str, base: int, pos: int, advance: bool) -> tuple[int, Found | None]:
         at = base + pos
-        if at != self._expected or advance != (self._advance and at == self._origin):
+        if at != self._expected or advance is not (self._advance and at == self._origin):
             self._restart(buf, base, at, advance)
         while True:
             decision = self.open

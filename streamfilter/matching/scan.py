@@ -98,7 +98,8 @@ class Scan(TextMachine):
             if self.exhausted:
                 hold.keep(len(buf) - pos)
                 return
-            if cut := len(buf) - pos > limit:
+            held = len(buf) - pos
+            if held > limit:
                 # The hold can fill up before the end of a large chunk, and must then overflow as if the chunk had been cut there.
                 left = max(0, pos - self.context)
                 buf = buf[left : pos + limit]
@@ -123,7 +124,7 @@ class Scan(TextMachine):
                 if len(buf) - start == limit and self.done is None:
                     if not self._overflow(buf, base, start):
                         return
-                elif not cut:
+                elif held <= limit:
                     return
             if self.done is not None:
                 return

@@ -143,15 +143,17 @@ class Words(Finder):
         seen, start = self._seen, self.start
         if seen + len(text) >= start + self._max or self._how.size != 1:
             return super().feed(text)
-        # The usual case, word by word, and none too long: the same without the calls.
+        # The usual case, word by word, and none too long: the same without the calls, and without an expression, which takes longer
+        # to begin than the text has characters.
         word = self._word
         ends: list[int] = []
-        for found in WORD.finditer(text):
-            first, last = found.span()
-            at = seen + first
-            if at > word > start:
-                start = at
-                ends.append(at)
+        last = 0
+        for found in text.split():
+            first = text.find(found, last)
+            last = first + len(found)
+            if seen + first > word > start:
+                start = seen + first
+                ends.append(start)
             word = seen + last
         self._word = word
         self._seen = seen + len(text)
