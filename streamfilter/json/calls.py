@@ -14,7 +14,7 @@ from streamfilter.declaration import show
 from streamfilter.items import Channel, End, Event, Item, TextDelta, ToolCall, covers
 from streamfilter.json.parse import Values
 from streamfilter.json.typed import Typed, plan_of
-from streamfilter.machine import Machine, refusal, wrong_item
+from streamfilter.machine import Machine, wrong_item
 from streamfilter.parsing.documents import Documents, Reader
 from streamfilter.parsing.sink import MAX_DEPTH, MAX_STRING, Limits
 from streamfilter.pipeline import Stage, stage
@@ -110,8 +110,8 @@ class _Open:
         self.name: str | None = None
         self.documents: Documents | None = None
 
-    def call(self, arguments: Any, *, complete: bool) -> Call:
-        return Call(self.id, self.name, arguments, complete, self.channel)
+    def call(self, number: int, arguments: Any, is_complete: bool) -> Call:
+        return Call(self.id, self.name, arguments, is_complete, self.channel)
 
 
 class _Calls(Machine):
@@ -121,19 +121,18 @@ class _Calls(Machine):
 
     def feed(self, item: Item) -> Sequence[Any]:
         if isinstance(item, TextDelta):
-            if item.channel.kind != "tool_arguments":
+            if item.channel.kind != "tool_arguments" or not item.text:
                 return ()
-            return self._given(self._call(item.channel), lambda documents: documents.feed(item.text)) if item.text else ()
+            return self._given(self._call(item.channel), lambda documents: documents.feed(item.text))
         if isinstance(item, ToolCall):
             call = self._call(item.arguments)
             call.id, call.name = call.id or item.id, call.name or item.name
             return ()
         if isinstance(item, End):
-            self.ended = True
-            return [*(self._settled(()) if item.error is None else ()), item]
+            return self._over(item)
         if isinstance(item, Event):
-            is_barrier = item.scope is not None and (item.boundary or not isinstance(item.scope, Channel))
-            return self._settled(item.scope) if is_barrier and item.scope is not None else ()
+            is_pinned = isinstance(item.scope, Channel) and not item.boundary
+            return () if item.scope is None or is_pinned else self._settled(item.scope)
         if isinstance(item, str):
             return ()
         raise TypeError(wrong_item("ToolCalls", item))
@@ -154,36 +153,34 @@ class _Calls(Machine):
         out: list[Any] = []
         for channel in [channel for channel in self._open if covers(scope, channel)]:
             call = self._open.pop(channel)
-            if call.documents is None:
-                out += self._given(call, lambda documents: documents.feed("{}"))
-            if not self.ended and call.documents is not None and not call.documents.completed:
-                out += self._given(call, Documents.finish)
+            out += self._given(call, Documents.finish if call.documents else lambda documents: documents.feed("{}"))
             if self.ended:
                 break
         return out
 
-    def _given(self, call: _Open, step: Callable[[Documents], Sequence[Any]]) -> Sequence[Any]:
-        try:
-            documents = call.documents = call.documents or Documents(self._reader(call.name))
-            before = documents.completed
-            values = [*step(documents)]
-        except Exception as error:
-            values = [refusal(error)]
-            before = 1
-        end = [values.pop()] if values and isinstance(values[-1], End) else []
-        self.ended = self.ended or bool(end)
-        is_complete = call.documents is not None and call.documents.completed > before
-        last = len(values) - 1
-        return [*(call.call(value, complete=is_complete and n == last) for n, value in enumerate(values)), *end]
+    def _over(self, end: End) -> Sequence[Any]:
+        """A stage before this one has ended the stream."""
+        out = self._settled(()) if end.error is None else ()
+        if self.ended:
+            return out
+        self.ended = True
+        return [*out, end]
 
-    def _reader(self, name: str | None) -> Reader:
+    def _given(self, call: _Open, step: Callable[[Documents], Sequence[Any]]) -> Sequence[Any]:
+        documents = call.documents = call.documents or Documents(self._reader(call))
+        given = step(documents)
+        self.ended = documents.ended
+        return given
+
+    def _reader(self, call: _Open) -> Reader:
         stage = self._stage
-        model = stage.models.get(name or "")
+        model = stage.models.get(call.name or "")
         limits = Limits(stage.max_depth, stage.max_string)
         return Reader(
             "ToolCalls",
-            lambda _: Values(always=True) if model is None else Typed(model),
+            lambda _: Values(strings=True, always=True) if model is None else Typed(model),
             strict=True,
             truncated=stage.truncated,
             limits=limits,
+            wrap=call.call,
         )
