@@ -11,6 +11,7 @@ from fuzzing import ways
 
 import streamfilter as sf
 from streamfilter.json.calls import Call, ToolCalls
+from streamfilter.json.items import JSONItems
 
 
 def fed(stage: Any, items: Sequence[Any]) -> tuple[list[Any], sf.End | None]:
@@ -159,3 +160,20 @@ def test_a_stage_for_calls_is_a_value() -> None:
     assert len(stages) == 1
     assert ToolCalls(models={"f": dict}) not in stages
     assert ToolCalls().explanation() == "the arguments of tool calls; all else is dropped"
+
+
+# ------------------------------------------------------------------ what they share
+
+
+def test_what_is_read_is_said_in_words() -> None:
+    """Also that it is a kind of one's own, which may be a slip. Of the stages in front of it nothing, if nothing is wrong with them."""
+    own = "in the JSON of notes (a kind of one's own); all else is dropped"
+    said = {
+        sf.ParseJSON[Any](): own[3:],
+        JSONItems("$.a"): f"the values at $.a {own}",
+        sf.JSONText("$.a"): f"the strings at $.a {own}",
+    }
+    for stage, words in said.items():
+        one: Any = stage.on("notes")
+        assert one.explanation() == words
+        assert (sf.Words() | one).explain().endswith(words)

@@ -13,6 +13,7 @@ from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import to_json
 
 from streamfilter.declaration import show
+from streamfilter.items import told
 from streamfilter.json.stages import JSONStage, M, Options, Value
 from streamfilter.json.typed import MAX_DEPTH as MAX_TYPED_DEPTH
 from streamfilter.parsing.documents import Reading
@@ -91,7 +92,7 @@ class JSONItems(JSONStage[Value]):
         return _Items(self._path, self._validate)
 
     def explanation(self) -> str:
-        return f"the values at {self._path.text} in the JSON of {self.channel}; all else is dropped"
+        return f"the values at {self._path.text} in the JSON of {told(self.channel)}; all else is dropped"
 
     @property
     def _path(self) -> JSONPath:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
-from streamfilter.items import Event
+from streamfilter.items import Event, told
 from streamfilter.json.stages import JSONStage
 from streamfilter.parsing.documents import Reading
 from streamfilter.parsing.paths import Follower, JSONPath, PathLike
@@ -60,7 +60,7 @@ class JSONText(JSONStage[str]):
         return _Texts(self._path, number)
 
     def explanation(self) -> str:
-        return f"the strings at {self._path.text} in the JSON of {self.channel}; all else is dropped"
+        return f"the strings at {self._path.text} in the JSON of {told(self.channel)}; all else is dropped"
 
     @property
     def _path(self) -> JSONPath:
