@@ -163,6 +163,5 @@ class _Events(Placed):
 
     def _settle(self) -> None:
         if self._parts:
-            text = "".join(self._parts)
+            self._give("text", "".join(self._parts))
             self._parts.clear()
-            self._give("text", text)

@@ -122,7 +122,7 @@ class FilterJSON(TextStage):
     def machine(self, context: Context | None = None) -> Machine:
         if context is not None and context.is_started:
             self.pipeline.machine(context.decoded())  # what the context lacks is said now, and not at the first string
-        return self._lift(context, max((getattr(part, "choices", 1) for part in self.pipeline.stages), default=1))
+        return self._lift(context, max([1, *(getattr(part, "choices", 1) for part in self.pipeline.stages)]))
 
     def holds(self) -> str:
         return "holds what its pipeline holds of a string, and keys, numbers and literals until they are whole"

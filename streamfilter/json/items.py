@@ -125,14 +125,14 @@ def validator(model: Any, *, as_json: bool) -> Callable[[Any], Any]:
         if not adapter.pydantic_complete:
             adapter.rebuild(raise_errors=True)
     except (PydanticUserError, PydanticUndefinedAnnotation) as error:
-        problem = str(error).split("\n", 1)[0].partition(". ")[0]
+        problem = str(error).splitlines()[0].partition(". ")[0]
         raise ValueError(f"model {show(model)} is none that pydantic can validate: {problem}") from None
     if not as_json:
         return adapter.validate_python
 
     def validated(value: Any) -> Any:
         try:
-            text = to_json(value, inf_nan_mode="constants")
+            text = to_json(value)
         except ValueError:  # a lone surrogate has no UTF-8: escaped, it is refused as pydantic refuses it in a text
             text = json.dumps(value).encode()
         return adapter.validate_json(text)
@@ -152,7 +152,6 @@ class _Items(Reading):
         self._open: list[Any] = []  # the containers that are being built: an item, and in it the open ones
         self._keys: list[str] = []  # of each, where it is an object, the key for what comes next
         self._parts: list[str] = []  # of the open string
-        self._is_item = False
         self._moved()
 
     def begin_object(self) -> None:
@@ -178,7 +177,7 @@ class _Items(Reading):
             self._keys[-1] = key
 
     def begin_string(self) -> None:
-        self._parts = []
+        self._parts.clear()
 
     def text(self, text: str, raw: str | None = None) -> None:
         if self._open or self._is_item:

@@ -126,7 +126,7 @@ class Values(Tree, Reading):
         always: whether the last value is given although nothing has changed.
     """
 
-    def __init__(self, *, strings: bool = True, always: bool = False) -> None:
+    def __init__(self, *, strings: bool, always: bool) -> None:
         super().__init__(strings=strings)
         self._always = always
 
@@ -161,9 +161,7 @@ class Values(Tree, Reading):
 class Live(Values):
     """One document, as the one value that grows."""
 
-    def __init__(self, *, strings: bool = True, always: bool = False) -> None:
-        super().__init__(strings=strings, always=always)
-        self._root: Sequence[Any] = ()  # once it is a container, which it then remains
+    _root: Sequence[Any] = ()  # once it is a container, which it then remains
 
     def piece(self, text: str) -> Sequence[Any]:
         if not self._strings:

@@ -49,22 +49,21 @@ class Patches(Placed):
 
     Example:
         >>> from streamfilter.parsing.parser import Parser
-        >>> patches = Patches()
+        >>> patches = Patches(None, strings=True)
         >>> Parser(patches).feed('{"a/b": [1, {"c": "d"')
         21
         >>> [(operation["path"], operation["value"]) for operation in patches.given()]
         [('', {}), ('/a~1b', []), ('/a~1b/0', 1), ('/a~1b/1', {}), ('/a~1b/1/c', 'd')]
     """
 
-    def __init__(self, validate: Callable[[Any], Any] | None = None, *, strings: bool = True) -> None:
+    def __init__(self, validate: Callable[[Any], Any] | None, *, strings: bool) -> None:
         super().__init__()
-        self._tree = Tree(strings=False)
+        self._tree = Tree()
         self._validate = validate
         self._strings = strings
         self._ready: list[dict[str, Any]] = []
-        self._parts: list[str] | None = None  # of the open string
-        self._has_grown = False  # since it was given
-        self._is_there = False  # whether it was
+        self._parts: list[str] = []  # of the string that came last
+        self._shown: str | None = ""  # as much of it as was given, if it was
 
     def begin_object(self) -> None:
         self._give("add", {})
@@ -87,18 +86,13 @@ class Patches(Placed):
 
     def begin_string(self) -> None:
         self._parts = []
-        self._is_there = False
-        self._has_grown = True  # though it is empty
+        self._shown = None
 
     def text(self, text: str, raw: str | None = None) -> None:
-        assert self._parts is not None
         self._parts.append(text)
-        self._has_grown = True
 
     def end_string(self) -> None:
-        string = self._string()
-        self._parts = None
-        self._tree.value(string)
+        self._tree.value(self._string())
         self.over()
 
     def value(self, value: Any) -> None:
@@ -107,7 +101,7 @@ class Patches(Placed):
         self.over()
 
     def given(self) -> Sequence[dict[str, Any]]:
-        if self._parts is not None and self._strings:
+        if self._strings:
             self._string()
         ready, self._ready = self._ready, []
         return ready
@@ -122,14 +116,12 @@ class Patches(Placed):
         return self.given()
 
     def _string(self) -> str:
-        """The open string so far, which is given if it is not what was given."""
-        assert self._parts is not None
+        """The string that came last, so far, which is given if it is not what was given."""
         string = "".join(self._parts)
-        if self._has_grown:
-            self._give("replace" if self._is_there else "add", string)
+        if string != self._shown:
+            self._give("add" if self._shown is None else "replace", string)
             self._parts = [string]
-            self._has_grown = False
-            self._is_there = True
+            self._shown = string
         return string
 
     def _give(self, operation: str, value: Any) -> None:

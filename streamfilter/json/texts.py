@@ -78,7 +78,6 @@ class _Texts(Reading):
         self._is_next = number > 0  # whether there was a string before
         self._ready: list[str | Event] = []
         self._parts: list[str] = []  # text that is not in there yet
-        self._is_meant = False
         self._moved()
 
     def begin_object(self) -> None:
@@ -146,10 +145,8 @@ class _Texts(Reading):
 
     def _settle(self) -> None:
         if self._parts:
-            text = "".join(self._parts)
+            self._ready.append("".join(self._parts))
             self._parts.clear()
-            if text:
-                self._ready.append(text)
 
     def _check(self, value: Any) -> None:
         """Something that is no string stands where one is meant."""
