@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from fuzzing import ways
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import streamfilter as sf
 from streamfilter.json.calls import Call, ToolCalls
+from streamfilter.json.events import JSONEvents
+from streamfilter.json.filtering import FilterJSON
 from streamfilter.json.items import JSONItems
+from streamfilter.json.stages import JSONStage
 
 
 def fed(stage: Any, items: Sequence[Any]) -> tuple[list[Any], sf.End | None]:
@@ -162,7 +167,178 @@ def test_a_stage_for_calls_is_a_value() -> None:
     assert ToolCalls().explanation() == "the arguments of tool calls; all else is dropped"
 
 
+# ------------------------------------------------------------------ events and operations
+
+
+@pytest.mark.parametrize(
+    ("options", "argument", "says"),
+    [
+        ({"patch": True, "many": True}, "many", "one document"),
+        ({"model": int}, "model", "patch=True"),
+        ({"strings": "whole"}, "strings", "patch=True"),
+    ],
+)
+def test_options_that_mean_nothing_together_are_refused(options: dict[str, Any], argument: str, says: str) -> None:
+    """By name, and saying where they are for."""
+    with pytest.raises(ValueError, match=f"^JSONEvents: {argument}: .*{says}$"):
+        JSONEvents(**options)
+
+
+WRITTEN = [r'{"a": "x\u00e9\ud83d\ude00\n ", "b": ["", "one", {"c": "\\"}, "two"], "": 1}', r'["\u0041", [["b"]], ""]', '"text"']
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+@pytest.mark.parametrize("strings", ["partial", "whole"])
+def test_an_operation_is_given_where_something_has_changed(text: str, strings: Any) -> None:
+    """Each place is added once; what replaces it is longer each time. A piece that says nothing yet gives none, nor does an empty one."""
+    for pieces in (*ways(text, [40, 99, 170]), [piece for char in text for piece in (char, "")]):
+        *operations, last = JSONEvents(patch=True, strings=strings, strict=True).iter(pieces)
+        assert last == {"op": "test", "path": "", "value": json.loads(text)}
+        there: dict[str, Any] = {}
+        for operation in operations:
+            path, value = operation["path"], operation["value"]
+            assert operation["op"] == ("replace" if path in there else "add")
+            if path in there:
+                assert strings == "partial"
+                assert value.startswith(there[path])
+                assert len(value) > len(there[path])
+            there[path] = value
+
+
+RFC_6901 = {"foo": "/foo", "": "/", "a/b": "/a~1b", "c%d": "/c%d", "e^f": "/e^f", "g|h": "/g|h", "i\\j": "/i\\j", 'k"l': '/k"l', " ": "/ ", "m~n": "/m~0n", "~1": "/~01", "~0/": "/~00~1"}  # fmt: skip
+"""Keys as a JSON Pointer has them: the examples of its section 5, and two that must be escaped in order."""
+
+
+def test_a_place_is_written_as_the_standard_has_it() -> None:
+    """Of any key, and of an index."""
+    text = json.dumps({key: [n, "x"] for n, key in enumerate(RFC_6901)})
+    *operations, _ = JSONEvents(patch=True).iter(list(text))
+    places = [operation["path"] for operation in operations if operation["op"] == "add"]
+    assert places == ["", *(place for path in RFC_6901.values() for place in (path, f"{path}/0", f"{path}/1"))]
+
+
+# ------------------------------------------------------------------ filtering
+
+
+@pytest.mark.parametrize("choices", [1, 2, 3])
+def test_a_stop_in_a_string_ends_the_stream_once_all_choices_are_over(choices: int) -> None:
+    """As many as the stage that stops them was told; what stands beside it in the pipeline has no say."""
+    places = [sf.Channel("answer", (0, n, "content")) for n in range(choices)]
+    for pipeline in (
+        sf.StopAt("END", choices=choices),
+        sf.MapText(str.upper) | sf.StopAt("END", choices=choices) | sf.Replace("x", "y"),
+    ):
+        machine = FilterJSON(pipeline).machine()
+        for place in places:
+            assert not machine.ended
+            for piece in ('["a', "EN", 'D, b"]'):
+                out = [] if machine.ended else machine.feed(sf.TextDelta(piece, place))
+                assert not any("b" in item.text.lower() for item in out if isinstance(item, sf.TextDelta))
+        assert machine.ended
+
+
+# ------------------------------------------------------------------ items
+
+
+@pytest.mark.parametrize("written", [r'"\ud800"', r'{"a": ["\udc00"]}', r'["x", "\ud83dx"]'])
+@pytest.mark.parametrize("model", [Any, str | None, dict[str, Any], list[str]], ids=str)
+def test_half_a_pair_of_surrogates_is_refused_as_in_a_text(written: str, model: Any) -> None:
+    """Whatever is asked for: `json.loads` takes one, pydantic takes no text with one."""
+    with pytest.raises(ValidationError) as wanted:
+        TypeAdapter(model).validate_json(written)
+    for pieces in ways(f"[null, {written}]", [99]):
+        with pytest.raises(ValidationError) as raised:
+            list(JSONItems("$[1]", model).iter(pieces))
+        assert [error["type"] for error in raised.value.errors()] == [error["type"] for error in wanted.value.errors()]
+
+
+class Nothing:
+    """What pydantic has no schema for."""
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [("Row", "model is a name: give the type itself"), (Nothing, "model Nothing is none that pydantic can validate: .*Nothing'>")],
+)
+def test_a_model_that_is_none_is_named_in_one_sentence(model: Any, says: str) -> None:
+    """What pydantic says of it, without what else could be done about it."""
+    with pytest.raises(ValueError, match=f"^JSONItems: {says}$"):
+        JSONItems("$", model)
+
+
+# ------------------------------------------------------------------ values
+
+
+class Card(BaseModel):
+    """What a value is read as."""
+
+    title: str
+    tags: list[str] = []
+
+
+CARD = '{"title": "Rivers", "tags": ["long", "wet"]}'
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("strings", ["partial", "whole"])
+def test_a_model_is_read_as_plain_values_are(strings: Any, live: bool) -> None:
+    """Strings are there while they grow, or when they are whole; a live value is one object, others stay what they were."""
+    for model in (None, Card):
+        stage: Any = sf.ParseJSON(model, strings=strings, live=live)
+        values: list[Any] = []
+        titles: list[Any] = []
+        for value in stage.iter(list(CARD)):
+            values.append(value)
+            titles.append(value.get("title") if model is None else value.title)
+        beginnings = ["Rivers"[:size] for size in range(6)] if strings == "partial" else []
+        assert list(dict.fromkeys(titles)) == [None, *beginnings, "Rivers"]
+        *before, last = values
+        assert last == (json.loads(CARD) if model is None else Card.model_validate_json(CARD))
+        assert (type(last) is Card) is (model is Card)
+        assert len({id(value) for value in before}) == (1 if live else len(before))
+
+
+@pytest.mark.parametrize("option", ["parse_float", "parse_int"])
+def test_a_model_says_what_becomes_of_numbers(option: str) -> None:
+    """Either function is refused beside it, by name."""
+    given: Any = {option: str}
+    with pytest.raises(ValueError, match=r"^ParseJSON: parse_float and parse_int with a model"):
+        sf.ParseJSON(Card, **given)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_piece_that_changes_nothing_gives_nothing(live: bool) -> None:
+    """White space, half a number, escape or literal, a comma, a key, the end of what was shown; live or not."""
+    machine = sf.ParseJSON[Any](live=live, strict=True).machine()
+    script = [(" [", True), (" ", False), ("1", False), (",", True), ("\n", False), ('"', True), ("\\", False), ("u00", False), ("41", True), ('"', False), (", {", True), ('"a"', False), (":", False), ("tr", False), ("ue", True), (" ", False)]  # fmt: skip
+    for piece, changes in script:
+        assert bool(machine.feed(piece)) is changes, piece
+
+
 # ------------------------------------------------------------------ what they share
+
+
+def test_a_stage_of_one_s_own_says_what_it_lacks() -> None:
+    """By its name, with the first document."""
+
+    @sf.stage
+    class Own(JSONStage[Any]):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"^Own\.reading is missing: give a Reading there$"):
+        list(Own().iter(["[1]"]))
+
+
+@pytest.mark.parametrize("make", [sf.ParseJSON, JSONEvents, functools.partial(JSONItems, "$"), functools.partial(sf.JSONText, "$")])
+def test_one_kind_of_channel_is_read(make: Any) -> None:
+    """A misspelt one is refused, and so is none or more than one; the stage is named."""
+    name = type(make()).__name__
+    with pytest.raises(ValueError, match="there is no kind of channel 'anwser': did you mean 'answer'"):
+        make(channel="anwser")
+    for kinds in ((), ("answer", "reasoning")):
+        with pytest.raises(ValueError, match=f"^{name} reads one kind of channel: "):
+            make().on(*kinds)
+    assert make().on("reasoning") == make(channel="reasoning")
 
 
 def test_what_is_read_is_said_in_words() -> None:
