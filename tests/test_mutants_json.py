@@ -13,10 +13,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import streamfilter as sf
 from streamfilter.json.calls import Call, ToolCalls
-from streamfilter.json.events import JSONEvents
+from streamfilter.json.events import JSONEvent, JSONEvents
 from streamfilter.json.filtering import FilterJSON
 from streamfilter.json.items import JSONItems
 from streamfilter.json.stages import JSONStage
+
+UPPER = sf.MapText(str.upper)
 
 
 def fed(stage: Any, items: Sequence[Any]) -> tuple[list[Any], sf.End | None]:
@@ -353,3 +355,38 @@ def test_what_is_read_is_said_in_words() -> None:
         one: Any = stage.on("notes")
         assert one.explanation() == words
         assert (sf.Words() | one).explain().endswith(words)
+
+
+SHARED = {"strict": False, "truncated": "raise", "max_depth": 1000, "max_string": 100_000_000, "parse_float": float, "parse_int": int, "duplicates": "last", "channel": "answer"}  # fmt: skip
+"""What may be left out of every stage that reads the JSON of one channel, and what it is then."""
+
+LEFT_OUT: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
+    (sf.ParseJSON, (None,), SHARED | {"live": False, "many": False, "strings": "partial"}),
+    (JSONEvents, (), SHARED | {"model": None, "patch": False, "strings": "partial", "many": False}),
+    (JSONItems, ("$.a", None), SHARED | {"many": False}),
+    (sf.JSONText, ("$.a",), SHARED | {"many": False}),
+    (ToolCalls, (), {"models": {}, "truncated": "raise", "max_depth": 1000, "max_string": 100_000_000}),
+    (FilterJSON, (UPPER,), {"at": None, "keys": False, "max_depth": 1000, "channels": ("answer", "tool_arguments")}),
+]
+
+
+@pytest.mark.parametrize(("make", "given", "left_out"), LEFT_OUT, ids=lambda part: getattr(part, "__name__", ""))
+def test_what_may_be_left_out_is_given_by_name(make: Any, given: tuple[Any, ...], left_out: dict[str, Any]) -> None:
+    """And is what the documents say, if it is."""
+    assert make(*given, **left_out) == make(*given) == make(*(part for part in given if part is not None))
+    with pytest.raises(ValueError, match=f"argument {len(given) + 1}: give it by name: ") as refused:
+        make(*given, next(iter(left_out.values())))
+    assert {*str(refused.value).rpartition(": ")[2].split(", ")} == {*left_out}
+
+
+def test_what_is_no_text_cannot_be_filtered_behind() -> None:
+    """Values and calls are not; the strings of a document are text again."""
+    for stage in (sf.ParseJSON[Any](), JSONEvents(), JSONItems("$"), ToolCalls()):
+        with pytest.raises(TypeError, match=f"reads items, and {type(stage).__name__} before it gives values"):
+            _ = stage | UPPER
+    assert (sf.JSONText("$.a") | UPPER).apply('{"a": "text"}') == "TEXT"
+
+
+def test_an_event_without_a_value_has_none() -> None:
+    """As where something begins or ends."""
+    assert JSONEvent((), "object") == JSONEvent((), "object", None) == ((), "object", None)
