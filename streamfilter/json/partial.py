@@ -156,7 +156,7 @@ class _Marker:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Callable[[Any], Any]) -> Any:
         schema: Any = handler(source)
-        if schema["type"] == "definition-ref" or "ref" in schema:  # it is shared with other places; a chain of one costs nothing
+        if schema["type"] == "definition-ref":  # it is shared with other places; a chain of one costs nothing
             schema = {"type": "chain", "steps": [schema]}
         marks = schema.get("metadata", {}).get(MARK, ())
         return {**schema, "metadata": {**schema.get("metadata", {}), MARK: (*marks, cls)}}
@@ -246,7 +246,6 @@ def _created(model: type, names: tuple[str, ...], serialized: Callable[[type], C
         "__slots__": ("_partial_mask",) if has_dict else ("_partial_mask", "__dict__"),
         "__doc__": f"A {model.__name__} of which not all is there yet.",
         "__module__": Partial.__module__,
-        "__qualname__": f"Partial[{model.__name__}]",
         "_partial_names": names,
         "_partial_of": model,
         "_partial_repr": frozenset(name for name in names if _is_in_repr(model, name)),
@@ -294,7 +293,7 @@ def _unpickled(model: type, values: dict[str, Any], mask: int) -> Any:
 
 def _is_in_repr(model: type, name: str) -> bool:
     fields: Mapping[str, Any] = getattr(model, "__pydantic_fields__", None) or getattr(model, "__dataclass_fields__", {})
-    return getattr(fields.get(name), "repr", True) is not False
+    return bool(getattr(fields.get(name), "repr", True))
 
 
 # ---------------------------------------------------------------------- what pydantic looks for in an instance

@@ -63,25 +63,16 @@ def plan_of(model: Any) -> Plan:
         ('[', True)
     """
     try:
-        return _plan_of(model, repr(model))
+        hash(model)
     except TypeError:
-        if getattr(type(model), "__hash__", None) and _is_hashable(model):
-            raise
         return _planned(model)  # what `Annotated` holds need not be hashable
+    return _plan_of(model, repr(model))
 
 
 @functools.lru_cache(maxsize=256)
 def _plan_of(model: Any, written: str) -> Plan:  # noqa: ARG001  # it is part of the key
     """The same. `int | str` equals `str | int`, but does not mean the same."""
     return _planned(model)
-
-
-def _is_hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
 
 
 _TYPING = frozenset({"typing", "typing_extensions", "types"})
@@ -100,7 +91,7 @@ def _planned(model: Any) -> Plan:
         raise TypeError(f"a model is given as a type, not by its name or as a value: this is {type(model).__qualname__}")
     try:
         adapter = TypeAdapter(model)
-        adapter.rebuild(raise_errors=True)
+        adapter.rebuild()
         schema: Any = adapter.core_schema
         planner = Planner(schema)
         kinds = planner.kinds(planner.root().schema, sure=False)
@@ -144,7 +135,7 @@ class Typed(Reading):
         self._plan = plan = model if isinstance(model, Plan) else plan_of(model)
         self._strings = strings
         self._live = live
-        self._top = RowFrame(RAW, Rows(plan.root, Bounds(), None, ()))  # the document stands in it
+        self._top = RowFrame(Rows(plan.root, Bounds(), None, ()))  # the document stands in it
         self._frames: list[Frame] = [self._top]
         self._frame: Frame = self._top  # the innermost
         self._visible = 1  # how many of them are shown
@@ -189,7 +180,7 @@ class Typed(Reading):
         Raises:
             ValidationError: of pydantic: the document is not valid.
         """
-        if self._failed or not self._top.shown or self._top.hides:
+        if self._failed:
             return (self._plan.adapter.validator.validate_json(json_of(self._top.raw[0])),)
         return (self._top.shown[0],)
 
@@ -210,7 +201,7 @@ class Typed(Reading):
             raw.append(frame.raw)
         else:
             raw[parent.key] = frame.raw
-        if frame.node is RAW:
+        if parent.next is RAW:
             self._leave(parent, frame.raw)
         else:
             self._settle(parent, frame.close())
@@ -312,16 +303,15 @@ class Typed(Reading):
         """A value is complete, and is not validated by itself. The frame is the innermost."""
         if frame.leave(value):
             self._show()
-        elif type(frame) is ChoiceFrame and frame.choice is not None:
+        elif type(frame) is ChoiceFrame:
             self._choose(frame)
 
     def _choose(self, choosing: ChoiceFrame) -> None:
-        """It is known now of which model the innermost object is: what came of it is told again."""
+        """It may be known now of which model the innermost object is: what came of it is told again then."""
         frame = choosing.chosen()
         if frame is None:
             return
         self._frames.pop()
-        self._frame = self._frames[-1]
         self._begin(frame)
         for key, value in choosing.raw.items():
             self._frame.begin_value(key)

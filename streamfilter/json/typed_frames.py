@@ -14,23 +14,18 @@ from streamfilter.json.partial import Maker, set_mask
 from streamfilter.json.typed_plan import FAILED, ONE, RAW, Choices, Entries, Field, Fields, Node, Rows, Step, json_of, run
 
 
-def _no_copy() -> Any:
-    raise AssertionError("nothing is shown of it")
-
-
 class Frame:
     """An open container. As it stands, one that is withheld until it is complete.
 
     Args:
-        node: of the container.
         raw: begins what came.
+        node: validates it at the end, where nothing is shown.
 
     Attributes:
-        node: of the container.
         raw: what came, complete.
         key: in an object, of the value that comes next.
         next: the node of that value.
-        hides: whether that value is not to be shown.
+        hides: whether that value is not to be shown, though others are.
         shown: what is shown of the container, in a dict or a list of its own; `None`, if nothing is.
         copy: copies that.
         place: where in it the next value stands.
@@ -43,6 +38,7 @@ class Frame:
     """
 
     __slots__ = (
+        "_node",
         "copy",
         "dress",
         "hides",
@@ -52,21 +48,20 @@ class Frame:
         "make",
         "mask",
         "next",
-        "node",
         "place",
         "raw",
         "shown",
         "steps",
     )
 
-    def __init__(self, node: Node, raw: Any) -> None:
-        self.node: Node = node
+    def __init__(self, raw: Any, node: Node = RAW) -> None:
         self.raw: Any = raw
+        self._node = node
         self.key: str = ""
         self.next: Node = RAW
-        self.hides: bool = True
+        self.hides: bool = False
         self.shown: Any = None
-        self.copy: Callable[[], Any] = _no_copy
+        self.copy: Any = None
         self.place: Any = 0
         self.item: Any = None
         self.make: Maker | None = None
@@ -96,7 +91,7 @@ class Frame:
 
     def close(self) -> Any:
         """The value of the container, validated; or `FAILED`."""
-        return self._finished(self.node.validated(self.raw))
+        return self._finished(self._node.validated(self.raw))
 
     def wrap(self, dress: Callable[[Any], Any] | None, steps: tuple[Step, ...]) -> None:
         """Something stands around the container: what makes of it what is shown, and what is done when it is complete."""
@@ -118,16 +113,15 @@ class RowFrame(Frame):
 
     place: int
 
-    def __init__(self, node: Node, plan: Rows) -> None:
-        super().__init__(node, [])
+    def __init__(self, plan: Rows) -> None:
+        super().__init__([])
         self._plan = plan
         self._failed = False
         self.next: Node = plan.item
-        self.hides: bool = False
         self.is_ready = True
         self.shown: Any = []
         self.item: Any = self.shown
-        self.copy: Callable[[], Any] = self.shown.copy
+        self.copy: Any = self.shown.copy
         if plan.dress is not None:
             self.wrap(plan.dress, ())
 
@@ -157,16 +151,15 @@ class EntryFrame(Frame):
 
     __slots__ = ("_failed", "_plan")
 
-    def __init__(self, node: Node, plan: Entries) -> None:
-        super().__init__(node, {})
+    def __init__(self, plan: Entries) -> None:
+        super().__init__({})
         self._plan = plan
         self._failed = False
         self.next: Node = plan.value
-        self.hides: bool = False
         self.is_ready = True
         self.shown: Any = {}
         self.item: Any = self.shown
-        self.copy: Callable[[], Any] = self.shown.copy
+        self.copy: Any = self.shown.copy
         if plan.dress is not None:
             self.wrap(plan.dress, ())
 
@@ -202,8 +195,8 @@ class FieldFrame(Frame):
 
     mask: int
 
-    def __init__(self, node: Node, plan: Fields) -> None:
-        super().__init__(node, {})
+    def __init__(self, plan: Fields) -> None:
+        super().__init__({})
         self._plan = plan
         self._field = _OTHER
         self._failed = False
@@ -212,7 +205,7 @@ class FieldFrame(Frame):
         self._parts: list[str] = []  # of the JSON text: a key and the name of a part, or what came
         self.is_ready: bool = not self._awaited
         self.shown: Any = plan.blank()
-        self.copy: Callable[[], Any] = self.shown.copy
+        self.copy: Any = self.shown.copy
         self.make: Maker | None = plan.make
         if plan.make is None:
             self.item: Any = self.shown
@@ -285,7 +278,7 @@ class ChoiceFrame(Frame):
     __slots__ = ("_plan", "choice")
 
     def __init__(self, node: Node, plan: Choices) -> None:
-        super().__init__(node, {})
+        super().__init__({}, node)
         self._plan = plan
         self.choice: Node | None = None
 
@@ -309,12 +302,12 @@ def object_frame(node: Node) -> Frame:
     """The frame of an object that begins."""
     plan = node.object
     if isinstance(plan, Fields):
-        return FieldFrame(node, plan)
+        return FieldFrame(plan)
     if isinstance(plan, Entries):
-        return EntryFrame(node, plan)
-    return Frame(node, {}) if plan is None else ChoiceFrame(node, plan)
+        return EntryFrame(plan)
+    return Frame({}, node) if plan is None else ChoiceFrame(node, plan)
 
 
 def array_frame(node: Node) -> Frame:
     """The frame of an array that begins."""
-    return Frame(node, []) if node.array is None else RowFrame(node, node.array)
+    return Frame([], node) if node.array is None else RowFrame(node.array)
