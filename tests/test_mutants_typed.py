@@ -18,6 +18,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     RootModel,
     TypeAdapter,
     ValidationError,
@@ -297,9 +298,53 @@ class Open(BaseModel):
     name: str
 
 
+class Notes(BaseModel):
+    name: str
+    _last: str
+    _lines: list[list[str]] = PrivateAttr(default=[[]])
+
+    def note(self, text: str) -> tuple[str, list[list[str]]]:
+        self._last = text
+        self._lines[0].append(text)
+        return self._last, self._lines
+
+
+class Unset(BaseModel):
+    name: str
+    _last: str
+
+    def note(self, text: str) -> str:
+        self._last = text
+        return self._last
+
+
+class Made(BaseModel):
+    name: str
+    _first: str = PrivateAttr(default_factory=lambda data: f"first {data['name']}")
+    _second: str = PrivateAttr(default_factory=lambda data: f"{data['_first']}, second")
+    _plain: list[int] = PrivateAttr(default_factory=list)
+
+    def made(self) -> tuple[str, str, list[int]]:
+        return self._first, self._second, self._plain
+
+
+def test_private_attributes_of_a_partial_value_are_those_of_its_model() -> None:
+    """They have their defaults, and can be set; each value has its own."""
+    models: list[Any] = [Notes, Unset]
+    for model in models:
+        real = [model(name="a").note("x"), model(name="a").note("y")]
+        assert [partial(model, '{"name": "a').note("x"), partial(model, '{"name": "a').note("y")] == real
+
+
+@pytest.mark.skipif(not hasattr(PrivateAttr(), "default_factory_takes_validated_data"), reason="a newer pydantic has it")
+def test_a_private_attribute_is_made_of_what_came_before_it() -> None:
+    """Fields, and private attributes too."""
+    assert partial(Made, '{"name": "a').made() == Made(name="a").made()
+
+
 def test_what_is_extra_in_a_partial_value_comes_at_the_end() -> None:
     """Until then there is none; of a model that takes none, never."""
-    for model in (Open, Key):
+    for model in (Open, Notes, Key):
         value = partial(model, '{"name": "a", "other": 1, "more": [2')
         assert value.model_extra == model.model_construct(name="a").model_extra
         with pytest.raises(AttributeError, match="other"):

@@ -304,23 +304,26 @@ def _fields_set(item: Any) -> set[str]:
     return {name for name in item._partial_names if vars(item)[name] is not None or name not in missing}  # noqa: SLF001
 
 
-def _private(item: Any) -> dict[str, Any] | None:
+def _private(item: Any) -> dict[str, Any]:
     """Private attributes with their defaults, made when a method asks for them."""
     slot: Any = vars(BaseModel)["__pydantic_private__"]
     try:
-        private: dict[str, Any] | None = slot.__get__(item)
+        private: dict[str, Any] = slot.__get__(item)
     except AttributeError:
-        defaults = {name: _default(each, item) for name, each in type(item).__private_attributes__.items()}
-        private = {name: default for name, default in defaults.items() if default is not PydanticUndefined} or None
+        private = {}
+        for name, attribute in type(item).__private_attributes__.items():
+            default = _default(attribute, {**vars(item), **private})
+            if default is not PydanticUndefined:
+                private[name] = default
         slot.__set__(item, private)
     return private
 
 
-def _default(attribute: Any, item: Any) -> Any:
+def _default(attribute: Any, values: dict[str, Any]) -> Any:
     if attribute.default_factory is None:
         return copy.deepcopy(attribute.default)
     takes_values = getattr(attribute, "default_factory_takes_validated_data", False)
-    return attribute.default_factory(dict(vars(item))) if takes_values else attribute.default_factory()
+    return attribute.default_factory(values) if takes_values else attribute.default_factory()
 
 
 def _ignored(item: Any, value: Any) -> None:
