@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import copy
 import dataclasses
+import functools
 import pickle
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -492,6 +493,7 @@ class Hidden(BaseModel):
         (pickle.Pickler.dump, "^a function is no model: Pickler.dump$"),
         (lambda: 3, "^a function is no model: .*<lambda>$"),
         (Hidden(key="sk-hunter2"), "^a model is given as a type, not by its name or as a value: this is Hidden$"),
+        (functools.partial(Hidden, key="sk-hunter2"), "^a model is given as a type, .*: this is partial$"),
         ([Hidden], "this is list$"),
         (Unknown, "^Unknown is no type that pydantic can validate: Unable to generate .*Unknown"),
         (Broken, "^Broken is no type that pydantic can validate: .*Missing"),

@@ -85,7 +85,7 @@ def _has_schema(model: object) -> bool:
 
 
 def _planned(model: Any) -> Plan:
-    if inspect.isroutine(model) or isinstance(model, functools.partial):  # pydantic would validate its arguments
+    if inspect.isroutine(model):  # pydantic would validate its arguments
         raise TypeError(f"a function is no model: {show(model)}")
     if not (isinstance(model, type) or get_origin(model) is not None or type(model).__module__ in _TYPING or _has_schema(model)):
         raise TypeError(f"a model is given as a type, not by its name or as a value: this is {type(model).__qualname__}")
