@@ -125,6 +125,20 @@ def test_a_secret_in_any_field_does_not_come_out(events: list[dict[str, Any]]) -
         assert not fragments(payloads(b"".join(stage.iter([raw[: len(raw) // 2], raw[len(raw) // 2 :]]))), SECRET), place
 
 
+@pytest.mark.parametrize("is_inside", [True, False])
+@pytest.mark.parametrize("text", [SECRET, "it is so"])
+def test_what_a_field_that_is_not_known_says_goes_on_in_the_next_chunk(is_inside: bool, text: str) -> None:
+    """In a choice or beside them, a character at a time: what comes out in it is the whole of it, filtered."""
+
+    def with_note(note: str) -> dict[str, Any]:
+        return chunk("a", note=note) if is_inside else chunk("a") | {"note": note}
+
+    out = list(completions.wrap(GUARD).iter(map(with_note, text)))
+    notes = [(event["choices"][0] if is_inside else event).get("note", "") for event in out]
+    assert "".join(notes) == GUARD.apply(text)
+    assert said(out) == {0: "a" * len(text)}
+
+
 def test_tokens_stay_only_where_they_are_the_text() -> None:
     """Not where it has changed or is held, and not beside others that were not taken: those are keys, and nothing filters them."""
     events = [chunk("a sec", logprobs=tokens("a", " sec")), chunk("ret", logprobs=tokens("ret")), chunk("b", logprobs=tokens("b"))]

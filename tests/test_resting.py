@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import streamfilter as sf
 from streamfilter.items import PLAIN
-from streamfilter.lift import Lift
+from streamfilter.lift import Lift, _Held
 from streamfilter.machine import Chain, Machine, mapping
 
 ANSWER, OTHER = sf.Channel("answer", (0, 0)), sf.Channel("answer", (0, 1))
@@ -150,6 +150,20 @@ def test_nothing_passes_a_machine_at_rest_whose_choice_was_stopped_elsewhere(is_
     assert machine.feed(sf.TextDelta("#", sf.Channel("reasoning"))) == []
     assert not machine.feed("too late")
     assert machine.feed(sf.TextDelta("goes on", ANSWER)) == (sf.TextDelta("goes on", ANSWER),)
+
+
+def test_usage_that_waits_in_several_channels_of_a_stopped_choice_survives() -> None:
+    """All of it, in the order of the channels; the text that it waited for does not."""
+    lift = Lift(lambda: Hiding([], [], [], rests=True), "Hiding", kinds=None)
+    channels = [sf.Channel("answer", (0, 0)), sf.Channel("reasoning", (0, 0)), sf.Channel("refusal", (0, 0))]
+    usages = [sf.Usage(str(n), scope=channel) for n, channel in enumerate(channels)]
+    for channel, usage in zip(channels, usages, strict=True):
+        assert lift.feed(sf.TextDelta("<held", channel)) == []
+        assert not lift.feed(usage)
+    last = lift._runs[channels[-1]]
+    assert isinstance(last, _Held)
+    last.machine.done = sf.Finish("stop")
+    assert [item for item in lift.feed(sf.TextDelta("more", channels[-1])) if isinstance(item, sf.Usage)] == usages
 
 
 class Ending(sf.TextMachine):

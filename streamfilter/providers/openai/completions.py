@@ -17,7 +17,7 @@ from streamfilter.providers import rewriting
 from streamfilter.providers.counts import worded
 from streamfilter.providers.events import EventReader, Origin
 from streamfilter.providers.frames import SSE
-from streamfilter.providers.places import Opaque
+from streamfilter.providers.places import Opaque, Path, at
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.rewriting import EventWriter
 from streamfilter.providers.shapes import fields, get, plain
@@ -67,15 +67,15 @@ class Reading:
             self._seen.add(key)
             channel = Channel("answer", (*key, "text"))
             origin.text(("choices", position, "text"), channel)
-            for name, value in fields(choice).items():  # what one that is not known says goes on in the next chunk
-                if isinstance(value, str) and name != "text" and name not in OPAQUE:
-                    origin.text(("choices", position, name), Channel("other", (*key, "choice", name)))
+            self._others(origin, ("choices", position), (*key, "choice"))
+            if position == 0:
+                self._others(origin, (), (*key, "chunk"))
             if get(choice, "logprobs") is not None:
                 self._probabilities(origin, position, channel)
             reason = get(choice, "finish_reason")
             if reason is not None:
                 origin.items.append(Finish(str(reason), scope=key, origin=origin))
-            elif not any(path[1] == position for path in origin.slots):
+            elif not any(path[:2] == ("choices", position) for path in origin.slots):
                 origin.rest(channel)
         usage = get(event, "usage")
         if usage is not None:
@@ -84,6 +84,12 @@ class Reading:
             origin.items.append(Failure(get(event, "error"), origin=origin))
         if not origin.items:
             origin.rest(None)
+
+    def _others(self, origin: Origin, path: Path, place: Key) -> None:
+        """What a string says that is not known goes on in the next chunk."""
+        for name, value in fields(at(origin.event, path)).items():
+            if isinstance(value, str) and name != "text" and name not in OPAQUE:
+                origin.text((*path, name), Channel("other", (*place, name)))
 
     def _probabilities(self, origin: Origin, position: int, channel: Channel) -> None:
         """They say the text in tokens, and those that were not taken are keys. So they stay only where they are the text."""
@@ -113,8 +119,9 @@ class Making(rewriting.Making):
 
     def delta(self, text: str, channel: Channel) -> Any:
         """A chunk that brings some more text of a choice."""
-        said = {"text": "", str(channel.key[-1]): text}
-        return self._chunk({**said, "index": channel.key[1], "logprobs": None, "finish_reason": None})
+        said = {str(channel.key[-1]): text}
+        choice = {"text": "", "index": channel.key[1], "logprobs": None, "finish_reason": None}
+        return self._chunk(choice, **said) if channel.key[2:3] == ("chunk",) else self._chunk(choice | said)
 
     def make(self, item: Item) -> Sequence[Any]:
         """The chunks for an item that comes from no chunk."""
