@@ -144,8 +144,6 @@ class Definitions:
 
     def closed(self, schema: Schema) -> Schema:
         """A schema that can stand alone: with all that it refers to."""
-        if schema.get("ref") in self._known:
-            schema = {"type": "definition-ref", "schema_ref": schema["ref"]}
         needed: dict[str, Schema] = {}
         open_ones = [schema]
         while open_ones:

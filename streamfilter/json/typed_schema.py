@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from enum import Enum
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final, NamedTuple
 
@@ -42,15 +41,15 @@ from streamfilter.json.typed_plan import (
 NONE: Final = type(None)
 _SCALARS: Final[dict[str, type]] = {"str": str, "int": int, "float": float, "bool": bool}
 _NUMBERS: Final = ("int", "float", "bool")
-_ALL_KINDS: Final = frozenset(("object", "array", "string", "scalar"))
+_ALL_KINDS: Final = frozenset(("object", "array", "string"))
 _KINDS: Final[dict[str, frozenset[str]]] = {
     **dict.fromkeys(("model-fields", "dataclass-args", "typed-dict", "dict", "tagged-union"), frozenset(("object",))),
     **dict.fromkeys(("list", "tuple", "set", "frozenset", "generator"), frozenset(("array",))),
-    **dict.fromkeys(("date", "datetime", "time", "timedelta", "decimal", "uuid", "url"), frozenset(("string", "scalar"))),
-    **dict.fromkeys(("str", "bytes", "literal", "json", *_NUMBERS), frozenset(("string", "scalar"))),
-    "none": frozenset(("scalar",)),
+    **dict.fromkeys(("date", "datetime", "time", "timedelta", "decimal", "uuid", "url"), frozenset(("string",))),
+    **dict.fromkeys(("str", "bytes", "literal", "json", *_NUMBERS), frozenset(("string",))),
+    "none": frozenset(),
 }
-"""The kinds of JSON that schemas take, as far as that is sure."""
+"""The kinds of JSON that grow and that schemas take, as far as that is sure."""
 
 _COMMON: Final = frozenset(("type", "strict", "ref", "metadata", "serialization"))
 _LIST_KEYS: Final = _COMMON | {"items_schema", "min_length", "max_length", "fail_fast"}
@@ -86,7 +85,7 @@ class Planner:
         return self._node(self._definitions.root, None)
 
     def kinds(self, schema: Schema, *, sure: bool, seen: tuple[int, ...] = ()) -> frozenset[str]:
-        """The kinds of JSON that may become a value of a schema: all, where that is not known.
+        """The kinds of JSON that grow and may become a value of a schema: all, where that is not known.
 
         Args:
             schema: what is asked about.
@@ -101,8 +100,7 @@ class Planner:
             inner = schema["schema"]
         if inner is None or (sure and schema.get("custom_init")):
             return _KINDS.get(kind, _ALL_KINDS)
-        found = frozenset() if id(inner) in seen else self.kinds(inner, sure=sure, seen=(*seen, id(inner)))
-        return found | {"scalar"} if kind == "nullable" else found
+        return frozenset() if id(inner) in seen else self.kinds(inner, sure=sure, seen=(*seen, id(inner)))
 
     def _transparent(self, schema: Schema) -> Schema | None:
         """What stands in a schema that takes just what stands in it, or `None`."""
@@ -150,7 +148,7 @@ class Planner:
     def _fill_any(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
         inner = self._node(schema, config) if around.steps else node
         if inner is node:
-            node.same |= {str, int, float, bool, NONE}
+            node.same = frozenset((str, int, float, bool, NONE))
             node.grows = True
         node.object = Entries(None, inner, Bounds(), around.dress, self._steps(around))
         node.array = Rows(inner, Bounds(), around.dress, self._steps(around))
@@ -196,12 +194,7 @@ class Planner:
         keys = _paths(schema["discriminator"])
         if keys is None:
             return
-        choices: dict[Any, Any] = schema["choices"]
-        nodes = {}
-        for value, choice in choices.items():
-            while not isinstance(choice, dict):  # the value of another choice
-                choice = choices[choice]  # noqa: PLW2901
-            nodes[value.value if isinstance(value, Enum) else value] = self._node(choice, config)
+        nodes = {value: self._node(each, config) for value, each in schema["choices"].items()}
         node.object = Choices(frozenset(keys), nodes, around.dress, self._steps(around))
 
     def _fill_union(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
@@ -224,7 +217,7 @@ class Planner:
 
     def _key(self, schema: Schema, config: Any) -> Callable[[str], Any]:
         """What validates a key: pydantic reads more from keys than from other strings."""
-        entry: Any = self._definitions.closed({"type": "dict", "keys_schema": schema, "values_schema": ANY})
+        entry: Any = self._definitions.closed({"type": "dict", "keys_schema": schema})
         validator = SchemaValidator(entry, config)
 
         def key(text: str) -> Any:
