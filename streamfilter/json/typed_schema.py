@@ -167,14 +167,14 @@ class Planner:
             self._fill_fields(node, schema["cls"], inner, config, _Around(steps, around.dress))
 
     def _fill_dataclass(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
-        config = schema.get("config", config)
+        config = schema.get("config")
         if schema["schema"]["type"] == "dataclass-args":
             around = around._replace(steps=((schema, config), *around.steps))
             self._fill_fields(node, schema["cls"], schema["schema"], config, around)
 
     def _fill_typed_dict(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
         if schema.get("cls") is not None:
-            self._fill_fields(node, schema["cls"], schema, schema.get("config", config), around)
+            self._fill_fields(node, schema["cls"], schema, schema.get("config"), around)
 
     def _fill_list(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
         if schema.keys() <= _LIST_KEYS:
