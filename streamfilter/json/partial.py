@@ -233,7 +233,8 @@ class _Serializer:
         self._serialized = serialized
 
     def __get__(self, item: Any, partial: type) -> SchemaSerializer:
-        serializer = SchemaSerializer(self._serialized(partial))
+        schema: Any = self._serialized(partial)
+        serializer = SchemaSerializer(schema, schema["config"])  # which is for what has no serialiser of its own
         type.__setattr__(partial, "__pydantic_serializer__", serializer)
         return serializer
 

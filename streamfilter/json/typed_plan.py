@@ -353,8 +353,8 @@ def serialized(partial: type, schema: Schema, config: Any, fields: dict[str, Fie
     if schema["type"] == "model-fields":
         inner = {"type": "model-fields", "fields": dict(own)}
         return {"type": "model", "cls": partial, "schema": inner, "config": config or {}}
-    args = {"type": "dataclass-args", "dataclass_name": partial.__name__, "fields": [field for _, field in own]}
-    return {"type": "dataclass", "cls": partial, "schema": args, "fields": [name for name, _ in own]}
+    args = {"type": "dataclass-args", "fields": [field for _, field in own]}
+    return {"type": "dataclass", "cls": partial, "schema": args, "fields": [name for name, _ in own], "config": config or {}}
 
 
 def serialized_root(partial: type, config: Any) -> Any:
