@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quoted
@@ -36,17 +36,25 @@ def _fetch(name: str) -> Any:
     return _FETCHED.get()[name]
 
 
-def _fetch_or_validate(name: Any, validate: Callable[[Any], Any]) -> Any:
-    """The same where pydantic validates defaults: they come here too, and are no names."""
-    parts = _FETCHED.get()
-    return parts[name] if type(name) is str and name in parts else validate(name)
-
-
 ANY: Final[Schema] = {"type": "any"}
 HOLE: Final[Schema] = {"type": "function-plain", "function": {"type": "no-info", "function": _fetch}}
-HOLE_FOR_DEFAULT: Final[Schema] = {"type": "function-wrap", "function": {"type": "no-info", "function": _fetch_or_validate}}
 ONE: Final = '"0"'
 """The JSON that stands for the one part, where there is but one hole."""
+
+
+def hole_or_default(schema: Schema, keys: Collection[str]) -> Schema:
+    """A hole where pydantic validates a default: that comes here as well, when no key of the field has come.
+
+    Args:
+        schema: of the field.
+        keys: of the field. They are what its parts are named by; a default may look like the name of another.
+    """
+
+    def fetch_or_validate(value: Any, validate: Callable[[Any], Any]) -> Any:
+        parts = _FETCHED.get()
+        return parts[value] if type(value) is str and value in keys and value in parts else validate(value)
+
+    return {"type": "function-wrap", "function": {"type": "no-info", "function": fetch_or_validate}, "schema": schema}
 
 
 def json_of(value: Any) -> str:

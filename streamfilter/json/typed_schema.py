@@ -18,7 +18,6 @@ from streamfilter.json.typed_plan import (
     ANY,
     FAILED,
     HOLE,
-    HOLE_FOR_DEFAULT,
     RAW,
     Bounds,
     Choices,
@@ -31,6 +30,7 @@ from streamfilter.json.typed_plan import (
     Schema,
     Step,
     has_refs,
+    hole_or_default,
     inside,
     own_fields,
     serialized,
@@ -239,7 +239,7 @@ class Planner:
         made, staged = {}, {}
         bit = 1
         for name, field in own:
-            made[name], staged[name] = self._field(name, field, config, bit)
+            made[name], staged[name] = self._field(name, field, config, bit, keys[name] or [])
             bit <<= made[name].bit > 0
         is_dict = schema["type"] == "typed-dict"
         names = tuple(name for name, field in own if not field.get("init_only"))
@@ -268,33 +268,41 @@ class Planner:
         model, outside = around.steps[0][0], around._replace(steps=around.steps[1:])
         return (Step({**model, "schema": stage}, config, self._definitions), *self._steps(outside))
 
-    def _field(self, name: str, field: Schema, config: Any, bit: int) -> tuple[Field, Schema]:
+    def _field(self, name: str, field: Schema, config: Any, bit: int, keys: Sequence[str]) -> tuple[Field, Schema]:
         """A field, and what is left of it for the time when the object is put together."""
-        inner, rest = self._peeled(field["schema"], config)
+        bit = 0 if field.get("init_only") else bit
+        inner, rest = self._peeled(field["schema"], config, keys)
         if inner is None:
-            return Field(name, RAW, 0 if field.get("init_only") else bit, is_raw=True, is_hidden=True), field
+            return Field(name, RAW, bit), field
         node = self._node(inner, config)
-        if field.get("init_only"):
-            return Field(name, node, 0, is_hidden=True), {**field, "schema": rest}
+        if not bit:
+            return Field(name, node, bit, is_hidden=True), {**field, "schema": rest}
         late = inner is not field["schema"]
         hidden = late and node.object is None and node.array is None
         return Field(name, node, bit, is_late=late, is_hidden=hidden), {**field, "schema": rest}
 
-    def _peeled(self, schema: Schema, config: Any) -> tuple[Schema | None, Schema]:
+    def _peeled(self, schema: Schema, config: Any, keys: Sequence[str], *, validates: bool = False) -> tuple[Schema | None, Schema]:
         """What of a field is validated as soon as it is complete, and the schema of the rest, with a hole.
 
         A validator that asks for `info` may look at the fields before its own: it waits for the object, and so does all that
         stands around it. What stands inside of one that comes before its value waits too: then there is nothing to be peeled out.
+
+        Args:
+            schema: of the field, or of what stands in that.
+            config: of the model.
+            keys: of the field.
+            validates: whether a default that stands around comes here.
         """
+        known = {key: value for key, value in self._definitions.resolved(schema).items() if key != "ref"}
+        is_default = known["type"] == "default"
+        if is_default:
+            validates = bool(validates or known.get("validate_default", (config or {}).get("validate_default")))
         if not self._sees_fields(schema):
-            return schema, _hole(schema, config)
-        if schema["type"] == "definition-ref":
-            resolved = self._definitions.resolved(schema)
-            inner, rest = self._peeled(resolved, config)
-            return inner, {key: value for key, value in rest.items() if key != "ref"}
-        if schema["type"] in ("default", "function-after"):
-            inner, rest = self._peeled(schema["schema"], config)
-            return inner, {**schema, "schema": rest}
+            hole = hole_or_default(known["schema"] if is_default else known, keys) if validates else HOLE
+            return schema, {**known, "schema": hole} if is_default else hole
+        if is_default or known["type"] == "function-after":
+            inner, rest = self._peeled(known["schema"], config, keys, validates=validates)
+            return inner, {**known, "schema": rest}
         return None, schema
 
     def _sees_fields(self, schema: Schema, *, direct: bool = True, seen: tuple[int, ...] = ()) -> bool:
@@ -372,14 +380,6 @@ def _keys(name: str, field: Schema, settings: Schema) -> list[str] | None:
 
 def _is_expected(field: Schema, schema: Schema) -> bool:
     return bool(field.get("required", schema.get("total", True)))
-
-
-def _hole(schema: Schema, config: Any) -> Schema:
-    """A hole in place of a schema. A default stays around it."""
-    if schema["type"] != "default":
-        return HOLE
-    validates = schema.get("validate_default", (config or {}).get("validate_default"))
-    return {**schema, "schema": {**HOLE_FOR_DEFAULT, "schema": schema["schema"]} if validates else HOLE}
 
 
 def _blank(partial: type, values: dict[str, Any]) -> Callable[[], dict[str, Any]]:
