@@ -184,7 +184,7 @@ class EntryFrame(Frame):
         return self._finished(run(self._plan.steps, ONE, {"0": self.shown}))
 
 
-_OTHER = Field("", RAW, 0, is_raw=True, is_hidden=True)
+_OTHER = Field("", RAW, 0)
 """A key that is no field."""
 
 

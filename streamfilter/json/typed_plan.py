@@ -240,7 +240,6 @@ class Field:
         name: in Python.
         node: what is validated before the object is complete.
         bit: stands for it among those that are finished; 0, if the object will have no such attribute.
-        is_raw: nothing is: its validators are to see the fields before it. It is put into the object as it came.
         is_late: only some of it is; the rest is done with the object.
         is_hidden: it is not shown before the object is complete.
         part: its key, and the name of its part, in the JSON of which the object is put together.
@@ -249,7 +248,6 @@ class Field:
     name: str
     node: Node
     bit: int
-    is_raw: bool = False
     is_late: bool = False
     is_hidden: bool = False
     part: str = ""
@@ -337,7 +335,7 @@ class Rows:
 
 
 RAW: Final = Node(ANY, None, Definitions(ANY))
-"""Where a value stands that is only kept as it came."""
+"""Where a value stands that is only kept as it came: nobody knows it, or its validators are to see the fields before it."""
 
 
 # ---------------------------------------------------------------------- fields in schemas
@@ -354,7 +352,7 @@ def serialized(partial: type, schema: Schema, config: Any, fields: dict[str, Fie
 
     def of(name: str, field: Schema) -> Schema:
         node = fields[name].node
-        is_leaf = not (node.object or node.array or fields[name].is_raw or has_refs(field))
+        is_leaf = not (node.object or node.array or has_refs(field))
         return {**field, "schema": {"type": "nullable", "schema": field["schema"]} if is_leaf else ANY}
 
     own = [(name, of(name, field)) for name, field in own_fields(schema) if not field.get("init_only")]
