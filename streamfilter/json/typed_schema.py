@@ -293,7 +293,7 @@ class Planner:
             keys: of the field.
             validates: whether a default that stands around comes here.
         """
-        known = {key: value for key, value in self._definitions.resolved(schema).items() if key != "ref"}
+        known = self._definitions.resolved(schema)
         is_default = known["type"] == "default"
         if is_default:
             validates = bool(validates or known.get("validate_default", (config or {}).get("validate_default")))
