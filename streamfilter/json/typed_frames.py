@@ -167,7 +167,7 @@ class EntryFrame(Frame):
         self.key = self.place = key
         if self._plan.key is not None:
             self.place: Any = self._plan.key(key)
-            self.hides = self.place is FAILED
+            self.hides: bool = self.place is FAILED
             self._failed = self._failed or self.hides
 
     def settle(self, value: Any) -> bool:

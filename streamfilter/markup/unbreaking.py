@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from streamfilter.hold import Rest
 from streamfilter.items import PLAIN, Item, TextDelta
 from streamfilter.lift import Lift
 
@@ -40,7 +41,7 @@ class Unbreaking(Lift):
     def give_units(self, units: _Cut, kinds: Sequence[str] | None) -> None:
         """From now on, text of these kinds comes in these units; if others are wanted too, in what both cut."""
         self._wanted += ((units, kinds),)
-        self.rest = None  # no piece passes by itself
+        self.rest: Rest | None = None  # no piece passes by itself
 
     def feed(self, item: Item) -> Sequence[Item]:
         if not self._wanted or not (type(item) is str or type(item) is TextDelta):
