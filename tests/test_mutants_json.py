@@ -83,9 +83,9 @@ def test_calls_are_over_at_a_barrier_above_them(event: sf.Event, over: list[sf.C
 
 
 def test_what_ends_inside_of_a_call_is_told_behind_the_calls_before_it() -> None:
-    """At a barrier, at the end of the source, and where a stage before it has ended the stream; those behind it are not over."""
+    """At a barrier and at the end of the source; those behind it are not over."""
     items = [*map(begins, THREE), sf.TextDelta('{"a": 1', THREE[1])]
-    for last in ([], [sf.Finish("stop")], [sf.End("stop")]):
+    for last in ([], [sf.Finish("stop")]):
         out, end = fed(ToolCalls(), [*items, *last])
         assert [(call.channel, call.arguments) for call in out if call.complete] == [(THREE[0], {})]
         assert end is not None
@@ -93,33 +93,31 @@ def test_what_ends_inside_of_a_call_is_told_behind_the_calls_before_it() -> None
         assert end.error.offset == 7
         out, end = fed(ToolCalls(truncated="partial"), [*items, *last])
         assert [call.channel for call in out if call.complete] == [THREE[0], THREE[2]]
-        assert end is None if not last or isinstance(last[0], sf.Finish) else end is last[0]
+        assert end is None
 
 
-def test_a_stage_before_the_calls_ends_them() -> None:
-    """As its source would. What it refuses is its own, and no call is over then."""
-    calls: list[sf.Item] = [*map(begins, THREE), sf.TextDelta("[1]", THREE[1])]
+@pytest.mark.parametrize("text", ["", '{"a": 1'])
+def test_a_stage_that_ends_the_stream_cuts_off_the_calls_that_are_not_over(text: str) -> None:
+    """Nobody knows what they would have said, also where nothing of it had come: they are not complete, or someone would act on them."""
+    calls: list[sf.Item] = [*map(begins, THREE), sf.TextDelta("[1]", THREE[0]), sf.TextDelta(text, THREE[2])]
     stopped, refused = sf.End("stop"), sf.End("error", ValueError())
-    out, end = fed(ToolCalls(), [*calls, stopped])
-    assert end is stopped
-    assert {call.channel: call.arguments for call in out if call.complete} == {THREE[1]: [1], THREE[0]: {}, THREE[2]: {}}
+    for items in ([*calls, stopped], [*calls, "so: bad"]):
+        guard: Any = sf.Block("bad", action="stop")
+        for truncated in ("raise", "partial"):
+            found: list[Call] = []
+            raised: Exception | None = None
+            stage: Any = guard | ToolCalls(truncated=truncated)
+            try:
+                for call in stage.iter(items):
+                    found.append(call)  # noqa: PERF402  # what was given before an exception counts
+            except sf.StreamFilterError as wrong:
+                raised = wrong
+            assert type(raised) is (sf.TruncatedInput if truncated == "raise" else type(None))
+            assert [(call.channel, call.arguments) for call in found if call.complete] == [(THREE[0], [1])]
     out, end = fed(ToolCalls(), [*calls, refused])
     assert end is refused
-    assert [call.channel for call in out if call.complete] == [THREE[1]]
-    for items, error in (
-        ([*map(begins, THREE), "so: bad"], None),
-        ([*map(begins, THREE), sf.TextDelta('{"a": 1', THREE[0]), "so: bad"], sf.TruncatedInput),
-    ):
-        stage: Any = sf.Block("bad", action="stop") | ToolCalls()
-        found: list[Call] = []
-        raised: Exception | None = None
-        try:
-            for call in stage.iter(items):
-                found.append(call)  # noqa: PERF402  # what was given before an exception counts
-        except sf.StreamFilterError as wrong:
-            raised = wrong
-        assert (type(raised) if raised else None) == error
-        assert [call.channel for call in found if call.complete] == ([] if error else THREE)
+    assert [call.channel for call in out if call.complete] == [THREE[0]]
+    assert fed(ToolCalls(), [begins(THREE[0]), sf.TextDelta("[1]", THREE[0]), stopped])[1] is stopped
 
 
 def test_arguments_may_come_of_a_call_that_nobody_has_named() -> None:

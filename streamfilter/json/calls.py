@@ -148,19 +148,20 @@ class _Calls(Machine):
             self._open[channel] = _Open(channel)
         return self._open[channel]
 
-    def _settled(self, scope: Any) -> Sequence[Any]:
-        """The arguments of the calls under a barrier are over."""
+    def _settled(self, scope: Any, *, is_cut: bool = False) -> Sequence[Any]:
+        """The arguments of the calls under a barrier are over, or are cut off there."""
         out: list[Any] = []
         for channel in [channel for channel in self._open if covers(scope, channel)]:
             call = self._open.pop(channel)
-            out += self._given(call, Documents.finish if call.documents else lambda documents: documents.feed("{}"))
+            has_come = call.documents is not None or is_cut
+            out += self._given(call, Documents.finish if has_come else lambda documents: documents.feed("{}"))
             if self.ended:
                 break
         return out
 
     def _over(self, end: End) -> Sequence[Any]:
         """A stage before this one has ended the stream."""
-        out = self._settled(()) if end.error is None else ()
+        out = self._settled((), is_cut=True) if end.error is None else ()
         if self.ended:
             return out
         self.ended = True
