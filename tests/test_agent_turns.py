@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -70,13 +71,15 @@ def test_every_turn_is_filtered(form: Any) -> None:
     assert said(form, out) == "pin #### it is.So ####.Done ####"
     alone = [said(form, list(form.wrap(SAFE).iter(each)), "tool_arguments") for each in turns]
     assert said(form, out, "tool_arguments") == "".join(alone)
-    assert not any(secret in json.dumps(out) for secret in ("1234", "5566", "7890", "1212", "3434"))
+    written = re.sub("[0-9a-f]{10,}", "", json.dumps(out))  # ids and times, which are made, may have any digits
+    assert not any(secret in written for secret in ("1234", "5566", "7890", "1212", "3434"))
     raw = framed(form, [event for each in turns for event in each])
     whole = b"".join(form.wrap(SAFE).iter([raw]))
     for size in (1, 7, 100):
         shown = b"".join(form.wrap(SAFE).iter([raw[at : at + size] for at in range(0, len(raw), size)]))
         assert said(form, [shown]) == said(form, [whole]) == "pin #### it is.So ####.Done ####"
-        assert not any(secret in shown for secret in (b"1234", b"5566", b"7890", b"1212", b"3434"))
+        written = re.sub("[0-9a-f]{10,}", "", shown.decode(errors="replace"))
+        assert not any(secret in written for secret in ("1234", "5566", "7890", "1212", "3434"))
 
 
 @formats

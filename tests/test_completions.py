@@ -139,6 +139,17 @@ def test_what_a_field_that_is_not_known_says_goes_on_in_the_next_chunk(is_inside
     assert said(out) == {0: "a" * len(text)}
 
 
+@pytest.mark.parametrize(
+    "second",
+    [chunk("b", 1), chunk("b"), chunk("", finish_reason="stop"), chunk("") | {"choices": [], "usage": {"total_tokens": 3}}],
+)
+def test_what_stands_beside_the_choices_goes_on_whatever_the_next_chunk_says(second: dict[str, Any]) -> None:
+    """Of another choice, the end of this one, usage: a secret in two halves is found, and the halves stay in their order."""
+    for one, other, shown in ((SECRET[:6], SECRET[6:], "█"), ("so", " it is", "so it is")):
+        out = list(completions.wrap(GUARD).iter([chunk("a") | {"note": one}, second | {"note": other}]))
+        assert "".join(event.get("note", "") for event in out) == shown
+
+
 def test_tokens_stay_only_where_they_are_the_text() -> None:
     """Not where it has changed or is held, and not beside others that were not taken: those are keys, and nothing filters them."""
     events = [chunk("a sec", logprobs=tokens("a", " sec")), chunk("ret", logprobs=tokens("ret")), chunk("b", logprobs=tokens("b"))]

@@ -16,6 +16,7 @@ from streamfilter.pipeline import stage
 from streamfilter.providers import rewriting
 from streamfilter.providers.counts import worded
 from streamfilter.providers.events import EventReader, Origin
+from streamfilter.providers.foreign import is_foreign
 from streamfilter.providers.frames import SSE
 from streamfilter.providers.places import Opaque, Path, at
 from streamfilter.providers.reasons import spelled
@@ -54,6 +55,7 @@ class Reading:
 
     def __init__(self, seen: set[Key]) -> None:
         self._seen = seen
+        self._first: Key | None = None  # the choice that has come first: what is said beside the choices is said with it
 
     def read(self, origin: Origin) -> None:
         """Read one chunk."""
@@ -61,15 +63,15 @@ class Reading:
         choices = get(event, "choices") or ()
         if not isinstance(choices, list | tuple):
             raise MalformedInput("the choices of a chunk are no list", origin.frame.offset if origin.frame else 0)
-        for position, choice in enumerate(choices):
-            index = get(choice, "index")
-            key: Key = (0, index if isinstance(index, int) else position)
+        keys = [_key(choice, position) for position, choice in enumerate(choices)]
+        self._first = self._first or next(iter(keys), None)
+        if self._first is not None and (choices or not is_foreign(NAME, event)):
+            self._others(origin, (), (*self._first, "chunk"))
+        for position, (key, choice) in enumerate(zip(keys, choices, strict=True)):
             self._seen.add(key)
             channel = Channel("answer", (*key, "text"))
             origin.text(("choices", position, "text"), channel)
             self._others(origin, ("choices", position), (*key, "choice"))
-            if position == 0:
-                self._others(origin, (), (*key, "chunk"))
             if get(choice, "logprobs") is not None:
                 self._probabilities(origin, position, channel)
             reason = get(choice, "finish_reason")
@@ -94,6 +96,11 @@ class Reading:
     def _probabilities(self, origin: Origin, position: int, channel: Channel) -> None:
         """They say the text in tokens, and those that were not taken are keys. So they stay only where they are the text."""
         origin.tokens["choices", position, "logprobs"] = channel
+
+
+def _key(choice: Any, position: int) -> Key:
+    index = get(choice, "index")
+    return 0, index if isinstance(index, int) else position
 
 
 class Making(rewriting.Making):
