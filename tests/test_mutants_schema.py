@@ -38,6 +38,7 @@ from pydantic_core import SchemaValidator, core_schema, to_json
 from test_json_typed import Before, Bullet, Bullets, Circle, Movie, Node, Point, of, partial, read
 from typing_extensions import TypeAliasType, TypedDict
 
+import streamfilter as sf
 from streamfilter.json import typed_plan, typed_schema
 from streamfilter.json.partial import Required, Whole, unfinished
 from streamfilter.json.typed import Typed, _planned, plan_of
@@ -805,6 +806,28 @@ def test_a_field_of_whatever_name_may_refer_to_its_own_type() -> None:
         odd: Any = TypedDict("Odd", {name: list[Node]})  # type: ignore[misc]  # a name that is known when it runs
         for each in (model, Annotated[model, Whole], Annotated[odd, Whole]):
             assert_reads(each, json.dumps({name: [{"name": "a", "children": [{"name": "b"}]}]}))
+
+
+class Doubled(BaseModel):
+    number: int
+    text: str = Field(alias="number", coerce_numbers_to_str=True)
+    other: list[int] = []
+
+
+@pytest.mark.parametrize("text", ['{"number": 1}', '{"other": [1, 2], "number": 12}', '{"number": "1"}', '{"number": []}'])
+def test_two_fields_of_one_key_each_make_of_it_what_they_are(text: str) -> None:
+    """What one has made of it is not the other's value."""
+
+    def last(pieces: list[str]) -> Any:
+        return list(sf.ParseJSON(Doubled, strict=True).iter(pieces))[-1]
+
+    def outcome(make: Callable[[Any], Any], given: object) -> Any:
+        try:
+            return make(given)
+        except ValidationError as error:
+            return [(each["type"], each["loc"]) for each in error.errors()]
+
+    assert outcome(last, [text]) == outcome(last, list(text)) == outcome(Doubled.model_validate_json, text)
 
 
 def test_a_default_that_looks_like_a_schema_is_none() -> None:

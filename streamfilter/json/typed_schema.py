@@ -231,10 +231,11 @@ class Planner:
     # ------------------------------------------------------------------ fields
 
     def _fill_fields(self, node: Node, cls: type, schema: Schema, config: Any, around: _Around) -> None:
-        """Say what to do with the fields of a class, if they are found by simple keys."""
+        """Say what to do with the fields of a class, if they are found by simple keys, each by its own."""
         own = own_fields(schema)
         keys = {name: _keys(name, field, {**(config or {}), **schema}) for name, field in own}
-        if not all(keys.values()):
+        found = [key for each in keys.values() for key in {*(each or ())}]
+        if not all(keys.values()) or len(set(found)) < len(found):
             return
         made, staged = {}, {}
         bit = 1
