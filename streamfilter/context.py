@@ -61,7 +61,7 @@ class Unbroken(Protocol):
         ...
 
     def give_units(self, units: Callable[[str], list[str]], kinds: Sequence[str] | None) -> None:
-        """A stage behind it would cut these units of these kinds: give each in a piece of its own instead, where that is whole.
+        """A stage behind it will cut these units of these kinds: give each in a piece of its own instead, where that is whole.
 
         Args:
             units: divides a text.

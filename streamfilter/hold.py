@@ -24,14 +24,16 @@ class Rest:
         stops: what finds something in a piece that is not to pass. None while the machine is not at rest.
         chars: characters that have passed since it came to rest.
         last: the last piece of them, as it came.
+        delta: the last that was a delta.
     """
 
-    __slots__ = ("chars", "last", "stops")
+    __slots__ = ("chars", "delta", "last", "stops")
 
     def __init__(self) -> None:
         self.stops: Callable[[str], object] | None = None
         self.chars: int = 0
         self.last: str | TextDelta = ""
+        self.delta: str | TextDelta | None = None
 
 
 class Hold:
@@ -227,8 +229,12 @@ class Hold:
         self._last = delta
 
     def skip(self, rest: Rest) -> None:
-        """Nothing is held, and this has passed by."""
+        """Nothing is held, and this has passed by: it counts as come, and passes no more."""
         self.base += rest.chars
+        rest.chars = 0
+        if rest.delta is not None:  # since then the run has pieces
+            self.note(rest.delta)
+            rest.delta = None
         self.note(rest.last)
         self.passed = rest.last if isinstance(rest.last, str) else rest.last.text
 

@@ -94,7 +94,7 @@ class _Held(_Run):
         self.lift: Lift = lift
         self.machine: TextMachine = machine
         self.channel: Channel = channel
-        self.rest: Rest = (lift.rest if channel == PLAIN else None) or Rest()
+        self.rest: Rest = (lift.plain_rest if channel == PLAIN else None) or Rest()
         self.hold: Hold = Hold(channel, context=machine.context, offset=offset)  # pyright: ignore[reportIncompatibleVariableOverride]
         machine.hold = self.hold
         machine.done = machine.done  # what is the machine's own is read three times as fast as what is its class's
@@ -105,6 +105,8 @@ class _Held(_Run):
             if text and rest.stops(text) is None:
                 rest.chars += len(text)
                 rest.last = item
+                if item is not text:
+                    rest.delta = item
                 return (item,)
             self._rise()
         hold = self.hold
@@ -144,7 +146,6 @@ class _Held(_Run):
         rest.stops = None
         if rest.chars:
             self.hold.skip(rest)
-            rest.chars = 0
 
     @property
     def is_pending(self) -> bool:
@@ -219,7 +220,7 @@ class Lift(Machine):
         seen: set[Key] | None = None,
     ) -> None:
         self.name = name
-        self.rest: Rest | None = Rest()  # of the run of PLAIN
+        self.plain_rest: Rest | None = Rest()
         self._start = start
         # Thousands of streams may be open at once, most of which never have more than one channel: what is empty or told once takes
         # no room of its own, as a set would.

@@ -70,8 +70,8 @@ class Machine:
     is_full: bool = False
     """Whether it should not be fed for now, because what it waits for has to come first."""
 
-    rest: Rest | None = None
-    """Of plain text: what drives the machine need not feed it a piece that passes there."""
+    plain_rest: Rest | None = None
+    """Where plain text passes the machine at rest: what drives it need not feed it such a piece."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -210,7 +210,7 @@ class Chain(Machine):
 
     def __init__(self, machines: Sequence[Machine], *, drains: bool = False) -> None:
         self.machines: tuple[Machine, ...] = tuple(machines)
-        self._stages = tuple([(machine, machine.rest or Rest()) for machine in machines])
+        self._stages = tuple([(machine, machine.plain_rest or Rest()) for machine in machines])
         self._drains = drains
         self._finished: int | None = None  # so many machines, once the chain is being finished
         self.waits: bool = any(machine.waits for machine in machines)

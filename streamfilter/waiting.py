@@ -44,7 +44,7 @@ class WaitingLift(Lift):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.rest: Rest | None = None  # text may have to wait behind a barrier
+        self.plain_rest: Rest | None = None  # text may have to wait behind a barrier
         self._due: dict[TextMachine, None] = {}
         # Barriers that wait for their runs, each with what has come behind it: by channel, by choice, and over all of them.
         self._behind: dict[Channel | Key, deque[Item]] = {}

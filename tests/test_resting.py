@@ -63,9 +63,10 @@ def mixed(draw: st.DrawFn) -> list[Any]:
     """Plain text, deltas in two channels, and events among them, with many pieces in which nothing is to be found."""
     piece = st.sampled_from(["ab", "c ", "<", ">", "<x>", "a<b", "c>d", "", "plain text", "<>"])
     items: list[Any] = []
-    for n, kind in enumerate(draw(st.lists(st.integers(0, 4), max_size=14))):
+    for n, kind in enumerate(draw(st.lists(st.integers(0, 5), max_size=14))):
         text = draw(piece)
-        items.append([text, sf.TextDelta(text, ANSWER, n), sf.TextDelta(text, OTHER, n), sf.Usage(str(n)), text][kind])
+        deltas = [sf.TextDelta(text, channel, n) for channel in (ANSWER, OTHER, PLAIN)]
+        items.append([text, *deltas, sf.Usage(str(n)), text][kind])
     return items
 
 
@@ -164,6 +165,37 @@ def test_usage_that_waits_in_several_channels_of_a_stopped_choice_survives() -> 
     assert isinstance(last, _Held)
     last.machine.done = sf.Finish("stop")
     assert [item for item in lift.feed(sf.TextDelta("more", channels[-1])) if isinstance(item, sf.Usage)] == usages
+
+
+def test_pieces_behind_a_delta_that_has_passed_leave_one_by_one() -> None:
+    """Where plain text and deltas share a run each piece is an item, whatever was at rest meanwhile."""
+    for rests in (True, False):
+        items = ["a", sf.TextDelta("b", PLAIN), "c", "<", "d"]
+        assert through(hiding(rests=rests)[0], items)[-1] == ["<", "d"]
+
+
+class Buffered(sf.Machine):
+    """One that has a name of ours."""
+
+    def feed(self, item: Any) -> list[Any]:
+        return [item]
+
+    def rest(self) -> list[Any]:
+        return ["its own"]
+
+
+def test_what_else_a_machine_calls_rest_is_its_own_business() -> None:
+    """A driver asks no machine for that but those that say so."""
+    assert Chain([Buffered(), Lift(lambda: mapping(str.upper), "Upper")]).feed("a") == ("A",)
+
+
+def test_units_are_given_before_text_comes() -> None:
+    """What rests would let pieces pass whole."""
+    context = sf.Context()
+    machine = (sf.MapText(str) | sf.Markdown()).machine(context)
+    machine.feed("some words ")
+    with pytest.raises(RuntimeError, match="before text comes"):
+        context.unbroken[0].give_units(str.split, ["answer"])
 
 
 class Ending(sf.TextMachine):

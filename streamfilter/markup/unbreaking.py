@@ -21,8 +21,6 @@ class Unbreaking(Lift):
         >>> import streamfilter as sf
         >>> context = sf.Context()
         >>> machine = sf.Markdown().machine(context)
-        >>> machine.feed("so **very bold** words")
-        ['so **very bold** words']
         >>> context.unbroken[0].give_units(str.split, ["answer"])
         >>> machine.feed("so**very bold**words")
         ['so', '**verybold**words']
@@ -39,9 +37,15 @@ class Unbreaking(Lift):
         return _is_among(kind, self._given)
 
     def give_units(self, units: _Cut, kinds: Sequence[str] | None) -> None:
-        """From now on, text of these kinds comes in these units; if others are wanted too, in what both cut."""
+        """Text of these kinds will come in these units; if others are wanted too, in what both cut.
+
+        Raises:
+            RuntimeError: some has come already, and may have passed whole.
+        """
+        if self._runs:
+            raise RuntimeError("units are given before text comes")
         self._wanted += ((units, kinds),)
-        self.rest: Rest | None = None  # no piece passes by itself
+        self.plain_rest: Rest | None = None  # no piece passes by itself
 
     def feed(self, item: Item) -> Sequence[Item]:
         if not self._wanted or not (type(item) is str or type(item) is TextDelta):
