@@ -14,6 +14,7 @@ from recordings import body, shared
 from test_providers import COMMON, REDACT, payloads, pieces
 
 import streamfilter as sf
+from streamfilter.detectors import EMAIL
 from streamfilter.errors import MalformedInput
 from streamfilter.providers import detect, openai
 from streamfilter.testing import run_virtually
@@ -148,6 +149,18 @@ def test_what_stands_beside_the_choices_goes_on_whatever_the_next_chunk_says(sec
     for one, other, shown in ((SECRET[:6], SECRET[6:], "█"), ("so", " it is", "so it is")):
         out = list(completions.wrap(GUARD).iter([chunk("a") | {"note": one}, second | {"note": other}]))
         assert "".join(event.get("note", "") for event in out) == shown
+
+
+def test_what_names_a_service_or_pads_a_chunk_stays_on_it() -> None:
+    """As OpenRouter and OpenAI have it in every chunk: it is no text that could go on."""
+    events = [
+        chunk(text, native_finish_reason=None) | {"provider": "OpenAI", "obfuscation": "x9"} for text in ("so ", "it ", "is ")
+    ]
+    events.append(chunk("", finish_reason="stop", native_finish_reason="stop") | {"provider": "OpenAI", "obfuscation": "x9f"})
+    out = list(completions.wrap(sf.Redact(EMAIL)).iter(events))
+    assert [(event["provider"], event["obfuscation"]) for event in out] == [("OpenAI", "x9")] * (len(out) - 1) + [("OpenAI", "x9f")]
+    assert [event["choices"][0]["native_finish_reason"] for event in out[-1:]] == ["stop"]
+    assert said(out) == {0: "so it is "}
 
 
 def test_tokens_stay_only_where_they_are_the_text() -> None:

@@ -18,7 +18,7 @@ from streamfilter.providers.counts import worded
 from streamfilter.providers.events import EventReader, Origin
 from streamfilter.providers.foreign import is_foreign
 from streamfilter.providers.frames import SSE
-from streamfilter.providers.places import Opaque, Path, at
+from streamfilter.providers.places import Opaque, Path, at, is_opaque, within
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.rewriting import EventWriter
 from streamfilter.providers.shapes import fields, get, plain
@@ -40,7 +40,14 @@ __all__ = [
 
 NAME = "openai.completions"
 
-OPAQUE: Opaque = frozenset({"id", "object", "model", "system_fingerprint", "service_tier", "finish_reason", "type"})
+OPAQUE: Opaque = frozenset(
+    {
+        *("id", "object", "model", "system_fingerprint", "service_tier", "finish_reason", "native_finish_reason", "type"),
+        *within("provider", ""),  # OpenRouter: the name of one
+        *within("obfuscation", ""),
+        *within("p", ""),
+    }
+)
 """Fields whose strings are no text: names and ids."""
 
 DONE = b"data: [DONE]\n\n"
@@ -89,8 +96,9 @@ class Reading:
 
     def _others(self, origin: Origin, path: Path, place: Key) -> None:
         """What a string says that is not known goes on in the next chunk."""
-        for name, value in fields(at(origin.event, path)).items():
-            if isinstance(value, str) and name != "text" and name not in OPAQUE:
+        node, stands_in = at(origin.event, path), str(path[0]) if path else ""
+        for name, value in fields(node).items():
+            if isinstance(value, str) and name != "text" and not is_opaque(OPAQUE, name, node, stands_in):
                 origin.text((*path, name), Channel("other", (*place, name)))
 
     def _probabilities(self, origin: Origin, position: int, channel: Channel) -> None:
