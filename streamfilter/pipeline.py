@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, datacla
 
 from pydantic import Field
 
+from streamfilter.chain import Chain
 from streamfilter.context import AfterStop, Context
 from streamfilter.declaration import Declared, declared, show
 from streamfilter.display import explained, table
 from streamfilter.items import Event, check_kinds, told
 from streamfilter.lift import Lift
-from streamfilter.machine import Chain, Machine, TextMachine
+from streamfilter.machine import Machine, TextMachine
 from streamfilter.plain import PlainSource, SyncStream, check_items, check_text, takes_text
 from streamfilter.starting import Starting
 from streamfilter.stream import Function, Segment, Stream, open_stream

@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streamfilter as sf
+from streamfilter.chain import Chain
 from streamfilter.hold import Hold
 from streamfilter.items import PLAIN
 from streamfilter.lift import Lift
-from streamfilter.machine import Chain, Machine
+from streamfilter.machine import Machine
 from streamfilter.testing import LawBroken, Mark, check_stage, cut, released
 
 ONE, TWO = sf.Channel("answer", (0, 0)), sf.Channel("answer", (0, 1))

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 import streamfilter as sf
+from streamfilter.chain import Chain
 from streamfilter.items import Item
 from streamfilter.lift import Lift
-from streamfilter.machine import Chain, Machine, TextMachine, mapping, refusal, wrong_item
+from streamfilter.machine import Machine, TextMachine, mapping, refusal, wrong_item
 from streamfilter.testing import Mark
 
 ONE, TWO = sf.Channel("answer", (0, 0)), sf.Channel("answer", (0, 1))

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 import streamfilter as sf
+from streamfilter.chain import Chain
 from streamfilter.items import Item
-from streamfilter.machine import Chain, Machine
+from streamfilter.machine import Machine
 from streamfilter.slices import ITEM_CHARS, PIECE_BYTES, SLICE_CHARS, Steps, at_once, give_way, is_large, sliced
 
 END = sf.End("stop")

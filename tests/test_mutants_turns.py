@@ -11,7 +11,8 @@ import pytest
 from test_mutants_pump import Scripted, Source, pumped, virtually
 
 import streamfilter as sf
-from streamfilter.machine import Chain, Machine
+from streamfilter.chain import Chain
+from streamfilter.machine import Machine
 from streamfilter.slices import SLICE_CHARS, Steps
 from streamfilter.stream import Segment, Stream, open_stream
 from streamfilter.testing import ScriptedSource

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import streamfilter as sf
+from streamfilter.chain import Chain
 from streamfilter.items import PLAIN
 from streamfilter.lift import Lift, _Held
-from streamfilter.machine import Chain, Machine, mapping
+from streamfilter.machine import Machine, mapping
 
 ANSWER, OTHER = sf.Channel("answer", (0, 0)), sf.Channel("answer", (0, 1))
 SECRET = re.compile(r"<[^>]*>")

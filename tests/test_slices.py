@@ -14,8 +14,9 @@ import pytest
 import trio
 
 import streamfilter as sf
+from streamfilter.chain import Chain
 from streamfilter.detectors import PII, SECRETS
-from streamfilter.machine import Chain, Machine
+from streamfilter.machine import Machine
 from streamfilter.providers import openai
 from streamfilter.slices import ITEM_CHARS, SLICE_CHARS, advanced, cut, is_large
 from streamfilter.testing import run_virtually

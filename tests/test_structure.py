@@ -23,6 +23,7 @@ FLOORS: dict[str, int] = {
     "metering": 1,
     "observer": 1,
     "stats": 1,
+    "chain": 1,
     "hold": 1,
     "lift": 1,
     "machine": 1,

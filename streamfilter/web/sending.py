@@ -12,9 +12,10 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
+from streamfilter.chain import Chain
 from streamfilter.context import Clock, Context
 from streamfilter.flow.keepalive import KeepAlive
-from streamfilter.machine import Chain, Machine
+from streamfilter.machine import Machine
 from streamfilter.stream import Segment, Stream, open_stream
 from streamfilter.web.messages import ALIVE, Message
 from streamfilter.web.patience import Patience, check_unread

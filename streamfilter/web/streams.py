@@ -12,10 +12,11 @@ from importlib import import_module
 from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from streamfilter.chain import Chain
 from streamfilter.context import Context
 from streamfilter.errors import MalformedInput
 from streamfilter.items import End, Item, Raw
-from streamfilter.machine import Chain, Machine
+from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage
 from streamfilter.providers import sse
 from streamfilter.providers.detecting import MAX_BYTES, Detecting, Wrap, detect

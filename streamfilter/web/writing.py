@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
+from streamfilter.chain import Chain
 from streamfilter.context import Context
 from streamfilter.errors import ProviderError
 from streamfilter.items import Channel, End, Event, Failure, Finish, Raw, TextDelta, ToolCall, Usage
 from streamfilter.json.events import JSONEvent
-from streamfilter.machine import Chain, Machine
+from streamfilter.machine import Machine
 from streamfilter.providers import sse
 from streamfilter.providers.detecting import Decode, detect
 from streamfilter.providers.events import parsed
