@@ -9,10 +9,25 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
-from streamfilter.hold import Rest
 from streamfilter.items import End, Item
 from streamfilter.machine import Machine, Watcher
+from streamfilter.runs import Held
 from streamfilter.slices import ITEM_CHARS, SLICE_CHARS, Steps, advanced, cost, cut, is_large, started
+
+
+class _Direct:
+    """What plain text meets in a machine of which nothing else is known."""
+
+    __slots__ = ("chars", "last", "machine", "stops")
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.stops: Callable[[str], object] | None = None
+        self.chars = 0
+        self.last: object = ""
+
+    def feed(self, item: Item, text: str) -> Sequence[Item]:
+        return self.machine.feed(item)
 
 
 class Chain(Machine):
@@ -32,34 +47,50 @@ class Chain(Machine):
 
     def __init__(self, machines: Sequence[Machine], *, drains: bool = False) -> None:
         self.machines: tuple[Machine, ...] = tuple(machines)
-        self._stages = tuple([(machine, machine.plain_rest or Rest()) for machine in machines])
+        self.waits: bool = False
+        self._tail = 0  # where those begin that take slices, up to the last
         self._drains = drains
         self._finished: int | None = None  # so many machines, once the chain is being finished
-        self.waits: bool = any(machine.waits for machine in machines)
-        self._tail = len(machines)  # where those begin that take slices, up to the last
-        while self._tail and machines[self._tail - 1].takes_slices:
-            self._tail -= 1
+        plain_runs: list[Held | _Direct] = []
+        watchers: list[Watcher] = []
+        for n, machine in enumerate(machines, 1):
+            run = machine.plain_run
+            plain_runs.append(_Direct(machine) if run is None else run)
+            if machine.watchers:
+                watchers += machine.watchers
+            if machine.waits:
+                self.waits = True
+            if not machine.takes_slices:
+                self._tail = n
+        # What plain text meets, which goes past the machines themselves: thousands of streams ask this at each chunk.
+        self._plain_runs: tuple[Held | _Direct, ...] = tuple(plain_runs)
         self.takes_slices: bool = not self._tail
-        self.watchers: Sequence[Watcher] = tuple(watcher for machine in machines for watcher in machine.watchers)
+        self.watchers: Sequence[Watcher] = tuple(watchers)
 
     def feed(self, item: Item) -> Sequence[Item]:
         items: Sequence[Item] = (item,)
-        for machine, rest in self._stages:
-            stops = rest.stops
-            if stops is not None and type(item) is str and item and stops(item) is None:
-                rest.chars += len(item)
-                rest.last = item
+        if type(item) is not str or not item:
+            return self._fed_on(0, items)
+        for run in self._plain_runs:
+            stops = run.stops
+            if stops is not None and stops(item) is None:
+                run.chars += len(item)
+                run.last = item
                 continue
-            items = machine.feed(item)
+            items = run.feed(item, item)
             if len(items) != 1:
-                return self._fed_on(machine, items) if items else items
+                return self._fed_on(self._plain_runs.index(run) + 1, items) if items else items
             item = items[0]
-        return self._closed(items) if type(item) is End else items
+            if type(item) is not str or not item:
+                return self._fed_on(self._plain_runs.index(run) + 1, items)
+        return items
 
-    def _fed_on(self, machine: Machine, items: Sequence[Item]) -> Sequence[Item]:
-        """What leaves when one of the machines has given these."""
-        for behind in self.machines[self.machines.index(machine) + 1 :]:
-            items = self._feed_all(behind, items)
+    def _fed_on(self, first: int, items: Sequence[Item]) -> Sequence[Item]:
+        """What leaves when the machines from one on are fed these."""
+        for machine in self.machines[first:]:
+            if not items:
+                return items
+            items = machine.feed(items[0]) if len(items) == 1 else self._feed_all(machine, items)
         return self._closed(items)
 
     def _closed(self, items: Sequence[Item]) -> Sequence[Item]:
@@ -86,15 +117,18 @@ class Chain(Machine):
         """What comes by itself, through the machines behind it. At the end, each is finished when all before it are over."""
         items: list[Item] = []
         is_over = True
-        for n, machine in enumerate(self.machines[self._first() :], self._first()):
-            items = self._feed_all(machine, items)
-            end = [items.pop()] if items and type(items[-1]) is End else []
+        first = self._first()
+        for n, machine in enumerate(self.machines[first:], first):
+            if items:
+                items = self._feed_all(machine, items)
+            end = items.pop() if items and type(items[-1]) is End else None
             if n == self._finished and is_over:
                 self._finished = n + 1
                 items += machine.finish()
             else:
                 items += machine.collect()
-            items += end  # what it gives last comes before that
+            if end is not None:
+                items.append(end)  # what it gives last comes before that
             is_over = is_over and not machine.is_pending
         return self._closed(items)
 
@@ -179,7 +213,10 @@ class Chain(Machine):
 
     def _first(self) -> int:
         """The first machine that counts: if one ended the stream, what those before it still hold dies."""
-        return next((n for n, machine in enumerate(self.machines) if machine.ended), 0)
+        for n, machine in enumerate(self.machines):
+            if machine.ended:
+                return n
+        return 0
 
     @property
     def is_full(self) -> bool:  # type: ignore[override]  # of a chain these are not set, but seen

@@ -264,6 +264,7 @@ class Context:
 
     def ended(self, ending: Ending) -> None:
         """The stream is over: report what was begun and never found, and tell those who watch. The second time it does nothing."""
+        self.unbroken.clear()  # they know this: without them they are gone with the stream
         try:
             while self._open:
                 self._report(self._open.pop(0))

@@ -17,25 +17,6 @@ TRIM_CHARS = 256
 held text each time, cutting seldom would keep memory; at this size a cut costs as much as one ordinary concatenation."""
 
 
-class Rest:
-    """What passes a machine at rest: pieces in which it would find nothing, and which it would only keep.
-
-    Attributes:
-        stops: what finds something in a piece that is not to pass. None while the machine is not at rest.
-        chars: characters that have passed since it came to rest.
-        last: the last piece of them, as it came.
-        delta: the last that was a delta.
-    """
-
-    __slots__ = ("chars", "delta", "last", "stops")
-
-    def __init__(self) -> None:
-        self.stops: Callable[[str], object] | None = None
-        self.chars: int = 0
-        self.last: str | TextDelta = ""
-        self.delta: str | TextDelta | None = None
-
-
 class Hold:
     """The waiting text of one run.
 
@@ -50,7 +31,7 @@ class Hold:
         out: the items released since the machine was last fed.
         stops: a search, such as that of a pattern, which a machine may set when it is fed. Until it is fed again, a piece in which
             this finds nothing passes where nothing is held, and the machine, which would only keep it, is not asked: most machines
-            are at `Rest` in most of a text. It is not looked at where a machine has `context`.
+            are at rest in most of a text. It is not looked at where a machine has `context`.
         passed: the last piece that passed so.
 
     Example:
@@ -228,16 +209,6 @@ class Hold:
             self._pieces = self._begin_pieces(0)
         self._last = delta
 
-    def skip(self, rest: Rest) -> None:
-        """Nothing is held, and this has passed by: it counts as come, and passes no more."""
-        self.base += rest.chars
-        rest.chars = 0
-        if rest.delta is not None:  # since then the run has pieces
-            self.note(rest.delta)
-            rest.delta = None
-        self.note(rest.last)
-        self.passed = rest.last if isinstance(rest.last, str) else rest.last.text
-
     def _append_piece(self, item: str | TextDelta, chars: int) -> None:
         if self._pieces is None:
             self._pieces = self._begin_pieces(chars)
@@ -263,6 +234,13 @@ class Hold:
         if self._pieces is not None:
             self._forget_pieces()
         return events
+
+    def forget(self) -> None:
+        """The run is over and nothing of it is held: forget all but how far the channel has come."""
+        self.base = self.offset
+        self.pos = 0
+        self.buf = self.passed = ""
+        self.stops = self._pieces = self._last = None
 
     # ------------------------------------------------------------------
 

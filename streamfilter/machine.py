@@ -16,11 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from streamfilter.hold import Hold, Rest
+from streamfilter.hold import Hold
 from streamfilter.items import End, Finish, Item, Usage
 from streamfilter.slices import Steps, is_large, sliced, started
+
+if TYPE_CHECKING:
+    from streamfilter.runs import Held
 
 
 class Watcher(Protocol):
@@ -70,8 +73,8 @@ class Machine:
     is_full: bool = False
     """Whether it should not be fed for now, because what it waits for has to come first."""
 
-    plain_rest: Rest | None = None
-    """Where plain text passes the machine at rest: what drives it need not feed it such a piece."""
+    plain_run: Held | None = None
+    """What plain text meets in it, if that is known: what drives it may feed this, and need not feed it what passes it at rest."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

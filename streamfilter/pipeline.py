@@ -1,8 +1,7 @@
 """Stages: immutable recipes that are declared once, joined with `|`, and started for any number of streams.
 
 A stage is a frozen pydantic dataclass: one definition is the validation, the repr, the equality and the pickle. It holds no state
-of any stream; `machine()` starts one. This module knows how stages compose and how a text stage is lifted, and nothing of what any
-of them does to text.
+of any stream; `machine()` starts one. Here is how stages compose and how a text stage is lifted; what they do to text is not known.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, overload
 
 from pydantic import Field
@@ -23,7 +22,6 @@ from streamfilter.items import Event, check_kinds, told
 from streamfilter.lift import Lift
 from streamfilter.machine import Machine, TextMachine
 from streamfilter.plain import PlainSource, SyncStream, check_items, check_text, takes_text
-from streamfilter.starting import Starting
 from streamfilter.stream import Function, Segment, Stream, open_stream
 
 C = TypeVar("C")
@@ -129,8 +127,6 @@ class Stage(Declared, Generic[In, Out]):
         """In words: which items this stage applies to, and what it may hold."""
         return "every item"
 
-    # ------------------------------------------------------------------ use
-
     @overload
     def __call__(
         self: Stage[str, str],
@@ -203,8 +199,7 @@ class Stage(Declared, Generic[In, Out]):
             TypeError: `text` is no str, or what comes out are values.
         """
         check_text(text, self.stages, "aapply")
-        source = open_stream(self._segments(), PlainSource((text,)), context, "close", is_live=True, stage=self)
-        async with source as stream:
+        async with open_stream(self._segments(), PlainSource((text,)), context, "close", is_live=True, stage=self) as stream:
             return "".join([item async for item in stream if isinstance(item, str)])
 
     @overload
@@ -286,17 +281,21 @@ class TextStage(Stage[str, str]):
     def machine(self, context: Context | None = None) -> Machine:
         return self._lift(context)
 
-    def _lift(self, context: Context | None, choices: int = 1, kind: type[Lift] = Lift) -> Machine:
-        starting = Starting(self, context or Context())
-        return kind(
-            starting,
+    def _lift(self, context: Context | None, choices: int = 1) -> Machine:
+        given = context or Context()
+        return Lift(
+            self._starts[0],
             type(self).__name__,
             kinds=self.channels,
             spares=() if self.is_guard else ("tool_arguments",),
-            arguments=None if starting.context.is_decoded else starting.arguments,
+            arguments=None if given.is_decoded else self._starts[1],
             choices=choices,
-            seen=starting.context.seen,
+            context=given,
         )
+
+    @cached_property
+    def _starts(self) -> tuple[Callable[[Context], TextMachine], Callable[[Context], TextMachine]]:
+        return self.start, self._start_arguments  # bound once, for thousands of streams hold them
 
     def _start_arguments(self, context: Context) -> TextMachine:
         from streamfilter.parsing.filtering import Run  # noqa: PLC0415  # few streams have tool calls

@@ -35,6 +35,9 @@ Function: TypeAlias = Callable[[AsyncIterator[Any]], AsyncIterator[Any]]
 """An async generator function, or anything else that takes an async iterator and gives one."""
 
 
+_GONE = Machine()  # of a stream that is over
+
+
 class Stream(Generic[T_co]):
     r"""What `stage(source)` gives: an async iterator, and an async context manager that closes the source however it is left.
 
@@ -143,7 +146,7 @@ class Stream(Generic[T_co]):
                 if items and type(items[-1]) is End:
                     items = self._end(items)
                     if self._read_all:
-                        self._give(items)
+                        self._ready, self._next = items, 0
                 if self._read_all:  # so it is too if the stream was left meanwhile
                     break
                 if items:
@@ -216,8 +219,7 @@ class Stream(Generic[T_co]):
     def _worked(self, work: Steps) -> Sequence[Any]:
         """What the next step of the work gives."""
         items, is_over = advanced(work)
-        if is_over:
-            self._work = None
+        self._work = None if is_over else work
         return items
 
     def _stop_reading(self) -> None:
@@ -228,13 +230,8 @@ class Stream(Generic[T_co]):
         """Drop the machine, and with it the text it holds."""
         if self._pump is not None:
             self._pump.let_go()
-        self._machine = Machine()
-        self._feed, self._has_steps = self._machine.drain, False
-        self._work = None
-
-    def _give(self, items: Sequence[T_co]) -> None:
-        self._ready = items
-        self._next = 0
+        self._machine = _GONE
+        self._feed, self._has_steps, self._work = _GONE.drain, False, None
 
     def _end(self, items: Sequence[Any]) -> Sequence[Any]:
         """A stage ended the stream: what leaves before that, with the stage's error noted for the very end."""
@@ -269,8 +266,9 @@ class Stream(Generic[T_co]):
                     self._settled = True
                 elif items and type(items[-1]) is End:
                     items = self._end(items)
-                self._give(items)
-                return await self.__anext__()
+                if items or not self._settled:
+                    self._ready, self._next = items, 0
+                    return await self.__anext__()
             if not self._inner:
                 self._outcome.is_complete = True
             await self._leave()

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from streamfilter.hold import Rest
 from streamfilter.items import Channel, End, Event, Item, Key, Scope, TextDelta, Usage, covers
 from streamfilter.lift import Lift, choice_of
 from streamfilter.machine import TextMachine
+from streamfilter.runs import Held
 
 MAX_EVENTS = 1000
 """Events that may come while text is waited for, before nothing more is read. Text has limits of its own, events have none."""
@@ -44,7 +44,7 @@ class WaitingLift(Lift):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.plain_rest: Rest | None = None  # text may have to wait behind a barrier
+        self.plain_run: Held | None = None  # text may have to wait behind a barrier
         self._due: dict[TextMachine, None] = {}
         # Barriers that wait for their runs, each with what has come behind it: by channel, by choice, and over all of them.
         self._behind: dict[Channel | Key, deque[Item]] = {}

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 import streamfilter as sf
 from streamfilter.chain import Chain
 from streamfilter.items import PLAIN
-from streamfilter.lift import Lift, _Held
+from streamfilter.lift import Lift
 from streamfilter.machine import Machine, mapping
+from streamfilter.runs import Held
 
 ANSWER, OTHER = sf.Channel("answer", (0, 0)), sf.Channel("answer", (0, 1))
 SECRET = re.compile(r"<[^>]*>")
@@ -163,7 +164,8 @@ def test_usage_that_waits_in_several_channels_of_a_stopped_choice_survives() -> 
         assert lift.feed(sf.TextDelta("<held", channel)) == []
         assert not lift.feed(usage)
     last = lift._runs[channels[-1]]
-    assert isinstance(last, _Held)
+    assert isinstance(last, Held)
+    assert last.machine is not None
     last.machine.done = sf.Finish("stop")
     assert [item for item in lift.feed(sf.TextDelta("more", channels[-1])) if isinstance(item, sf.Usage)] == usages
 

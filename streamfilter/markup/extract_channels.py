@@ -17,7 +17,6 @@ from streamfilter.lift import Lift
 from streamfilter.machine import Machine, TextMachine
 from streamfilter.pipeline import TextStage, stage
 from streamfilter.plain import SyncStream
-from streamfilter.starting import Starting
 from streamfilter.stream import Stream
 
 
@@ -62,13 +61,13 @@ class Siding(Lift):
         name: the stage's, for errors.
         kind: of the other channels.
         kinds: the kinds of channel it applies to; None: every kind but the arguments of tool calls.
-        seen: the choices that were seen so far.
+        context: the stream's, with which `start` is called.
     """
 
     def __init__(
-        self, start: Callable[[], TextMachine], name: str, kind: str, *, kinds: Iterable[str] | None, seen: set[Key] | None
+        self, start: Callable[..., TextMachine], name: str, kind: str, *, kinds: Iterable[str] | None, context: Context | None
     ) -> None:
-        super().__init__(start, name, kinds=kinds, seen=seen)
+        super().__init__(start, name, kinds=kinds, context=context)
         self._kind = kind
 
     def _barrier(self, event: Event, scope: Channel | Key) -> Sequence[Item]:
@@ -107,8 +106,8 @@ class Diverting(TextStage):
         given = context or Context()
         name = type(self).__name__
         if self.beside is None:
-            return Lift(Starting(self, given), name, kinds=self.channels, seen=given.seen)
+            return Lift(self._starts[0], name, kinds=self.channels, context=given)
         if given.is_decoded:  # the strings of a JSON text have nothing beside them: what is moved there would stay in the string
             dropping = cast("Diverting", dataclasses.replace(cast("Any", self), to="drop"))
             return dropping.machine(given)
-        return Siding(Starting(self, given), name, self.beside, kinds=self.channels, seen=given.seen)
+        return Siding(self._starts[0], name, self.beside, kinds=self.channels, context=given)

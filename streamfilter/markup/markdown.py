@@ -23,7 +23,6 @@ from streamfilter.markup.markdown_lines import cells
 from streamfilter.markup.markdown_names import Names
 from streamfilter.markup.unbreaking import Unbreaking
 from streamfilter.pipeline import TextStage, stage
-from streamfilter.starting import Starting
 
 MAX_HOLD = 1000
 """Characters held for one construct: some lines of prose. A link or an emphasis that is longer is seldom one."""
@@ -64,7 +63,7 @@ class Markdown(TextStage):
 
     def machine(self, context: Context | None = None) -> Machine:
         given = context or Context()
-        machine = Unbreaking(Starting(self, given), type(self).__name__, kinds=self.channels, seen=given.seen)
+        machine = Unbreaking(self._starts[0], type(self).__name__, kinds=self.channels, context=given)
         if not given.is_decoded:  # there are as many machines as strings in there, and no stage that cuts
             given.unbroken.append(machine)
         return machine

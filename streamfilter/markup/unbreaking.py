@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from streamfilter.hold import Rest
 from streamfilter.items import PLAIN, Item, TextDelta
 from streamfilter.lift import Lift
+from streamfilter.runs import Held
 
 _Cut: TypeAlias = Callable[[str], list[str]]
 
@@ -45,7 +45,7 @@ class Unbreaking(Lift):
         if self._runs:
             raise RuntimeError("units are given before text comes")
         self._wanted += ((units, kinds),)
-        self.plain_rest: Rest | None = None  # no piece passes by itself
+        self.plain_run: Held | None = None  # no piece passes by itself
 
     def feed(self, item: Item) -> Sequence[Item]:
         if not self._wanted or not (type(item) is str or type(item) is TextDelta):

@@ -35,7 +35,6 @@ from streamfilter.lift import Lift
 from streamfilter.machine import Machine, TextMachine
 from streamfilter.pipeline import TextStage, stage
 from streamfilter.segment import by_sentence
-from streamfilter.starting import Starting
 
 MAX_BACK = 500
 """Characters that a cut may go back, and so about what may be held near a limit: sentences have 100 and seldom 300; an answer that
@@ -121,12 +120,12 @@ class Limit(TextStage):
         given = context or Context()
         said: dict[Channel, _Said] = {}  # of this stream
         return Lift(
-            lambda: _Limiter(self, said, given),
+            lambda context: _Limiter(self, said, context),
             type(self).__name__,
             kinds=self.channels,
-            arguments=None if given.is_decoded else Starting(self, given).arguments,
+            arguments=None if given.is_decoded else self._start_arguments,
             choices=self.choices,
-            seen=given.seen,
+            context=given,
         )
 
     def holds(self) -> str:
