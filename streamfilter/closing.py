@@ -17,15 +17,17 @@ class Closing:
     """
 
     def __init__(self, source: object, below: Sequence[object]) -> None:
-        self._targets = [source, *below]
+        self._source = source
+        self._below = below
+        self._iterator: object = source
         self._is_closed = False
         self.is_open: bool = False
 
     def begin(self, iterator: AsyncIterator[object]) -> None:
         """Reading begins, through this iterator of the source."""
         self.is_open = True
-        if iterator is not self._targets[0] and hasattr(iterator, "aclose"):
-            self._targets.insert(0, iterator)
+        if hasattr(iterator, "aclose"):
+            self._iterator = iterator
 
     async def close(self) -> None:
         """Close all of it, whatever one of them raises. Closing twice does nothing more."""
@@ -34,7 +36,8 @@ class Closing:
         self._is_closed = True
         self.is_open = False
         failure: BaseException | None = None
-        for target in self._targets:
+        own = (self._source,) if self._iterator is self._source else (self._iterator, self._source)
+        for target in (*own, *self._below):
             try:
                 await _close(target)
             except BaseException as error:  # the others are closed all the same

@@ -86,8 +86,15 @@ class Lift(Machine):
         return self._event(item)
 
     def finish(self) -> Sequence[Item]:
-        out = () if self.ended else self._settle(())
-        self.plain_run = None  # they know each other: without this they would not be gone when the stream is
+        if self._several is not None:
+            out: Sequence[Item] = () if self.ended else self._settle(())
+            self.plain_run = None  # they know each other: without this they would not be gone when the stream is
+            return out
+        run = self._plain
+        out = () if run is None or self.ended else run.settle()
+        self._plain = self.plain_run = None
+        if run is not None:
+            run.end()
         return out
 
     def rescue(self) -> Sequence[Item]:

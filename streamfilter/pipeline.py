@@ -129,11 +129,7 @@ class Stage(Declared, Generic[In, Out]):
 
     @overload
     def __call__(
-        self: Stage[str, str],
-        source: AsyncIterable[S],
-        *,
-        context: Context | None = ...,
-        after_stop: AfterStop = ...,
+        self: Stage[str, str], source: AsyncIterable[S], *, context: Context | None = ..., after_stop: AfterStop = ...
     ) -> Stream[S]: ...
     @overload
     def __call__(self, source: AsyncIterable[In], *, context: Context | None = ..., after_stop: AfterStop = ...) -> Stream[Out]: ...
@@ -152,7 +148,7 @@ class Stage(Declared, Generic[In, Out]):
             ValueError: `after_stop` is not a policy.
         """
         opened = self._opened(source, is_live=True)
-        return open_stream(self._segments(), opened, context, after_stop, is_live=True, stage=self)
+        return open_stream(self._segments, opened, context, after_stop, is_live=True, stage=self)
 
     @overload
     def iter(
@@ -174,7 +170,7 @@ class Stage(Declared, Generic[In, Out]):
         given = self._opened(items, is_live=False)
         check_items(given)
         self._check_plain("iter")
-        return SyncStream(open_stream(self._segments(), PlainSource(given), context, after_stop, is_live=False, stage=self))
+        return SyncStream(open_stream(self._segments, PlainSource(given), context, after_stop, is_live=False, stage=self))
 
     def apply(self, text: str, *, context: Context | None = None) -> str:
         r"""The whole of a text at once.
@@ -199,7 +195,7 @@ class Stage(Declared, Generic[In, Out]):
             TypeError: `text` is no str, or what comes out are values.
         """
         check_text(text, self.stages, "aapply")
-        async with open_stream(self._segments(), PlainSource((text,)), context, "close", is_live=True, stage=self) as stream:
+        async with open_stream(self._segments, PlainSource((text,)), context, "close", is_live=True, stage=self) as stream:
             return "".join([item async for item in stream if isinstance(item, str)])
 
     @overload
@@ -216,6 +212,7 @@ class Stage(Declared, Generic[In, Out]):
     def __ror__(self, other: Any) -> Pipeline[Any, Any]:
         return Pipeline(*as_stage(other).stages, *self.stages)
 
+    @cached_property
     def _segments(self) -> list[Segment]:
         segments: list[Segment] = []
         row: list[Stage[Any, Any]] = []

@@ -74,8 +74,8 @@ class Mapped(Run):
     __slots__ = ("fn", "lift")
 
     def __init__(self, lift: Lift, fn: Callable[[str], str]) -> None:
-        self.lift = lift
-        self.fn = fn
+        self.lift: Lift = lift
+        self.fn: Callable[[str], str] = fn
 
     def feed(self, item: str | TextDelta, text: str) -> Sequence[Item]:
         try:
@@ -110,8 +110,17 @@ class Held(Hold, Run):
 
     __slots__ = ("chars", "delta", "last", "lift", "machine")
 
+    base: int  # these are the hold's
+    buf: str
+    context: int
+    out: list[Item]
+    passed: str
+    pos: int
+    simple: bool
+    stops: Callable[[str], object] | None
+
     def __init__(self, lift: Lift, channel: Channel, offset: int = 0) -> None:
-        super().__init__(channel, offset=offset)
+        Hold.__init__(self, channel, offset=offset)  # `super()` takes as long as the call
         self.lift: Lift = lift
         self.machine: TextMachine | None = None
         self.chars: int = 0
