@@ -34,7 +34,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         "slices.SLICE_CHARS",
         "stream.SLICE_CHARS",
         "pump.SLICE_CHARS",
-        "machine.SLICE_CHARS",
+        "chain.SLICE_CHARS",
         "parsing.documents.STEP_CHARS",
     ):
         monkeypatch.setattr(f"streamfilter.{name}", TINY)

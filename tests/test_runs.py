@@ -1,0 +1,179 @@
+"""Runs: a chain feeds plain text to them past the stages, one object serves one run after another, and nothing of them is left."""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import streamfilter as sf
+from streamfilter.chain import Chain
+from streamfilter.context import Context
+from streamfilter.detectors import PII
+from streamfilter.items import PLAIN
+from streamfilter.lift import Lift
+from streamfilter.machine import Machine, TextMachine, mapping
+from streamfilter.runs import Run
+
+ANSWER, OTHER, BESIDE = sf.Channel("answer", (0, 0)), sf.Channel("answer", (0, 1)), sf.Channel("reasoning")
+
+
+class Hiding(TextMachine):
+    """Takes out what stands in `<>` and rests otherwise; says how far the channel had come, and what stood before."""
+
+    def __init__(self, places: list[Any], context: int) -> None:
+        self.places = places
+        self.context = context
+
+    def feed(self, text: str) -> None:
+        hold = self.hold
+        while found := re.search("<[^>]*>", hold.text):
+            hold.keep(found.start())
+            self.places.append((hold.offset, hold.buf[max(0, hold.pos - self.context) : hold.pos]))
+            hold.replace(len(found[0]), "#")
+        at = hold.text.find("<")
+        hold.keep(len(hold) if at < 0 else at)
+        hold.stops = re.compile("<").search
+
+
+class Stopping(TextMachine):
+    """Stops the choice at a `!`."""
+
+    def feed(self, text: str) -> None:
+        at = text.find("!")
+        self.hold.keep(len(text) if at < 0 else at)
+        if at >= 0:
+            self.done = sf.Finish("stop")
+
+
+def row(kinds: str, places: list[Any]) -> Iterator[Machine]:
+    """Machines, one for each letter."""
+    starts: dict[str, Any] = {
+        "h": lambda: Hiding(places, 0),
+        "c": lambda: Hiding(places, 2),
+        "s": Stopping,
+        "u": lambda: mapping(str.swapcase),
+        "w": lambda: sf.Words().start(),
+    }
+    for kind in kinds:
+        if kind == "m":
+            yield Machine()
+        else:
+            yield Lift(starts[kind], kind, kinds=None if kind != "w" else ("answer",), choices=2)
+
+
+def by_hand(machines: Sequence[Machine], item: Any, *, ends: bool = False) -> list[Any]:
+    """What leaves the last of some machines where each is fed by itself, and none is passed by."""
+    items = [] if ends else [item]
+    for n, machine in enumerate(machines):
+        given: list[Any] = []
+        for each in items:
+            given += machine.feed(each)
+            if has_ended(given):
+                break
+        if ends and not has_ended(given):
+            given += machine.finish()
+        items = given
+        if has_ended(items):  # what is held before it dies, but for usage
+            items[-1:-1] = Chain(machines[:n]).rescue()
+            ends = False
+    return items
+
+
+def has_ended(items: Sequence[Any]) -> bool:
+    return bool(items) and isinstance(items[-1], sf.End)
+
+
+def told(items: Sequence[Any]) -> list[Any]:
+    return [(item.text, item.channel, item.origin) if isinstance(item, sf.TextDelta) else item for item in items]
+
+
+@st.composite
+def mixed(draw: st.DrawFn) -> list[Any]:
+    """Plain text above all, deltas, and events: in the text, behind which a run ends, and over a choice."""
+    items: list[Any] = []
+    for n, kind in enumerate(draw(st.lists(st.integers(0, 13), max_size=16))):
+        text = draw(st.sampled_from(["ab", "c ", "<", ">", "<x>", "a<b", "c>d", "", "plain text", "!", " b"]))
+        deltas = [sf.TextDelta(text, channel, n) for channel in (ANSWER, OTHER, PLAIN, BESIDE)]
+        events = [sf.Usage(str(n)), sf.Event(), sf.Event(boundary=True), sf.Event(scope=()), sf.Finish("end", scope=(0, 0))]
+        items.append([*deltas, *events, *[text] * 5][kind])
+    return items
+
+
+@given(st.text("hcsuwm", min_size=1, max_size=4), mixed())
+def test_a_chain_gives_what_its_machines_give_one_after_the_other(kinds: str, items: list[Any]) -> None:
+    """Whatever passes those at rest, whichever runs end, and wherever a choice is stopped; and what they have seen is the same."""
+    places: tuple[list[Any], list[Any]] = ([], [])
+    chain, machines = Chain([*row(kinds, places[0])]), [*row(kinds, places[1])]
+    for machine in machines:
+        machine.plain_run = None  # a new one for each run
+    for item in items:
+        expected = by_hand(machines, item)
+        assert told(chain.feed(item)) == told(expected)
+        assert places[0] == places[1]
+        if has_ended(expected):
+            return
+    assert told(chain.finish()) == told(by_hand(machines, None, ends=True))
+    assert places[0] == places[1]
+
+
+def test_a_run_begins_anew_in_the_object_of_the_one_before() -> None:
+    """What is found is counted from the beginning of the channel, and nothing of the run before is seen."""
+    places: list[Any] = []
+    lift = Lift(lambda: Hiding(places, 3), "Hiding")
+    chain = Chain([lift, Machine()])
+    run = lift.plain_run
+    fed = [[*chain.feed(item)] for item in ("abc<", "d", sf.Event(boundary=True), "e>", "f<g>")]
+    assert fed[-2:] == [["e>"], ["f", "#"]]
+    assert places == [(8, "e>f")]
+    assert lift.plain_run is run
+
+
+def test_units_may_be_given_when_the_chain_is_made() -> None:
+    """It knew already what plain text meets in it, which passes the cutting by."""
+    context = Context()
+    machine = (sf.MapText(str) | sf.Markdown()).machine(context)
+    context.unbroken[0].give_units(lambda text: re.findall(r"\S+\s*", text), ["answer"])
+    assert machine.feed("some words and **bold ones** here ") == ["some ", "words ", "and ", "**bold ones** ", "here "]
+
+
+def test_a_machine_that_is_fed_after_its_end_begins_a_run() -> None:
+    """Held text that has died is not what comes next, whoever still feeds it."""
+    places: list[Any] = []
+    lift = Lift(lambda: Hiding(places, 0), "Hiding")
+    chain = Chain([lift, Machine()])
+    assert [*chain.feed("held<")] == ["held"]
+    assert not lift.rescue()
+    assert (lift.held, [*chain.feed("a>")]) == (0, ["a>"])
+    assert ([*chain.finish()], [*chain.feed("b")]) == ([], ["b"])
+
+
+KINDS = (Machine, TextMachine, Run, Context)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        sf.Extract("think") | sf.Redact(*PII) | sf.Links(["example.org"]) | sf.Markdown() | sf.Words(),
+        sf.Redact("ab") | sf.StopAt("x") | sf.Sentences(),
+        sf.Replace(r"a(?=b)", "c") | sf.Limit(max_words=2),
+        sf.MapText(str.upper),
+    ],
+)
+@pytest.mark.parametrize("pieces", [[], ["so ab"], ["so ab", " **x** sa", "y [a](b"]])
+def test_a_stream_that_has_ended_leaves_nothing_to_the_garbage_collector(stage: sf.Stage[str, str], pieces: list[str]) -> None:
+    """Its machines are gone with it: thousands of streams would make a cycle each."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = {id(each) for each in gc.get_objects() if isinstance(each, KINDS)}
+        assert isinstance(list(stage.iter(pieces)), list)
+        left = [type(each).__qualname__ for each in gc.get_objects() if isinstance(each, KINDS) and id(each) not in before]
+    finally:
+        gc.enable()
+    assert left == []
