@@ -177,3 +177,51 @@ def test_a_stream_that_has_ended_leaves_nothing_to_the_garbage_collector(stage: 
     finally:
         gc.enable()
     assert left == []
+
+
+def test_all_that_has_passed_counts_where_something_is_found() -> None:
+    """In a chain too, which does not even feed a machine at rest."""
+    places: list[Any] = []
+    chain = Chain([Lift(lambda: Hiding(places, 0), "Hiding"), Lift(lambda: Hiding([], 0), "Behind")])
+    assert [[*chain.feed(text)] for text in ("ab", "cd", "ef", "g<h>")][-1] == ["g", "#"]
+    assert places == [(7, "")]
+
+
+def test_how_far_each_channel_has_come_is_known_when_the_runs_of_others_end() -> None:
+    """Also of the one whose run ended first; and of none that ended anew is it forgotten earlier."""
+    places: list[Any] = []
+    lift = Lift(lambda: Hiding(places, 0), "Hiding", kinds=None)
+    for channel in (ANSWER, OTHER, BESIDE, ANSWER):
+        lift.feed(sf.TextDelta("abcd", channel))
+        lift.feed(sf.Event(scope=channel, boundary=True))
+    for channel in (ANSWER, OTHER, BESIDE):
+        lift.feed(sf.TextDelta("<x>", channel))
+    assert [place for place, _ in places] == [8, 4, 4]
+
+
+class Failing(TextMachine):
+    """Raises when it is finished."""
+
+    def feed(self, text: str) -> None:
+        self.hold.keep(len(text))
+
+    def finish(self) -> None:
+        raise LookupError("in finish")
+
+
+def test_what_a_machine_raises_when_it_is_finished_ends_the_stream() -> None:
+    """As what it raises when it is fed: what was decided has left."""
+    assert not Chain([Lift(Failing, "Failing")]).finish()  # there is no run
+    chain = Chain([Machine(), Lift(Failing, "Failing")])
+    assert [*chain.feed("said")] == ["said"]
+    (end,) = chain.finish()
+    assert isinstance(end, sf.End)
+    assert isinstance(end.error, LookupError)
+
+
+def test_all_that_watch_are_told_of_in_a_chain() -> None:
+    """Whichever machines they are in."""
+    machines = [Machine(), Machine(), Machine()]
+    watchers: list[Any] = [object(), object(), object()]
+    machines[0].watchers, machines[2].watchers = watchers[:2], watchers[2:]
+    assert [*Chain(machines).watchers] == watchers
