@@ -225,3 +225,33 @@ def test_all_that_watch_are_told_of_in_a_chain() -> None:
     watchers: list[Any] = [object(), object(), object()]
     machines[0].watchers, machines[2].watchers = watchers[:2], watchers[2:]
     assert [*Chain(machines).watchers] == watchers
+
+
+def test_of_channels_without_number_only_the_last_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those whose runs ended last, whenever they began; others are counted from their beginning again."""
+    monkeypatch.setattr("streamfilter.lift.KEPT_ENDED", 2)
+    places: list[Any] = []
+    lift = Lift(lambda: Hiding(places, 0), "Hiding", kinds=None)
+
+    def said(channel: sf.Channel, text: str) -> None:
+        lift.feed(sf.TextDelta(text, channel))
+        lift.feed(sf.Event(scope=channel, boundary=True))
+
+    for channel in (ANSWER, OTHER, ANSWER, BESIDE):
+        said(channel, "abcd")
+    for channel in (ANSWER, BESIDE, OTHER):
+        lift.feed(sf.TextDelta("<x>", channel))
+    assert [place for place, _ in places] == [8, 4, 0]
+
+
+def test_choices_that_nobody_knows_any_more_do_not_end_a_stream() -> None:
+    """A reader forgets those that have finished, and so does a lift; those that go on are not over because of it."""
+    context = Context()
+    lift = Lift(lambda given: Stopping(), "Stopping", context=context)
+    for choice in (0, 1):
+        lift.feed(sf.TextDelta("a", sf.Channel("answer", (0, choice))))
+    for choice in range(2, 150):
+        lift.feed(sf.Finish("stop", scope=(0, choice)))
+        context.seen.discard((0, choice))
+    assert lift.feed(sf.TextDelta("!", ANSWER)) == [sf.Finish("stop", scope=(0, 0))]
+    assert [type(item) for item in lift.feed(sf.TextDelta("!", OTHER))] == [sf.Finish, sf.End]
