@@ -36,6 +36,9 @@ class Scan(TextMachine):
         exhausted: set it to look for nothing more in this run.
     """
 
+    has_constants: bool = False
+    """Whether `constant` may give something: only then it is looked for what is certain before it is decided."""
+
     exhausted: bool = False
     early: bool = False
     """Whether the replacement of the match at the beginning of the hold has left already: it is certain, and only its end open."""
@@ -47,7 +50,6 @@ class Scan(TextMachine):
         self.context: int = self.engine.context
         self.max_hold = max_hold
         self.overflow = overflow
-        self._has_constants = any(self.constant(rule) for rule in engine.rules)
         self._advance = False  # the match before was empty and ended here
         self._pursuit: Pursuit | None = None  # of an overflowing match
         self.exhausted = self.early = False
@@ -156,7 +158,7 @@ class Scan(TextMachine):
 
     def _certain(self, buf: str, start: int) -> AnyRule | None:
         """The rule whose replacement may leave now, though its match may still grow."""
-        if not self._has_constants:
+        if not self.has_constants:
             return None
         number = self._search.certain(buf, start, self._advance)
         return self.rules[number] if number >= 0 and self.constant(self.rules[number]) else None

@@ -168,6 +168,7 @@ class _Redactor(_Redacting):
     def __init__(self, stage: Redact, engine: Engine, context: Context, to: str | Callable[[Match], str]) -> None:
         self._to = to
         super().__init__(stage, engine, context)
+        self.has_constants: bool = isinstance(to, str) and to != ""
 
     def hit_early(self, rule: AnyRule) -> None:
         self._begun = self._context.begun(rule.name, "redact", self.hold.channel, self.hold.offset)
@@ -284,6 +285,7 @@ class _Replacer(Scan):
         if template is not None and (template.is_constant or is_bounded or stage.overflow != "release"):
             self._early = template.beginning
         super().__init__(engine, stage.max_hold, stage.overflow)
+        self.has_constants: bool = self._early != ""
 
     def constant(self, rule: AnyRule) -> str:
         return self._early
