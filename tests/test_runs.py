@@ -255,3 +255,14 @@ def test_choices_that_nobody_knows_any_more_do_not_end_a_stream() -> None:
         context.seen.discard((0, choice))
     assert lift.feed(sf.TextDelta("!", ANSWER)) == [sf.Finish("stop", scope=(0, 0))]
     assert [type(item) for item in lift.feed(sf.TextDelta("!", OTHER))] == [sf.Finish, sf.End]
+
+
+@pytest.mark.parametrize("pieces", [["so ab"], ["so ab", "y <x"]])
+def test_a_stream_that_is_over_holds_nothing(pieces: list[str]) -> None:
+    """Whether it was read to its end or left."""
+    for leaves in (False, True):
+        with sf.Redact("<[^>]*>").iter(pieces) as stream:
+            for _ in stream:
+                if leaves:
+                    break
+        assert stream.held == 0
