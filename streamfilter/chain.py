@@ -54,8 +54,7 @@ class Chain(Machine):
         plain_runs: list[Held | _Direct] = []
         watchers: list[Watcher] = []
         for n, machine in enumerate(machines, 1):
-            run = machine.plain_run
-            plain_runs.append(_Direct(machine) if run is None else run)
+            plain_runs.append(_plain_run(machine))
             if machine.watchers:
                 watchers += machine.watchers
             if machine.waits:
@@ -257,6 +256,14 @@ class Chain(Machine):
     @property
     def held(self) -> int:
         return sum(machine.held for machine in self.machines)
+
+
+def _plain_run(machine: Machine) -> Held | _Direct:
+    """What plain text meets in a machine, if that is what its own `feed` would feed."""
+    run = machine.plain_run
+    if run is None or run.lift is not machine:
+        return _Direct(machine)
+    return run if getattr(machine.feed, "__func__", None) is type(run.lift).plain_feed else _Direct(machine)
 
 
 def _cut(items: Sequence[Any]) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Protocol
 
 from streamfilter.context import Context
 from streamfilter.items import PLAIN, Channel, End, Event, Finish, Item, Key, TextDelta, Usage, covers
@@ -21,16 +22,33 @@ KEPT_ENDED = 500
 counted from their beginning. An agent's stream may have any number of channels, one behind the other."""
 
 
+class _Startable(Protocol):
+    def start(self, context: Context | None = None) -> TextMachine: ...
+
+    def _start_arguments(self, context: Context) -> TextMachine: ...
+
+
+def start_of(stage: _Startable, context: Context) -> TextMachine:
+    """What a lift calls, which has both: a method that knows its stage would be an object more for each stage of each stream."""
+    return stage.start(context)
+
+
+def start_arguments_of(stage: _Startable, context: Context) -> TextMachine:
+    """The same for the arguments of tool calls."""
+    return stage._start_arguments(context)  # noqa: SLF001  # one of its stages'
+
+
 class Lift(Machine):
     """A text machine per channel and run, lifted to items.
 
     Args:
-        start: gives a fresh text machine for each run. It is called with the `context`, if there is one.
+        start: gives a fresh text machine for each run. It is called with the `stage` and the `context`, if there is one.
         name: the stage's, for errors.
         kinds: the kinds of channel it applies to; other text passes. None: every kind but those it `spares`.
         spares: those.
         arguments: gives the text machine for the arguments of a tool call, if that is another. It is called likewise.
         choices: how many choices the stream will have; a stopped stream is over when all are, seen or not.
+        stage: whose machine it is.
         context: the stream's, whose machines share which choices were seen so far.
 
     Example:
@@ -57,12 +75,14 @@ class Lift(Machine):
         spares: Iterable[str] = ("tool_arguments",),
         arguments: Callable[..., TextMachine] | None = None,
         choices: int = 1,
+        stage: object = None,
         context: Context | None = None,
     ) -> None:
         self.name = name
         self.plain_run: Held | None = Held(self, PLAIN)
         self._start = start
-        self._context = context  # apart, for functions that know it would be as many objects as there are stages in streams
+        self._stage = stage
+        self._context = context
         self._kinds = None if kinds is None else tuple(kinds)
         self._spares = tuple(spares)
         self._arguments = arguments
@@ -85,6 +105,9 @@ class Lift(Machine):
             return run.feed(item, item.text)
         return self._event(item)
 
+    plain_feed = feed
+    """What `plain_run` stands in for in a chain. A lift that feeds otherwise is fed itself."""
+
     def finish(self) -> Sequence[Item]:
         if self._several is not None:
             out: Sequence[Item] = () if self.ended else self._settle(())
@@ -92,6 +115,8 @@ class Lift(Machine):
             return out
         run = self._plain
         out = () if run is None or self.ended else run.settle()
+        if run is not None and run.is_pending:
+            return out
         self._plain = self.plain_run = None
         if run is not None:
             run.end()
@@ -139,7 +164,7 @@ class Lift(Machine):
             run = PASSING
         else:
             start = self._arguments if self._arguments and channel.kind == "tool_arguments" else self._start
-            machine = start() if self._context is None else start(self._context)
+            machine = start() if self._context is None else start(self._stage, self._context)
             if isinstance(machine, Mapping):
                 run = Mapped(self, machine.fn)
             elif isinstance(machine, TextMachine):

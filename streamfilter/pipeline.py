@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, overload
 
 from pydantic import Field
@@ -19,7 +19,7 @@ from streamfilter.context import AfterStop, Context
 from streamfilter.declaration import Declared, declared, show
 from streamfilter.display import explained, table
 from streamfilter.items import Event, check_kinds, told
-from streamfilter.lift import Lift
+from streamfilter.lift import Lift, start_arguments_of, start_of
 from streamfilter.machine import Machine, TextMachine
 from streamfilter.plain import PlainSource, SyncStream, check_items, check_text, takes_text
 from streamfilter.stream import Function, Segment, Stream, open_stream
@@ -148,7 +148,7 @@ class Stage(Declared, Generic[In, Out]):
             ValueError: `after_stop` is not a policy.
         """
         opened = self._opened(source, is_live=True)
-        return open_stream(self._segments, opened, context, after_stop, is_live=True, stage=self)
+        return open_stream(self._segments(), opened, context, after_stop, is_live=True, stage=self)
 
     @overload
     def iter(
@@ -170,7 +170,7 @@ class Stage(Declared, Generic[In, Out]):
         given = self._opened(items, is_live=False)
         check_items(given)
         self._check_plain("iter")
-        return SyncStream(open_stream(self._segments, PlainSource(given), context, after_stop, is_live=False, stage=self))
+        return SyncStream(open_stream(self._segments(), PlainSource(given), context, after_stop, is_live=False, stage=self))
 
     def apply(self, text: str, *, context: Context | None = None) -> str:
         r"""The whole of a text at once.
@@ -195,7 +195,7 @@ class Stage(Declared, Generic[In, Out]):
             TypeError: `text` is no str, or what comes out are values.
         """
         check_text(text, self.stages, "aapply")
-        async with open_stream(self._segments, PlainSource((text,)), context, "close", is_live=True, stage=self) as stream:
+        async with open_stream(self._segments(), PlainSource((text,)), context, "close", is_live=True, stage=self) as stream:
             return "".join([item async for item in stream if isinstance(item, str)])
 
     @overload
@@ -212,7 +212,6 @@ class Stage(Declared, Generic[In, Out]):
     def __ror__(self, other: Any) -> Pipeline[Any, Any]:
         return Pipeline(*as_stage(other).stages, *self.stages)
 
-    @cached_property
     def _segments(self) -> list[Segment]:
         segments: list[Segment] = []
         row: list[Stage[Any, Any]] = []
@@ -281,18 +280,15 @@ class TextStage(Stage[str, str]):
     def _lift(self, context: Context | None, choices: int = 1) -> Machine:
         given = context or Context()
         return Lift(
-            self._starts[0],
+            start_of,
             type(self).__name__,
             kinds=self.channels,
             spares=() if self.is_guard else ("tool_arguments",),
-            arguments=None if given.is_decoded else self._starts[1],
+            arguments=None if given.is_decoded else start_arguments_of,
             choices=choices,
+            stage=self,
             context=given,
         )
-
-    @cached_property
-    def _starts(self) -> tuple[Callable[[Context], TextMachine], Callable[[Context], TextMachine]]:
-        return self.start, self._start_arguments  # bound once, for thousands of streams hold them
 
     def _start_arguments(self, context: Context) -> TextMachine:
         from streamfilter.parsing.filtering import Run  # noqa: PLC0415  # few streams have tool calls

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import re
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -247,7 +249,7 @@ def test_of_channels_without_number_only_the_last_are_known(monkeypatch: pytest.
 def test_choices_that_nobody_knows_any_more_do_not_end_a_stream() -> None:
     """A reader forgets those that have finished, and so does a lift; those that go on are not over because of it."""
     context = Context()
-    lift = Lift(lambda given: Stopping(), "Stopping", context=context)
+    lift = Lift(lambda stage, given: Stopping(), "Stopping", context=context)
     for choice in (0, 1):
         lift.feed(sf.TextDelta("a", sf.Channel("answer", (0, choice))))
     for choice in range(2, 150):
@@ -266,3 +268,99 @@ def test_a_stream_that_is_over_holds_nothing(pieces: list[str]) -> None:
                 if leaves:
                     break
         assert stream.held == 0
+
+
+class Own(Lift):
+    """A lift that does something with text before it is fed."""
+
+    def feed(self, item: Any) -> Sequence[Any]:
+        return super().feed(item.replace("a", "AAA"))
+
+
+def test_a_lift_that_feeds_in_its_own_way_is_fed_itself() -> None:
+    """Whether its class does, or somebody has put something around this one, or it stands behind a proxy."""
+    fed: list[Any] = []
+
+    def watched() -> Lift:
+        lift = Lift(lambda: Hiding([], 0), "Hiding")
+        feed = lift.feed
+
+        def feed_watched(item: Any) -> Sequence[Any]:
+            fed.append(item)
+            return feed(item)
+
+        lift.feed = feed_watched  # type: ignore[method-assign]
+        return lift
+
+    class Proxy(Machine):
+        def __init__(self, inner: Lift) -> None:
+            self.inner, self.plain_run = inner, inner.plain_run
+
+        def feed(self, item: Any) -> Sequence[Any]:
+            fed.append(item)
+            return self.inner.feed(item)
+
+    for lift in (watched(), Proxy(Lift(lambda: Hiding([], 0), "Hiding"))):
+        chain = Chain([lift, Machine()])
+        fed.clear()
+        assert [[*chain.feed(text)] for text in ("a", "ba", "a")] == [["a"], ["ba"], ["a"]]
+        assert fed == ["a", "ba", "a"]
+    own = Chain([Own(lambda: mapping(str.swapcase), "Own"), Machine()])
+    held = Chain([Own(lambda: sf.Words().start(), "Own"), Machine()])
+    assert [[*own.feed(text)] for text in ("a", "ba")] == [["aaa"], ["Baaa"]]
+    assert [[*held.feed(text)] for text in ("a ", "ba ", "a")] == [[], ["AAA "], ["bAAA "]]
+
+
+def test_what_a_stage_is_asked_for_one_stream_is_not_kept_for_another() -> None:
+    """The function that stands in for it may have seen things; and a method that is replaced counts from then on."""
+
+    class Once(sf.Stage[str, str]):
+        @property
+        def function(self) -> Any:
+            seen: set[str] = set()
+
+            async def run(source: Any) -> Any:
+                async for item in source:
+                    if item not in seen:
+                        seen.add(item)
+                        yield item
+
+            return run
+
+        def machine(self, context: Context | None = None) -> Machine:
+            raise NotImplementedError
+
+    class Up(sf.TextStage):
+        def start(self, context: Context | None = None) -> TextMachine:
+            return mapping(str.upper)
+
+    once, up = sf.stage(Once)(), sf.stage(Up)()
+
+    async def through_once() -> list[str]:
+        async def source() -> Any:
+            for text in "aba":
+                yield text
+
+        async with once(source()) as stream:
+            return [text async for text in stream]
+
+    assert [asyncio.run(through_once()) for _ in range(2)] == [["a", "b"]] * 2
+    assert up.apply("ab") == "AB"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(type(up), "start", lambda *_: mapping(lambda _: "P"))
+        assert up.apply("ab") == "P"
+    assert up.apply("ab") == "AB"
+
+
+def test_a_stage_that_was_used_is_gone_with_its_last_name() -> None:
+    """And with it the engine, which may have megabytes: a server may make one for each request."""
+    gc.collect()
+    gc.disable()
+    try:
+        stage = sf.Redact("zz9") | sf.Words()
+        assert list(stage.iter(["a"])) == ["a"]
+        gone = weakref.ref(stage.stages[0])
+        del stage
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 from streamfilter.context import AfterStop, Context
 from streamfilter.hold import Hold
 from streamfilter.items import Channel, Event, Item, Key, TextDelta, check_kinds
-from streamfilter.lift import Lift
-from streamfilter.machine import Machine, TextMachine
+from streamfilter.lift import Lift, start_of
+from streamfilter.machine import Machine
 from streamfilter.pipeline import TextStage, stage
 from streamfilter.plain import SyncStream
 from streamfilter.stream import Stream
@@ -57,17 +57,15 @@ class Siding(Lift):
     Where a run ends at a boundary in its channel, the run beside it ends too: what was moved there belongs to it.
 
     Args:
-        start: gives a fresh text machine for each run.
+        stage: starts a fresh text machine for each run.
         name: the stage's, for errors.
         kind: of the other channels.
         kinds: the kinds of channel it applies to; None: every kind but the arguments of tool calls.
         context: the stream's, with which `start` is called.
     """
 
-    def __init__(
-        self, start: Callable[..., TextMachine], name: str, kind: str, *, kinds: Iterable[str] | None, context: Context | None
-    ) -> None:
-        super().__init__(start, name, kinds=kinds, context=context)
+    def __init__(self, stage: TextStage, name: str, kind: str, *, kinds: Iterable[str] | None, context: Context | None) -> None:
+        super().__init__(start_of, name, kinds=kinds, stage=stage, context=context)
         self._kind = kind
 
     def _barrier(self, event: Event, scope: Channel | Key) -> Sequence[Item]:
@@ -106,8 +104,8 @@ class Diverting(TextStage):
         given = context or Context()
         name = type(self).__name__
         if self.beside is None:
-            return Lift(self._starts[0], name, kinds=self.channels, context=given)
+            return Lift(start_of, name, kinds=self.channels, stage=self, context=given)
         if given.is_decoded:  # the strings of a JSON text have nothing beside them: what is moved there would stay in the string
             dropping = cast("Diverting", dataclasses.replace(cast("Any", self), to="drop"))
             return dropping.machine(given)
-        return Siding(self._starts[0], name, self.beside, kinds=self.channels, context=given)
+        return Siding(self, name, self.beside, kinds=self.channels, context=given)

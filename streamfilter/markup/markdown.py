@@ -16,6 +16,7 @@ from pydantic import Field
 
 from streamfilter.context import Context
 from streamfilter.hold import Hold
+from streamfilter.lift import start_of
 from streamfilter.machine import Machine, TextMachine
 from streamfilter.markup.markdown_blocks import Blocks
 from streamfilter.markup.markdown_inline import Inline
@@ -63,7 +64,7 @@ class Markdown(TextStage):
 
     def machine(self, context: Context | None = None) -> Machine:
         given = context or Context()
-        machine = Unbreaking(self._starts[0], type(self).__name__, kinds=self.channels, context=given)
+        machine = Unbreaking(start_of, type(self).__name__, kinds=self.channels, stage=self, context=given)
         if not given.is_decoded:  # there are as many machines as strings in there, and no stage that cuts
             given.unbroken.append(machine)
         return machine

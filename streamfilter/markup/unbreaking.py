@@ -68,6 +68,8 @@ class Unbreaking(Lift):
                 break
         return out
 
+    plain_feed = feed  # where no units are wanted
+
     def _cuts_of(self, kind: str) -> tuple[_Cut, ...]:
         return tuple(cut for cut, kinds in self._wanted if self.gives_whole(kind) and _is_among(kind, kinds))
 

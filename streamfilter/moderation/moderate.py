@@ -118,7 +118,7 @@ class Moderate(TextStage):
 
     def start(self, context: Context | None = None) -> TextMachine:
         given = context or Context()
-        return _Moderator(self, self.asking(given), {}, None, given)
+        return _Moderator(self.asking(given), {}, None, self, given)
 
     def machine(self, context: Context | None = None) -> Machine:
         return _Moderation(self, context or Context())
@@ -141,8 +141,8 @@ class _Moderation(WaitingLift):
         # A shadow should not be seen to do anything, so nobody waits for it before very many windows do.
         self._most = MAX_SHADOWS if stage.mode == "shadow" else 0
         self._apart: list[_Moderator] | None = None  # while a large text is taken in: those that are to divide it in slices
-        start = partial(_Moderator, stage, self._asking, {}, self)
-        super().__init__(start, type(stage).__name__, kinds=stage.channels, context=context)
+        start = partial(_Moderator, self._asking, {}, self)
+        super().__init__(start, type(stage).__name__, kinds=stage.channels, stage=stage, context=context)
 
     def steps(self, item: Any) -> Steps | None:
         return self._steps(item) if is_large(item) else None
@@ -191,10 +191,10 @@ class _Moderator(TextMachine):
 
     def __init__(
         self,
-        stage: Moderate,
         asking: Asking,
         counts: dict[Channel, int],
         owner: _Moderation | None,
+        stage: Moderate,
         context: Context,
     ) -> None:
         self._stage = stage

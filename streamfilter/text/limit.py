@@ -31,7 +31,7 @@ from pydantic import Field
 
 from streamfilter.context import Context
 from streamfilter.items import Channel, Finish
-from streamfilter.lift import Lift
+from streamfilter.lift import Lift, start_arguments_of
 from streamfilter.machine import Machine, TextMachine
 from streamfilter.pipeline import TextStage, stage
 from streamfilter.segment import by_sentence
@@ -120,11 +120,12 @@ class Limit(TextStage):
         given = context or Context()
         said: dict[Channel, _Said] = {}  # of this stream
         return Lift(
-            lambda context: _Limiter(self, said, context),
+            lambda stage, context: _Limiter(stage, said, context),
             type(self).__name__,
             kinds=self.channels,
-            arguments=None if given.is_decoded else self._start_arguments,
+            arguments=None if given.is_decoded else start_arguments_of,
             choices=self.choices,
+            stage=self,
             context=given,
         )
 
