@@ -39,7 +39,6 @@ class Chain(Machine):
 
     Example:
         >>> from streamfilter.lift import Lift
-        >>> from streamfilter.lift import Lift
         >>> from streamfilter.machine import mapping
         >>> Chain([Lift(lambda: mapping(str.upper), "Shout"), Machine()]).feed("a")
         ('A',)
