@@ -219,7 +219,8 @@ class Stream(Generic[T_co]):
     def _worked(self, work: Steps) -> Sequence[Any]:
         """What the next step of the work gives."""
         items, is_over = advanced(work)
-        self._work = None if is_over else work
+        if is_over:
+            self._work = None
         return items
 
     def _stop_reading(self) -> None:
