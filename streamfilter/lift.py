@@ -6,7 +6,7 @@ stops that silence a choice and end the stream when all choices are over. What a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
@@ -121,6 +121,12 @@ class Lift(Machine):
         if run is not None:
             run.end()
         return out
+
+    def cancel(self) -> Sequence[Awaitable[object]]:
+        for run in self._runs.values():
+            run.end()
+        self._several = self._plain = self.plain_run = None
+        return ()
 
     def rescue(self) -> Sequence[Item]:
         usage = [event for run in self._runs.values() for event in run.drop()]

@@ -124,7 +124,10 @@ class Machine:
         return ()
 
     def cancel(self) -> Sequence[Awaitable[object]]:
-        """The driver leaves: give up what is waited for, at once. What takes a while to end is returned, to be awaited."""
+        """The driver leaves, and asks nothing more: give up what is held and what is waited for, at once.
+
+        What takes a while to end is returned, to be awaited.
+        """
         return ()
 
     @property

@@ -105,7 +105,10 @@ class Stream(Generic[T_co]):
         Raises:
             RuntimeError: it is not measured; the message says how it would be.
         """
-        return stats_of(self._context)
+        gauge = self._context.gauge
+        if gauge is None:
+            raise RuntimeError("this stream is not measured: start it with context=Context(stats=True)")
+        return gauge.stats
 
     def __aiter__(self) -> AsyncIterator[T_co]:
         return self
@@ -145,8 +148,6 @@ class Stream(Generic[T_co]):
                     return one
                 if items and type(items[-1]) is End:
                     items = self._end(items)
-                    if self._read_all:
-                        self._ready, self._next = items, 0
                 if self._read_all:  # so it is too if the stream was left meanwhile
                     break
                 if items:
@@ -154,10 +155,12 @@ class Stream(Generic[T_co]):
                     self._next = 0
                     return item
         except BaseException as error:
-            arrived = items = None  # what reports errors records variables
+            arrived = items = feed = None  # type: ignore[assignment]  # what reports errors records variables
             await self._abandon(error)
             raise
-        arrived = items = None
+        arrived = items = feed = None  # type: ignore[assignment]
+        if self._outcome.fault is not None:  # raised where another task read: here the text must not seem to be whole
+            raise RuntimeError(f"the stream of {self._name} has failed in another task that read it: let one task read a stream")
         return await self.__anext__()
 
     async def aclose(self) -> None:
@@ -184,6 +187,8 @@ class Stream(Generic[T_co]):
             return
         if self._pump is not None:
             self._pump.abandon()
+        else:
+            self._machine.cancel()
         if not self._inner:
             self._context.ended(Ending("left"))
             warnings.warn(
@@ -229,10 +234,12 @@ class Stream(Generic[T_co]):
 
     def _let_go(self) -> None:
         """Drop the machine, and with it the text it holds."""
+        machine, self._machine = self._machine, _GONE
+        self._feed, self._has_steps, self._work = _GONE.drain, False, None
         if self._pump is not None:
             self._pump.let_go()
-        self._machine = _GONE
-        self._feed, self._has_steps, self._work = _GONE.drain, False, None
+        else:
+            machine.cancel()
 
     def _end(self, items: Sequence[Any]) -> Sequence[Any]:
         """A stage ended the stream: what leaves before that, with the stage's error noted for the very end."""
@@ -244,6 +251,7 @@ class Stream(Generic[T_co]):
             self._drain()
         else:
             self._stop_reading()
+            self._ready, self._next = items[:-1], 0
         return items[:-1]
 
     def _drain(self) -> None:
@@ -297,9 +305,11 @@ class Stream(Generic[T_co]):
         return items
 
     async def _leave(self) -> None:
-        self._let_go()
         try:
-            await self._close()
+            try:
+                self._let_go()
+            finally:
+                await self._close()
         except BaseException as error:
             self._outcome.fault = self._outcome.fault or error
             raise
@@ -390,17 +400,6 @@ def _gated(machine: Machine, context: Context, *, is_first: bool, is_last: bool)
     from streamfilter.metering import Gate  # noqa: PLC0415  # few streams are measured
 
     return Gate(machine, context.gauge, is_first=is_first, is_last=is_last)
-
-
-def stats_of(context: Context) -> Stats:
-    """What is measured of a stream.
-
-    Raises:
-        RuntimeError: nothing is.
-    """
-    if context.gauge is None:
-        raise RuntimeError("this stream is not measured: start it with context=Context(stats=True)")
-    return context.gauge.stats
 
 
 def _as_they_are(items: Sequence[Any]) -> Sequence[Any]:

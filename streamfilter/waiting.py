@@ -8,7 +8,7 @@ something to collect says that it is `due`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from streamfilter.items import Channel, End, Event, Item, Key, Scope, TextDelta, Usage, covers
@@ -104,13 +104,21 @@ class WaitingLift(Lift):
     def rescue(self) -> Sequence[Item]:
         return [*super().rescue(), *self._usage()]
 
+    def cancel(self) -> Sequence[Awaitable[object]]:
+        self._forget()
+        return super().cancel()
+
     def end(self, end: End) -> Sequence[Item]:
         out = super().end(end)
+        self._forget()
+        return out
+
+    def _forget(self) -> None:
+        """Nothing that waits will be given."""
         self._behind = {}
         self._last = deque()
         self._waiting = 0
         self._due.clear()
-        return out
 
     @property
     def is_full(self) -> bool:  # type: ignore[override]  # it is not set, but seen

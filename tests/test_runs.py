@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import re
+import warnings
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -156,29 +158,112 @@ def test_a_machine_that_is_fed_after_its_end_begins_a_run() -> None:
 
 
 KINDS = (Machine, TextMachine, Run, Context)
-
-
-@pytest.mark.parametrize(
-    "stage",
-    [
-        sf.Extract("think") | sf.Redact(*PII) | sf.Links(["example.org"]) | sf.Markdown() | sf.Words(),
-        sf.Redact("ab") | sf.StopAt("x") | sf.Sentences(),
-        sf.Replace(r"a(?=b)", "c") | sf.Limit(max_words=2),
-        sf.MapText(str.upper),
-    ],
+STAGES = (
+    sf.Extract("think") | sf.Redact(*PII) | sf.Links(["example.org"]) | sf.Markdown() | sf.Words(),
+    sf.Redact("ab") | sf.StopAt("x") | sf.Sentences(),
+    sf.Replace(r"a(?=b)", "c") | sf.Limit(max_words=2),
+    sf.MapText(str.upper),
 )
-@pytest.mark.parametrize("pieces", [[], ["so ab"], ["so ab", " **x** sa", "y [a](b"]])
-def test_a_stream_that_has_ended_leaves_nothing_to_the_garbage_collector(stage: sf.Stage[str, str], pieces: list[str]) -> None:
-    """Its machines are gone with it: thousands of streams would make a cycle each."""
+
+
+@contextlib.contextmanager
+def leaving(*kinds: type) -> Iterator[list[str]]:
+    """What was made meanwhile of some kinds and is not gone at the end, without the garbage collector."""
+    left: list[str] = []
     gc.collect()
     gc.disable()
     try:
-        before = {id(each) for each in gc.get_objects() if isinstance(each, KINDS)}
-        assert isinstance(list(stage.iter(pieces)), list)
-        left = [type(each).__qualname__ for each in gc.get_objects() if isinstance(each, KINDS) and id(each) not in before]
+        before = {id(each) for each in gc.get_objects() if isinstance(each, kinds)}
+        yield left
+        left += [type(each).__qualname__ for each in gc.get_objects() if isinstance(each, kinds) and id(each) not in before]
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("pieces", [[], ["so ab"], ["so ab", " **x** sa", "y [a](b"]])
+def test_a_stream_that_has_ended_leaves_nothing_to_the_garbage_collector(stage: sf.Stage[str, str], pieces: list[str]) -> None:
+    """Its machines are gone with it: thousands of streams would make a cycle each."""
+    with leaving(*KINDS) as left:
+        assert isinstance(list(stage.iter(pieces)), list)
     assert left == []
+
+
+async def endless(error: Exception | None = None) -> Any:
+    """A source that does not end by itself, unless it breaks."""
+    for text in ("So a. So", " **b** sa", "y [a](b"):
+        yield text
+    if error is not None:
+        raise error
+    await asyncio.get_running_loop().create_future()
+
+
+async def left_by_break(stage: sf.Stage[Any, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        async for _ in stage(endless()):
+            break
+
+
+async def left_by_error(stage: sf.Stage[Any, Any]) -> None:
+    with contextlib.suppress(KeyError):
+        async with stage(endless()) as stream:
+            async for _ in stream:
+                raise KeyError
+
+
+async def left_by_its_source(stage: sf.Stage[Any, Any]) -> None:
+    with contextlib.suppress(OSError):
+        async for _ in stage(endless(OSError())):
+            pass
+
+
+async def left_by_cancel(stage: sf.Stage[Any, Any]) -> None:
+    async def read() -> None:
+        async for _ in stage(endless()):
+            pass
+
+    task = asyncio.create_task(read())
+    for _ in range(9):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("leave", [left_by_break, left_by_error, left_by_its_source, left_by_cancel])
+def test_the_text_that_a_stream_held_is_gone_when_it_is_left(stage: sf.Stage[str, str], leave: Any) -> None:
+    """It dies there, and not when the garbage collector comes, which a process may do without for long."""
+    with leaving(Run, TextMachine) as left:
+        asyncio.run(leave(stage))
+    assert left == []
+
+
+def test_a_stage_that_fails_to_let_go_does_not_keep_its_source_open() -> None:
+    class Failing(Machine):
+        def cancel(self) -> Any:
+            raise KeyError("cancel")
+
+    @sf.stage
+    class Fails(sf.Stage[str, str]):
+        def machine(self, context: Context | None = None) -> Machine:
+            return Failing()
+
+    closed = []
+
+    async def source() -> Any:
+        try:
+            yield "a"
+        finally:
+            closed.append(True)
+
+    async def main() -> None:
+        async with Fails()(source()) as stream:
+            assert await anext(stream) == "a"
+
+    with pytest.raises(KeyError, match="cancel"):
+        asyncio.run(main())
+    assert closed == [True]
 
 
 def test_all_that_has_passed_counts_where_something_is_found() -> None:

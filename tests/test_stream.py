@@ -257,6 +257,36 @@ def test_a_started_stream_that_is_dropped_warns() -> None:
     assert "async with stage(source)" in str(caught[0].message)
 
 
+@pytest.mark.parametrize("stage", [sf.Redact("x"), sf.Coalesce(seconds=0.001)])
+def test_a_stream_that_fails_where_two_tasks_read_it_seems_whole_to_neither(stage: sf.Stage[str, str]) -> None:
+    """The second reader is refused, by an async generator or by the pump; the first was in the middle of a text."""
+
+    async def main() -> list[Any]:
+        may_go = asyncio.Event()
+
+        async def tokens() -> AsyncIterator[str]:
+            await may_go.wait()
+            yield "half of "
+            yield "it"
+
+        stream = stage(tokens())
+
+        async def read() -> list[str]:
+            return [text async for text in stream]
+
+        tasks = [asyncio.create_task(read()), asyncio.create_task(read())]
+        for _ in range(9):
+            await asyncio.sleep(0)
+        tasks[1].cancel()
+        may_go.set()
+        await asyncio.wait(tasks)
+        return [task.cancelled() or repr(task.exception()) for task in tasks]
+
+    first, second = asyncio.run(main())
+    assert "failed in another task that read it" in first
+    assert second is True or "already" in second
+
+
 # ------------------------------------------------------------------ refusals and stops
 
 

@@ -169,6 +169,7 @@ class _Moderation(WaitingLift):
         self._asking.attach(wake)
 
     def cancel(self) -> Sequence[Awaitable[object]]:
+        super().cancel()
         return self._asking.stop()
 
     def rescue(self) -> Sequence[Item]:
