@@ -75,14 +75,18 @@ if TYPE_CHECKING:
     from streamfilter.segment import Segmentation, by_chars, by_line, by_paragraph, by_sentence, by_words, cumulative, whole
     from streamfilter.spec import Watched, dump, dump_text, json_schema, load, load_all, watch
     from streamfilter.stream import Stream
-    from streamfilter.text import Block, Drop, Hash, MapText, Mask, Placeholder, Redact, Replace, Restore, StopAt, Tap
     from streamfilter.text.ansi import StripANSI
     from streamfilter.text.citations import Citation, Citations
     from streamfilter.text.limit import Limit
+    from streamfilter.text.masks import Hash, Mask
     from streamfilter.text.normalize import Normalize
     from streamfilter.text.regroup import Chunks, Graphemes, Lines, Paragraphs, Segments, Sentences, Words
     from streamfilter.text.repetition import Repetition
+    from streamfilter.text.replace import Redact, Replace
+    from streamfilter.text.reversible import Placeholder, Restore
     from streamfilter.text.shape import Collapse, Strip, Translate
+    from streamfilter.text.simple import Drop, MapText, Tap
+    from streamfilter.text.stop import Block, StopAt
     from streamfilter.text.unicode import Unicode
     from streamfilter.vault import Vault
     from streamfilter.verdict import Verdict, VerdictCache
@@ -227,9 +231,11 @@ _LATE = {
     **dict.fromkeys(("Pipeline", "Stage", "TextStage", "stage"), "pipeline"),
     "SyncStream": "plain",
     "Stream": "stream",
-    **dict.fromkeys(
-        ("Block", "Drop", "Hash", "MapText", "Mask", "Placeholder", "Redact", "Replace", "Restore", "StopAt", "Tap"), "text"
-    ),
+    **dict.fromkeys(("Redact", "Replace"), "text.replace"),
+    **dict.fromkeys(("Placeholder", "Restore"), "text.reversible"),
+    **dict.fromkeys(("Hash", "Mask"), "text.masks"),
+    **dict.fromkeys(("Block", "StopAt"), "text.stop"),
+    **dict.fromkeys(("Drop", "MapText", "Tap"), "text.simple"),
     "Vault": "vault",
     **dict.fromkeys(("Verdict", "VerdictCache"), "verdict"),
     "Buffer": "flow.buffer",

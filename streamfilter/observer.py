@@ -6,7 +6,6 @@ An observer is the caller's and may watch many streams; what it makes of each of
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
@@ -75,6 +74,8 @@ def fingerprint(stage: object) -> str:
     """
     known = getattr(stage, "_fingerprint", None)
     if known is None:
+        import hashlib  # noqa: PLC0415  # few streams are watched
+
         digest = hashlib.sha256()
         for part in _definition(stage):
             digest.update(part.encode("utf-8", "surrogatepass") + b"\0")

@@ -23,10 +23,10 @@ from streamfilter.items import End, TextDelta
 from streamfilter.machine import Machine
 from streamfilter.observer import Ending
 from streamfilter.outcome import Outcome
-from streamfilter.pump import Pump
 from streamfilter.slices import SLICE_CHARS, Steps, advanced, give_way
 
 if TYPE_CHECKING:
+    from streamfilter.pump import Pump
     from streamfilter.stats import Stats
 
 T_co = TypeVar("T_co", covariant=True)
@@ -208,6 +208,8 @@ class Stream(Generic[T_co]):
         self._closing.begin(iterator)
         step: Callable[[], Awaitable[Any]] = iterator.__anext__
         if self._machine.waits and self._is_live:
+            from streamfilter.pump import Pump  # noqa: PLC0415  # few streams wait
+
             self._pump = Pump(self._machine, step, self._closing, drains=self._context.after_stop == "drain", name=self._name)
             self._feed, self._has_steps = _as_they_are, False
             step = self._pump.__anext__
@@ -238,7 +240,7 @@ class Stream(Generic[T_co]):
         self._feed, self._has_steps, self._work = _GONE.drain, False, None
         if self._pump is not None:
             self._pump.let_go()
-        else:
+        elif not self._outcome.is_complete:  # then there would be nothing to give up
             machine.cancel()
 
     def _end(self, items: Sequence[Any]) -> Sequence[Any]:

@@ -5,7 +5,6 @@ Nothing here knows who asks, or when. A cache holds digests of text, never text.
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -115,6 +114,8 @@ class VerdictCache:
                 f"the check is a {type(check).__qualname__}, which is not hashable, as a verdict cache needs it"
             ) from None
         both = f"{len(lookback)}:{lookback}{text}".encode("utf-8", "surrogatepass")
+        import hashlib  # noqa: PLC0415  # few streams have a cache
+
         return check, kind, hashlib.blake2b(both, digest_size=16).digest()
 
     def get(self, key: _Key) -> Verdict | None:

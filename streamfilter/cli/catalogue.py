@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamfilter import detectors
-from streamfilter.text import Redact
+from streamfilter.text.replace import Redact
 
 _HEX = "9f86d081884c7d659a2feaa0c55ad015"
 _MIXED = "q8Zr2Lx7Vb1Nw5TkHd3s"
