@@ -14,7 +14,7 @@ import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
 from streamfilter.items import Channel, Key
 from streamfilter.observer import Ending, Observer, Opened, Watch
@@ -118,6 +118,9 @@ class Report:
     checked_chars: int = 0
 
 
+_NONE = cast("list[Watch]", ())  # most streams nobody watches
+
+
 @dataclass(frozen=True)
 class Context:
     """What a stream is started with: `stage(source, context=Context(tags={"tenant": "acme"}, observe=[audit]))`.
@@ -158,7 +161,7 @@ class Context:
     is_decoded: bool = field(default=False, init=False, compare=False, repr=False)
     gauge: Gauge | None = field(default=None, init=False, compare=False, repr=False)
     _stage: StageStats | None = field(default=None, init=False, compare=False, repr=False)  # of the stage that this copy is for
-    watches: list[Watch] = field(default_factory=list, init=False, compare=False, repr=False)
+    watches: list[Watch] = field(default=_NONE, init=False, compare=False, repr=False)
     _open: list[Finding] = field(default_factory=list, init=False, compare=False, repr=False)  # begun, and not found yet
     _last: list[Callable[[], object]] = field(default_factory=list, init=False, compare=False, repr=False)  # see `at_end`
 
@@ -184,6 +187,8 @@ class Context:
         started = cls() if given is None else dataclasses.replace(given)
         object.__setattr__(started, "after_stop", after_stop)
         object.__setattr__(started, "is_started", True)
+        if started.observe:
+            object.__setattr__(started, "watches", [])
         if started.stats or any(isinstance(observer, Observer) and observer.measures for observer in started.observe):
             from streamfilter.metering import Gauge  # noqa: PLC0415  # few streams are measured
 

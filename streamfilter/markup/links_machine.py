@@ -7,6 +7,7 @@ of the text that has *left*, with what stands in for a URL in it: what is taken 
 
 from __future__ import annotations
 
+from typing import cast
 from unicodedata import category
 
 from streamfilter.context import Context, Finding
@@ -36,6 +37,9 @@ _BLUNT = "|"
 _NO_END = "&#93;"
 """A closing bracket that closes nothing."""
 
+_NO_TAGS = Tags()  # what a text without tags has in place of its own: it never changes
+_NONE = cast("list[bool]", ())
+
 
 class Guard(TextMachine):
     """One run of text. See `Links` for the arguments."""
@@ -49,11 +53,11 @@ class Guard(TextMachine):
         self._max_hold = verdicts.max_hold
         self._domains = domains
         self._marks = scan.WORDS_AND_MARKS if domains else scan.MARKS
-        self._tags = Tags()
+        self._tags = _NO_TAGS
         self._idle = not domains  # nothing is open, and no more held than the beginning of a word: text without marks may pass
         self._at = 0  # in hold.buf: up to here it may leave
         self._last = ""  # the last two characters that left, where they matter
-        self._open: list[bool] = []  # for each open bracket, whether it is an image's
+        self._open: list[bool] = _NONE  # for each open bracket, whether it is an image's
         self._any_image = False  # in this paragraph, whether any target may be an image's
         self._line = False  # whether a line has begun, with blanks only so far
         self._until = ""  # what a URL that is swallowed began with
@@ -142,7 +146,7 @@ class Guard(TextMachine):
             return
         begun = self._line and scan.BLANK_LINE.match("\n" + text)
         if begun or scan.BLANK_LINE.search(text):
-            self._open.clear()
+            self._open = _NONE
             self._any_image = False
         self._line = scan.LINE_BEGUN.search(("\n" if self._line else "") + text) is not None
         if not self._any_image and True in self._open and not _AMBIGUOUS.isdisjoint(text):
@@ -167,9 +171,11 @@ class Guard(TextMachine):
         if not self._open and not self._any_image:
             self._line = False
         self._pass(at + 1)
+        if not self._open:
+            self._open = []
         self._open.append(image)
         if len(self._open) > MAX_NESTED:
-            self._open.clear()
+            self._open = _NONE
             self._any_image = True
         return True
 
@@ -249,6 +255,8 @@ class Guard(TextMachine):
                 self._refuse("link", self._to, "auto")
                 return True
         self._pass(at + 1)  # the name may be the beginning of a URL as well
+        if self._tags is _NO_TAGS:
+            self._tags = Tags()
         self._tags.begin(match[0])
         name = match[0].lower()
         self._has_foreign = self._has_foreign or name in scan.FOREIGN

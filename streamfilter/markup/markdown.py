@@ -116,18 +116,17 @@ class _Lines:
     def reading(self) -> Generator[None, str, None]:
         """Is sent the pieces, each when it stands in the hold. Most leave or wait in one of the inner loops, with one question."""
         hold, inline, most = self._hold, self._inline, self._max_hold
-        keep = hold.keep
         text = yield
         while True:
             mode = self._mode
             is_inside = self._late is None and mode in {"text", "heading"}
             if mode == "pass":
                 while "\n" not in text:
-                    keep(len(text))
+                    hold.keep(len(text))
                     text = yield
             elif is_inside and inline.is_idle and inline.mode == "text":
                 if _STOPS(text) is None:
-                    keep(len(text))
+                    hold.keep(len(text))
                     hold.stops, hold.passed = _STOPS, text
                     text = yield
                     inline.before = hold.passed[-1]

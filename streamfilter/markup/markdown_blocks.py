@@ -92,7 +92,7 @@ class Blocks:
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        self._containers: list[int] = []
+        self._containers: tuple[int, ...] = ()
         self._is_bare = False  # the innermost item has nothing in it yet
         self._fence = ("`", 3)
         self.leaf: str = ""
@@ -178,7 +178,7 @@ class Blocks:
             self.leaf = ""
             return Line("heading", end)
         if kind != "text":
-            containers.append(QUOTE if kind == "quote" else end - at)
+            self._containers = (*containers, QUOTE if kind == "quote" else end - at)
         self.leaf = "text"
         return _TEXTS[end] if end < len(_TEXTS) else Line("text", end, can_head=True)
 
@@ -210,7 +210,7 @@ class Blocks:
         if not is_whole:
             return None
         if QUOTE in containers:
-            del containers[containers.index(QUOTE) :]
+            self._containers = containers[: containers.index(QUOTE)]
         self.leaf = ""
         self.heads = 0
         return _BLANK
@@ -269,7 +269,7 @@ class Blocks:
             if found:
                 leaf = found.kind if found.kind in ("fence", "html", "table") else ""
                 return self._enter(containers, found, leaf)
-            is_kept = is_text and not opened and self._containers[depth : depth + 1] == [QUOTE] and place.line[place.word] == "["
+            is_kept = is_text and not opened and self._containers[depth : depth + 1] == (QUOTE,) and place.line[place.word] == "["
             width: int | None = NO_CONTAINER  # a footnote does not end the paragraph of a quote
             if len(containers) < MAX_DEPTH and not is_kept:
                 width = self._container(place, inside, is_whole)
@@ -277,7 +277,7 @@ class Blocks:
                 return None
             if width == NO_CONTAINER:
                 break
-            containers.append(width)
+            containers = (*containers, width)
             opened = True
             bare = width > 0 and place.is_over
         if self.leaf == "table" and depth == len(self._containers) and not opened:
@@ -286,13 +286,13 @@ class Blocks:
             return Line("text", place.word, continues=True, can_head=inside)
         return self._enter(containers, Line("text", place.word, can_head=True), "text")
 
-    def _enter(self, containers: list[int], line: Line, leaf: str) -> Line:
+    def _enter(self, containers: tuple[int, ...], line: Line, leaf: str) -> Line:
         self._containers = containers
         self._is_bare = False
         self.leaf = leaf
         return line
 
-    def _blank(self, place: Place, containers: list[int], *, opened: bool, bare: bool) -> Line:
+    def _blank(self, place: Place, containers: tuple[int, ...], *, opened: bool, bare: bool) -> Line:
         self._containers = containers
         self._is_bare = bare
         self.leaf = ""

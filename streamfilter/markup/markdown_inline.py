@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from streamfilter.markup.markdown_emphasis import FLANKS, KINDS, Delimiter, Question, pair
 from streamfilter.markup.markdown_names import Names
@@ -35,6 +36,7 @@ _IN_TARGET = re.compile(r"[^\x00-\x20\x7f()\\|<][^\x00-\x20\x7f()\\|]*")
 _NO_TARGET = re.compile(r"[\x00-\x20\x7f()\\|]")
 _NO_CODE = re.compile(r"[\n`|]")
 _MARKS = re.compile(r"[\n`*_~\[\]!<&\\|^]")
+_NONE = cast("list[Any]", ())  # nothing is put there but while something is scanned
 
 
 @dataclass(slots=True)
@@ -78,19 +80,24 @@ class Inline:
             self._clear()
 
     def _clear(self) -> None:
-        self._is_clear = True  # there was nothing to scan since
+        self._is_clear = True  # there was nothing to scan since, so that the lists are not there
         self._at = 0  # so many characters of the text are scanned
         self._decides: re.Pattern[str] | None = None  # without one of these what is open stays so
         self._sought = 0  # the end of a code span is not before this
-        self._brackets: list[_Bracket] = []
+        self._brackets: list[_Bracket] = _NONE
         self._active = 0  # of these
-        self._delimiters: list[Delimiter] = []
-        self._floors: dict[Question, int] = {}
+        self._delimiters: list[Delimiter] = _NONE
         # Where the text may not end that has left, from the first to behind the second: without what follows it would mean another
         # thing there.
-        self._seams: list[tuple[int, int]] = []
+        self._seams: list[tuple[int, int]] = _NONE
         self._frozen: int | None = None  # nothing from here on is settled before the block ends
         self._chain = (-1, 0)  # a bracket here may be the label of a link that begins there
+
+    def _begin(self) -> None:
+        """There is something to scan, as in few of the blocks of thousands of streams."""
+        self._is_clear = False
+        self._brackets, self._delimiters, self._seams = [], [], []
+        self._floors: dict[Question, int] = {}
 
     def seal(self, chars: int) -> None:
         """Of the next characters that are fed all are to be taken at once, or none."""
@@ -167,7 +174,8 @@ class Inline:
 
     def _seam(self, start: int, end: int) -> None:
         """Add one. What is open around its beginning belongs to it, and those that touch are one: a text may end before them."""
-        self._is_clear = False
+        if self._is_clear:
+            self._begin()
         start = self._open_from(start)
         seams = self._seams
         while seams and seams[-1][1] >= start:
@@ -229,8 +237,9 @@ class Inline:
 
     def _scan(self, first: re.Match[str]) -> int:
         """Scan on, from what was found first; give up to where."""
+        if self._is_clear:
+            self._begin()
         text = self.text
-        self._is_clear = False
         found: re.Match[str] | None = first
         while found is not None:
             at = found.start()
