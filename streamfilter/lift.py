@@ -123,9 +123,10 @@ class Lift(Machine):
         return out
 
     def cancel(self) -> Sequence[Awaitable[object]]:
-        for run in self._runs.values():
-            run.end()
-        self._several = self._plain = self.plain_run = None
+        for channel, run in list(self._runs.items()):
+            run.leave()
+            self._set_run(channel, MUTED)  # a function of a stage may have left the stream, and those behind it be fed still
+        self.plain_run = None
         return ()
 
     def rescue(self) -> Sequence[Item]:

@@ -53,6 +53,9 @@ class Run:
         """End it: what is held dies, but for usage that waits there."""
         return ()
 
+    def leave(self) -> None:
+        """Nothing more is wanted of it: what is held dies with who knows it. It may be at work just now."""
+
 
 class _Muted(Run):
     __slots__ = ()
@@ -207,6 +210,9 @@ class Held(Hold, Run):
         self.stops = None
         self.end()
         return usage
+
+    def leave(self) -> None:
+        self.machine = self.stops = None
 
     def _rise(self) -> None:
         """It is at rest no longer: what has passed counts as come."""

@@ -239,6 +239,23 @@ def test_the_text_that_a_stream_held_is_gone_when_it_is_left(stage: sf.Stage[str
     assert left == []
 
 
+@pytest.mark.parametrize("pieces", [["sec", "a", "ret b", "more"], ["sec", "ret a secret", "x"], ["secre", "t a", "z"]])
+@pytest.mark.parametrize("first", [sf.Redact("a", to=lambda _: leave()), sf.MapText(lambda text: leave() if "a" in text else text)])
+def test_nothing_leaves_behind_a_function_that_leaves_its_stream(first: sf.Stage[str, str], pieces: list[str]) -> None:
+    """The stages behind it hold halves of what they look for, and are given the rest."""
+    for items in (pieces, [sf.TextDelta(piece, ANSWER) for piece in pieces]):
+        with (first | sf.Redact("secret", to="#") | sf.Words()).iter(items) as streams["left"]:
+            assert list(streams["left"]) == []
+
+
+streams: dict[str, Any] = {}
+
+
+def leave() -> str:
+    streams["left"].close()
+    return "A"
+
+
 def test_a_stage_that_fails_to_let_go_does_not_keep_its_source_open() -> None:
     class Failing(Machine):
         def cancel(self) -> Any:
