@@ -22,6 +22,8 @@ from streamfilter.detectors import PII
 from streamfilter.items import PLAIN
 from streamfilter.lift import Lift
 from streamfilter.machine import Machine, TextMachine, mapping
+from streamfilter.parsing.parser import Parser
+from streamfilter.parsing.sink import Sink
 from streamfilter.runs import Run
 
 ANSWER, OTHER, BESIDE = sf.Channel("answer", (0, 0)), sf.Channel("answer", (0, 1)), sf.Channel("reasoning")
@@ -254,6 +256,22 @@ streams: dict[str, Any] = {}
 def leave() -> str:
     streams["left"].close()
     return "A"
+
+
+@pytest.mark.parametrize("stage", [sf.ParseJSON(), sf.ParseJSON(dict[str, list[str]]), sf.JSONEvents(), sf.JSONText("$.a[0]")])
+def test_half_a_document_is_gone_when_its_stream_is_left(stage: Any) -> None:
+    """All that was built of it."""
+    with leaving(Parser, Sink) as left:
+        with stage.iter(['{"a": ["b', 'c", "d', '"]}']) as stream:
+            assert next(stream)
+        del stream
+    assert left == []
+
+
+def test_a_number_may_leave_the_stream_that_it_is_read_from() -> None:
+    """Its parser is at work just then: the value of this piece is the last."""
+    with sf.ParseJSON(parse_int=lambda _: len(leave())).iter(['{"a": [1', ', 2, "b', '"]}']) as streams["left"]:
+        assert list(streams["left"]) == [{"a": []}, {"a": [1, 1, "b"]}]
 
 
 def test_a_stage_that_fails_to_let_go_does_not_keep_its_source_open() -> None:

@@ -8,7 +8,7 @@ What is made of a document is not known here: a `Reading` is a sink, and is aske
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -142,6 +142,11 @@ class Documents(Machine):
         return () if self.ended else self._settled()
 
     def drain(self, item: Any) -> Sequence[Any]:
+        return ()
+
+    def cancel(self) -> Sequence[Awaitable[object]]:
+        if self._parser is not None:
+            self._parser.leave()
         return ()
 
     # ------------------------------------------------------------------ which text

@@ -12,6 +12,7 @@ The grammar is that of RFC 8259, as `json.loads` reads it, without NaN and Infin
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from collections.abc import Callable, Generator
@@ -105,7 +106,7 @@ class Parser:
         self.end: int
         self.end, self._lines, self._line = position or _BEGINNING
         self._offset = self.end  # where the text begins that is read: with the piece, or with what was left of those before it
-        grammar = self._read()
+        self._grammar = grammar = self._read()
         next(grammar)
         self._send = grammar.send
 
@@ -132,6 +133,11 @@ class Parser:
             raise MalformedInput(wrong.problem, **self._place()) from None
         self.end = begin + len(text)
         return len(text)
+
+    def leave(self) -> None:
+        """Nothing more will be fed: without this, all that was built would be gone only when the garbage collector comes."""
+        with contextlib.suppress(ValueError):  # it may be at work: what makes a value may have left the stream
+            self._grammar.close()
 
     @property
     def position(self) -> Position:
