@@ -13,6 +13,7 @@ from links_reader import leaks
 from recordings import SHARED, body, chunks, shared
 
 import streamfilter as sf
+from streamfilter.markup.links_urls import SCHEME_CHARS
 from streamfilter.testing import check_stage, cut, promptness
 from streamfilter.testing.laws import AnyStage
 
@@ -562,6 +563,46 @@ def test_a_flood_of_marks_takes_linear_time(flood: str) -> None:
 
     for size in (4, 100_000):
         assert took(16_000, size) < 12 * took(4_000, size) + 0.02
+
+
+PAGE = "https://example.com/i"  # a link may lead there, but nothing may be loaded
+
+
+@pytest.mark.parametrize(
+    ("text", "is_kept"),
+    [
+        (f"![a [b]({PAGE})", True),  # a link in what may be an image's text
+        (f"![a ` [b]({PAGE})", False),  # unless a reader may not see one of the brackets: then any may be the image's
+        (f"![a `\n\n[b]({PAGE})", True),  # up to the end of the paragraph
+        (f"![a `\n \t\n[b]({PAGE})", True),
+        (f"![a `\nx [b]({PAGE})", False),
+        (f"![a `\n x [b]({PAGE})", False),
+        (f"![a ` \n[b]({PAGE})", False),
+        (f"![a ` \n\n[b]({PAGE}) ![c ` [d](https://img.example.com/)", True),
+        (f"[a\n](https://example.com/) y ![\n` [c]({PAGE})", False),  # that a line had begun was in another paragraph
+        (f"{'[' * 100}b]({PAGE})", True),
+        (f"{'[' * 101}b]({PAGE})", False),  # too many to tell them apart
+        (f"{'[' * 101}b\n\n[c]({PAGE})", True),
+        (f"<[b]({PAGE})", True),
+        (f"<![b]({PAGE})", False),
+        (f"<= ![b]({PAGE})", False),
+        (f"<<img src={PAGE}>", False),
+        (f"<<a href={PAGE}>", True),
+        ("<a:evil>", True),  # a tag, whatever it means
+    ],
+)
+def test_whether_a_target_may_be_an_images_is_said_by_its_paragraph(text: str, is_kept: bool) -> None:
+    """Where that is open, it counts as one."""
+    assert everywhere(text) == (text if is_kept else text.replace(PAGE, "#"))
+
+
+@pytest.mark.parametrize("chars", [1, 2, 3, SCHEME_CHARS - 2, SCHEME_CHARS - 1, SCHEME_CHARS, SCHEME_CHARS + 1])
+def test_a_scheme_in_angle_brackets_may_have_any_length(chars: int) -> None:
+    """One letter is no scheme to CommonMark, and so many are none to anybody; what stands behind them is read as any text is."""
+    scheme = "abcdefghij"[:chars] if chars < 10 else "x" * chars
+    out = everywhere(f"<{scheme}://evil.org/?q> and <{scheme}:evil> ok")
+    assert "evil.org" not in out
+    assert out.endswith("> ok")
 
 
 def test_what_is_held_is_bounded() -> None:
