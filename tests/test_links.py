@@ -605,6 +605,81 @@ def test_a_scheme_in_angle_brackets_may_have_any_length(chars: int) -> None:
     assert out.endswith("> ok")
 
 
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        (f"url({PAGE})", "url(#)"),  # what stands in a style is loaded
+        (f'@import "{PAGE}"', '@import "#"'),
+        ("url(https://img.example.com/i)", None),
+        (f'image-set("https://img.example.com/a" 1x, "{PAGE}" 2x)', "image-set(#)"),
+        ("www. x", None),
+        ("www.", None),
+        ("(www.) x", None),
+        ("so www.-x", "so [link]"),
+        ("www.example.org x", "[link] x"),
+        (f"<{EVIL} x", "<[link] x"),
+        (f"<{PAGE} x", None),
+        (f"\\<{PAGE}", None),
+    ],
+)
+def test_where_a_url_stands_says_what_may_become_of_it(text: str, want: str | None) -> None:
+    """The same host may be linked to and not loaded from."""
+    assert everywhere(text) == (text if want is None else want)
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        (f'<img srcset="https://img.example.com/{"x" * 1900}"> y', None),
+        (f'<img srcset="https://img.example.com/{"x" * 2100}"> y', '<img srcset="#"> y'),
+        (f'<img srcset="https://img.example.com/{"x" * 2100}, {EVIL}"> y', '<img srcset="#"> y'),
+        ("[t](<ht" + "\t" * 1900 + "tps://example.com/>) y", None),
+        ("[t](<ht" + "\t" * 2100 + "tps://example.com/>) y", "[t](<#>) y"),
+        (f"<p style='color:red;{' ' * 1900}'> y", None),
+        (f"<p style='color:red;{' ' * 2100}'> y", "<p style='#'> y"),
+    ],
+)
+def test_what_cannot_be_judged_in_time_is_refused(text: str, want: str | None) -> None:
+    """2,000 characters from its mark on, by default."""
+    assert GUARD.apply(text) == pieces(GUARD, [*text]) == (text if want is None else want)
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "is_allowed"),
+    [
+        ("example.com", "https://example.com/", True),
+        ("EXAMPLE.com", "https://example.com/", True),
+        ("example.com", "https://a.example.com/", False),
+        ("*.example.com", "https://a.example.com/", True),
+        ("*.example.com", "https://example.com/", False),
+        ("example.com", "https://example.com:8443/", False),
+        ("example.com:8443", "https://example.com:8443/", True),
+        ("example.com:8443", "https://example.com/", False),
+        ("example.com:65535", "https://example.com:65535/", True),
+        ("b\u00fccher.example", "https://xn--bcher-kva.example/", True),
+        ("bu\u0308cher.example", "https://b\u00fccher.example/", True),
+        ("*.b\u00fccher.example", "https://a.xn--bcher-kva.example/", True),
+    ],
+)
+def test_a_host_is_that_host_with_its_port_or_all_below_it(host: str, url: str, is_allowed: bool) -> None:
+    """In Unicode or in its ASCII form."""
+    stage, text = sf.Links([host]), f"[x]({url})"
+    assert stage.apply(text) == pieces(stage, [*text]) == (text if is_allowed else "[x](#)")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("example.com:65536", "example.com.", "example.com:", "example.com:\u0663", "exam ple", "*.", "."),
+        *("stra\u00dfe.example", "\ufb01sh.example", "a\u200db.example"),
+    ],
+)
+def test_what_is_no_host_or_two_is_refused(host: str) -> None:
+    """Readers that map it otherwise would go elsewhere."""
+    with pytest.raises(ValueError, match=r"host|port"):
+        sf.Links([host])
+
+
 def test_what_is_held_is_bounded() -> None:
     """A URL that cannot be judged within `max_hold` is refused, at the same place for all cuts."""
     stage = sf.Links(max_hold=400)
