@@ -159,7 +159,7 @@ class Stream(Generic[T_co]):
             await self._abandon(error)
             raise
         arrived = items = feed = None  # type: ignore[assignment]
-        if self._outcome.fault is not None:  # raised where another task read: here the text must not seem to be whole
+        if self._settled and self._outcome.fault is not None:  # another task read it too, and left: here it must not seem whole
             raise RuntimeError(f"the stream of {self._name} has failed in another task that read it: let one task read a stream")
         return await self.__anext__()
 
@@ -240,7 +240,7 @@ class Stream(Generic[T_co]):
         self._feed, self._has_steps, self._work = _GONE.drain, False, None
         if self._pump is not None:
             self._pump.let_go()
-        elif not self._outcome.is_complete:  # then there would be nothing to give up
+        elif not self._outcome.is_complete:  # else all that it held has left
             machine.cancel()
 
     def _end(self, items: Sequence[Any]) -> Sequence[Any]:

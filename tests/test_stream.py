@@ -287,6 +287,37 @@ def test_a_stream_that_fails_where_two_tasks_read_it_seems_whole_to_neither(stag
     assert second is True or "already" in second
 
 
+def test_a_function_may_pass_over_a_source_that_fails_to_close() -> None:
+    """What it makes of the text is whole, and nobody else has read the stream."""
+
+    class Stuck:
+        def __init__(self) -> None:
+            self.left = ["a", "b"]
+
+        def __aiter__(self) -> Stuck:
+            return self
+
+        async def __anext__(self) -> str:
+            if not self.left:
+                raise StopAsyncIteration
+            return self.left.pop(0)
+
+        async def aclose(self) -> None:
+            raise OSError("stuck")
+
+    async def patient(texts: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        try:
+            async for text in texts:
+                yield text
+        except OSError:
+            yield "."
+
+    async def main() -> list[str]:
+        return [text async for text in (sf.MapText(str.upper) | patient | sf.MapText(str))(Stuck())]
+
+    assert asyncio.run(main()) == ["A", "B", "."]
+
+
 # ------------------------------------------------------------------ refusals and stops
 
 

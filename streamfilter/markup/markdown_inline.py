@@ -94,7 +94,7 @@ class Inline:
         self._chain = (-1, 0)  # a bracket here may be the label of a link that begins there
 
     def _begin(self) -> None:
-        """There is something to scan, as in few of the blocks of thousands of streams."""
+        """There is something to scan, which most blocks do not have."""
         self._is_clear = False
         self._brackets, self._delimiters, self._seams = [], [], []
         self._floors: dict[Question, int] = {}
