@@ -242,23 +242,16 @@ class Parser:
             if key in self._keys[-1]:
                 raise Wrong("a key that its object has already", end)
             self._keys[-1].add(key)
-        if text.startswith(": ", end + 1):
-            at = end + 3
-        else:
-            text, at = yield from self._colon(text, end + 1)
-        self._sink.key(key)
-        return text, at
-
-    def _colon(self, text: str, at: int) -> _Read:
-        """The colon behind a key."""
-        while True:
-            while at == len(text):
+        at = end + 1
+        while at == len(text) or text[at] != ":":
+            if at == len(text):
                 text, at = (yield), 0
-            if text[at] == ":":
-                return text, at + 1
-            if text[at] not in BLANKS:
+            elif text[at] in BLANKS:
+                at = self._counted(text, at, _BLANKS(text, at).end())
+            else:
                 raise Wrong("a colon is missing behind a key", at)
-            at = self._counted(text, at, _BLANKS(text, at).end())
+        self._sink.key(key)
+        return text, at + 1
 
     def _string(self, text: str, at: int) -> _Read:
         """A string, from behind its quotation mark on."""
