@@ -182,6 +182,9 @@ class TextMachine:
     def collect(self) -> None:
         """Something has come that was waited for: release what may leave now."""
 
+    def leave(self) -> None:
+        """The stream was left, and nothing more is wanted: let go of what only the garbage collector would find."""
+
 
 class Mapping(TextMachine):
     """The text machine that holds nothing: a function of each piece. See `mapping`."""

@@ -101,11 +101,12 @@ class Pump:
         self._resume()
 
     def let_go(self) -> None:
-        """Nothing more is wanted: what waits is given up at once."""
+        """Nothing more is wanted: what waits is given up at once, and the machine with the text it holds."""
+        machine, self._machine = self._machine, Machine()
         self._has_left = self._is_over = True
         self._ready = []
-        self._under_way = None
-        self._endings = [*self._endings, *self._machine.cancel()]
+        self._feed, self._begin, self._under_way = self._machine.drain, None, None
+        self._endings = [*self._endings, *machine.cancel()]
         self._announce()
 
     async def close(self) -> None:

@@ -212,7 +212,10 @@ class Held(Hold, Run):
         return usage
 
     def leave(self) -> None:
-        self.machine = self.stops = None
+        machine, self.machine = self.machine, None
+        self.stops = None
+        if machine is not None:
+            machine.leave()
 
     def _rise(self) -> None:
         """It is at rest no longer: what has passed counts as come."""

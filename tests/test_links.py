@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -708,6 +708,22 @@ def test_findings_name_the_rule_and_the_place_and_never_the_url() -> None:
     assert [(finding.rule, finding.action) for finding in seen] == [("image", "redact"), ("link", "redact")]
     assert all(text[finding.start : finding.end] == EVIL for finding in seen)
     assert "evil" not in repr(seen)
+
+
+@pytest.mark.parametrize("text", [EVIL, f"[a]({EVIL}", f"<a href={EVIL}", f"so {EVIL}.", f"url({EVIL}", f"![i]({EVIL})!"])
+def test_the_findings_of_every_cut_are_those_of_the_whole(text: str) -> None:
+    """Also where the stream ends in a URL."""
+
+    def found(pieces: Iterable[str]) -> list[sf.Finding]:
+        stream = GUARD.iter(pieces)
+        assert "evil" not in "".join(stream)
+        return stream.report.findings
+
+    [want] = found([text])
+    assert "evil" in text[want.start : want.end]
+    for at in range(len(text) + 1):
+        assert found([text[:at], text[at:]]) == [want]
+    assert found([*text]) == [want]
 
 
 def test_it_can_end_the_stream_instead() -> None:

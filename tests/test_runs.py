@@ -232,12 +232,38 @@ async def left_by_cancel(stage: sf.Stage[Any, Any]) -> None:
     await asyncio.wait([task])
 
 
-@pytest.mark.parametrize("stage", STAGES)
+async def allowing_the_first(window: sf.Window) -> bool:
+    if window.index:
+        await asyncio.get_running_loop().create_future()
+    return True
+
+
+HOLDING = (
+    *STAGES,
+    sf.FilterJSON(sf.Redact("ab") | sf.Sentences()),
+    sf.Moderate(allowing_the_first),
+    sf.Moderate(allowing_the_first, mode="optimistic", concurrency=2) | sf.Words(),
+)
+
+
+@pytest.mark.parametrize("stage", HOLDING)
 @pytest.mark.parametrize("leave", [left_by_break, left_by_error, left_by_its_source, left_by_cancel])
 def test_the_text_that_a_stream_held_is_gone_when_it_is_left(stage: sf.Stage[str, str], leave: Any) -> None:
     """It dies there, and not when the garbage collector comes, which a process may do without for long."""
-    with leaving(Run, TextMachine) as left:
+    with leaving(Run, TextMachine, sf.Window) as left:
         asyncio.run(leave(stage))
+    assert left == []
+
+
+@pytest.mark.parametrize("piece", ['["so ab', '["so ab", "a', '{"ab', '["a", 12', '"a\\u00'])
+def test_half_a_string_of_filtered_json_is_gone_when_its_stream_is_left(piece: str) -> None:
+    """Each is a text of its own, with machines of its own; those of whole ones are gone with them."""
+    stage = sf.FilterJSON(sf.Redact("ab") | sf.Sentences(), keys=True)
+    with leaving(*KINDS, Parser, Sink) as left:
+        with stage.iter([piece, "c"]) as stream:
+            for _ in stream:
+                break
+        del stream
     assert left == []
 
 

@@ -121,7 +121,7 @@ class FilterJSON(TextStage):
 
     def machine(self, context: Context | None = None) -> Machine:
         if context is not None and context.is_started:
-            self.pipeline.machine(context.decoded())  # what the context lacks is said now, and not at the first string
+            self.pipeline.machine(context.decoded()).cancel()  # what the context lacks is said now, and not at the first string
         return self._lift(context, max([1, *(getattr(part, "choices", 1) for part in self.pipeline.stages)]))
 
     def holds(self) -> str:

@@ -253,6 +253,9 @@ class _Moderator(TextMachine):
             self._divide(text or "")
         self._release()
 
+    def leave(self) -> None:
+        self._questions.clear()  # each knows whom to tell
+
     # ------------------------------------------------------------------ asking
 
     def _decided(self) -> None:

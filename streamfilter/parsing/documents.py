@@ -145,6 +145,7 @@ class Documents(Machine):
         return ()
 
     def cancel(self) -> Sequence[Awaitable[object]]:
+        self._search.leave()
         if self._parser is not None:
             self._parser.leave()
         return ()

@@ -16,9 +16,10 @@ from typing import TypeAlias, cast
 from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
 from streamfilter.items import End, Finish
 from streamfilter.machine import Machine, TextMachine, refusal
-from streamfilter.parsing.parser import MAX_DEPTH, Limits, Parser, Position, Sink
+from streamfilter.parsing.listening import Listener
+from streamfilter.parsing.parser import MAX_DEPTH, Limits, Parser, Position
 from streamfilter.parsing.passage import Outlet, Passage, Token
-from streamfilter.parsing.paths import JSONPath, State
+from streamfilter.parsing.paths import JSONPath
 from streamfilter.parsing.search import Search
 
 READ_CHARS = 4096
@@ -36,61 +37,6 @@ _SCALAR = re.compile(rf"{_BLANK}(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]
 _PARTS_OF_WORDS = tuple(word[:n] for word in ("true", "false", "null") for n in range(len(word) - 1, 0, -1))
 _SCALAR_BEGUN = re.compile(rf"{_BLANK}(?:(?:true|false|null|[-0-9][-+.eE0-9]*){_BLANK}|{'|'.join(_PARTS_OF_WORDS)})").fullmatch
 _TO_QUOTE = cast("_Match", re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL).match)
-
-
-class _Document(Sink):
-    """Listens to a document: what is open, what a string says, and whether it is meant."""
-
-    takes_whole = False
-
-    def __init__(self, paths: Sequence[JSONPath] | None) -> None:
-        self.closers: list[str] = []  # of the open containers
-        self.is_open = False  # a string
-        self.tokens: list[Token] = []  # of it, since they were last taken
-        self.path: list[str | int] = []  # the parser's
-        self._paths = paths
-        self._states: list[tuple[State, ...]] = []  # of the open containers
-
-    def begin_object(self) -> None:
-        self._begin("}")
-
-    def begin_array(self) -> None:
-        self._begin("]")
-
-    def end(self) -> None:
-        self.closers.pop()
-        if self._paths is not None:
-            self._states.pop()
-
-    def begin_string(self) -> None:
-        self.is_open = True
-
-    def text(self, text: str, raw: str | None = None) -> None:
-        self.tokens.append(Token(text, raw))
-
-    def end_string(self) -> None:
-        self.is_open = False
-
-    def is_meant(self) -> bool:
-        """Whether what stands here is to be filtered."""
-        return self._paths is None or any(path.is_end(state) for path, state in zip(self._paths, self._here(), strict=True))
-
-    def take(self) -> list[Token]:
-        """The tokens since this was last called."""
-        tokens, self.tokens = self.tokens, []
-        return tokens
-
-    def _begin(self, closer: str) -> None:
-        if self._paths is not None:
-            self._states.append(self._here())
-        self.closers.append(closer)
-
-    def _here(self) -> tuple[State, ...]:
-        paths = self._paths or ()
-        if not self._states:
-            return (1,) * len(paths)
-        part = self.path[-1]
-        return tuple(path.step(state, part) for path, state in zip(paths, self._states[-1], strict=True))
 
 
 class Run(TextMachine):
@@ -130,7 +76,7 @@ class Run(TextMachine):
         self._quiet = ""  # what is no text if a document follows
         # In a document:
         self._parser: Parser | None = None
-        self._document = _Document(None)
+        self._document = Listener(None)
         self._is_in_key = False
         self._is_escaped = False  # the next character stands behind a backslash
 
@@ -163,6 +109,11 @@ class Run(TextMachine):
             self.done = refusal(error)
         finally:
             out.settle()
+
+    def leave(self) -> None:
+        for each in (self._search, self._passage, self._parser):
+            if each is not None:
+                each.leave()
 
     def _read(self, text: str) -> None:
         while text and self.done is None:
@@ -269,7 +220,7 @@ class Run(TextMachine):
 
     def _open(self) -> None:
         self._is_first = False
-        self._document = _Document(self._paths)
+        self._document = Listener(self._paths)
         self._parser = Parser(self._document, self._limits, self._position)
         self._document.path = self._parser.path
 
@@ -385,7 +336,7 @@ class Run(TextMachine):
             out.keep(chars)
             return text[quote:]
         written = out.last(len(out))[:chars]
-        key = _Document(None)
+        key = Listener(None)
         Parser(key).feed(written)
         passage = self._started(is_spelled=True)
         out.keep(1)

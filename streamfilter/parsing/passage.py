@@ -183,6 +183,11 @@ class Passage:
             self._take(self._machine.finish())
         if self.done is None:
             self._decided(self._read)
+        self.leave()
+
+    def leave(self) -> None:
+        """Nothing more is wanted of it."""
+        self._machine.cancel()
 
     # ------------------------------------------------------------------ in
 

@@ -147,14 +147,14 @@ class Search:
                 verdict = "document"
             if verdict == "document":
                 candidate = self._candidate
-                self._reset()
+                self.leave()
                 return skipped, candidate
             if verdict == "open":
                 return skipped, ""
             prose = self._prose()
             skipped += self._candidate[:prose]
             text = self._candidate[prose:]
-            self._reset()
+            self.leave()
 
     @property
     def is_empty_array(self) -> bool:
@@ -169,7 +169,7 @@ class Search:
             end = self._prose()
             prose, rest = self._candidate[:end], self._candidate[end:]
             self._keep_around(prose)
-            self._reset()
+            self.leave()
         self._thought = False
         return prose, rest
 
@@ -196,7 +196,10 @@ class Search:
             at = found.end() if found else len(self._candidate)
         return at
 
-    def _reset(self) -> None:
+    def leave(self) -> None:
+        """Let go of what is held, of which nothing more is wanted."""
+        if self._probe is not None:
+            self._probe.leave()
         self._probe = None
         self._candidate = ""
 
