@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from functools import partial
+from inspect import isgeneratorfunction
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, overload
 
 from pydantic import Field
@@ -65,8 +66,7 @@ class Stage(Declared, Generic[In, Out]):
 
     Example:
         >>> import streamfilter as sf
-        >>> pipeline = sf.Redact(r"\d+", to="#") | sf.StopAt("END")
-        >>> pipeline.apply("a1b22 END of it")
+        >>> (sf.Redact(r"\d+", to="#") | sf.StopAt("END")).apply("a1b22 END of it")
         'a#b# '
     """
 
@@ -302,7 +302,11 @@ class TextStage(Stage[str, str]):
         return cast("Self", dataclasses.replace(cast("Any", self), channels=kinds))
 
     def explanation(self) -> str:
-        return f"{', '.join(map(told, self.channels or ())) or 'every text channel'}; {self.holds()}"
+        return f"{self.reach()}; {self.holds()}"
+
+    def reach(self) -> str:
+        """In words: which channels this stage applies to."""
+        return ", ".join(map(told, self.channels or ())) or f"every text channel{'' if self.is_guard else ' but tool_arguments'}"
 
     def holds(self) -> str:
         """In words: what this stage may hold back."""
@@ -412,12 +416,15 @@ def as_stage(part: object) -> Stage[Any, Any]:
     if isinstance(part, type) and issubclass(part, Stage):
         raise TypeError(f"{part.__name__} is a class of stages, not a stage: write {part.__name__}(...)")
     if isinstance(part, Declared) and callable(part):
-        name = show(part)
-        raise TypeError(f"{name} is no stage, and is not joined with `|`: call it with the stream, {name}(stage(source))")
+        raise TypeError(
+            f"{show(part)} is no stage, and is not joined with `|`: call it with the stream, {show(part)}(stage(source))"
+        )
     if takes_text(part):
         raise TypeError(f"{show(part)} takes one value, not a stream: for text write MapText(function), such as MapText(str.upper)")
     if hasattr(part, "__aiter__") or hasattr(part, "__iter__"):
         raise TypeError(f"a source ({type(part).__qualname__}) is no stage: call the stage with it, stage(source)")
+    if isgeneratorfunction(part):
+        raise TypeError(f"{show(part)} is a plain generator function: write `async def`, and `async for` over the stream in it")
     if callable(part):
         return Wait(cast("Function", part))
     raise TypeError(f"{type(part).__qualname__} is not a stage: give a Stage or an async generator function")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -24,6 +25,9 @@ class SyncStream(Generic[T_co]):
     Attributes:
         report: what the stages have found so far.
 
+    Raises:
+        RuntimeError: while streaming: another thread reads it just now.
+
     Example:
         >>> import streamfilter as sf
         >>> with sf.Redact(r"\d{4}", to="####").iter(["pin 12", "34"]) as stream:
@@ -33,6 +37,7 @@ class SyncStream(Generic[T_co]):
 
     def __init__(self, stream: Stream[T_co]) -> None:
         self._stream = stream
+        self._turn = Lock()  # of who reads
         self.report: Report = stream.report
 
     @property
@@ -53,10 +58,15 @@ class SyncStream(Generic[T_co]):
         return self
 
     def __next__(self) -> T_co:
+        if not self._turn.acquire(blocking=False):
+            who = "another thread, or by a function of its own stages"
+            raise RuntimeError(f"the stream is read already, by {who}: let one read it, and give its items to the others")
         try:
             return run_through(self._stream.__anext__())
         except StopAsyncIteration:
             raise StopIteration from None
+        finally:
+            self._turn.release()
 
     def close(self) -> None:
         """Leave: held text dies and the source is closed."""

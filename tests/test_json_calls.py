@@ -137,3 +137,15 @@ def test_recorded_calls(entry: dict[str, Any]) -> None:
         assert sorted(json.dumps(call.arguments, sort_keys=True) for call in calls) == sorted(
             json.dumps(json.loads(text or "{}"), sort_keys=True) for text in want.values()
         )
+
+
+def test_text_alone_has_no_calls() -> None:
+    """`text_of` gives none: who reads that would wait for calls in vain. Text that a stage puts among items is no call."""
+    for pieces in (["{}"], ["", "a"]):
+        with pytest.raises(TypeError, match=r"ToolCalls was fed str: it reads items, as of .*Decode\(\)"):
+            list(sf.ToolCalls().iter(pieces))
+    with pytest.raises(TypeError, match="ToolCalls was fed dict: it reads items"):
+        list(sf.ToolCalls().iter([{"choices": []}]))
+    channel = sf.Channel("tool_arguments", (0, 0, "tool_calls", 0))
+    items = [sf.TextDelta("so", sf.Channel("answer", (0, 0))), "put in", sf.TextDelta('{"a": 1}', channel)]
+    assert [call.arguments for call in sf.ToolCalls().iter(items)][-1] == {"a": 1}

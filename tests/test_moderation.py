@@ -1026,10 +1026,8 @@ def test_the_stage_is_a_value() -> None:
     stage = sf.Moderate(_named_check, window=sf.by_words(5, max_wait=2.0), concurrency=3)
     assert repr(stage) == "Moderate(_named_check, window=by_words(5, max_wait=2.0), concurrency=3)"
     assert pickle.loads(pickle.dumps(stage)) == stage
-    assert (
-        stage.explain()
-        == f"{stage!r}: every text channel; holds each window of by_words(5, max_wait=2.0) until _named_check has decided"
-    )
+    holds = "holds each window of by_words(5, max_wait=2.0) until _named_check has decided"
+    assert stage.explain() == f"{stage!r}: every text channel but tool_arguments; {holds}"
 
 
 def _named_check(window: sf.Window) -> bool:

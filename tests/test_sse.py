@@ -181,3 +181,44 @@ def test_many_events_in_one_piece_take_linear_time_however_their_lines_end(event
     begin = time.process_time()
     assert sum(1 for _ in Decoder().feed(event * 40_000 + end)) == 40_001
     assert time.process_time() - begin < 5
+
+
+WHOLE = b'data: {"choices":[{"index":0,"delta":{"content":"hi"}}]}'
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: sf.text_of, lambda: sf.wrap(sf.Redact("x")).iter, lambda: openai.chat.wrap(sf.Words()).iter]
+)
+def test_a_stream_that_ends_inside_an_event_was_cut_off(make: Any) -> None:
+    """All that came was right: it is another error than that of an event that is wrong."""
+    for left in (b'data: {"id": "x", "obj', b'data: {"choices":[{"index":0,"delta":{"content":"h'):
+        for raw in (WHOLE + b"\n\n" + left, WHOLE + b"\r\n\r\n" + left):
+            for pieces in ([raw], [raw[n : n + 1] for n in range(len(raw))]):
+                with pytest.raises(sf.TruncatedInput, match="the stream ends inside an event, at offset") as caught:
+                    list(make()(pieces))
+                assert caught.value.offset == len(raw) - len(left) and caught.value.__context__ is None
+    with pytest.raises(sf.MalformedInput, match="not JSON") as wrong:
+        list(make()([WHOLE + b'\n\ndata: {"id": oops}\n\n']))
+    assert not isinstance(wrong.value, sf.TruncatedInput)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [WHOLE, b"", WHOLE, b"", b"data: [DONE]"],
+        [
+            b"event: message_start",
+            b'data: {"type": "message_start"}',
+            b"",
+            b"event: message_stop",
+            b'data: {"type": "message_stop"}',
+        ],
+        [b'data: {"type": "a"}', b"", b"event: b", b'data: {"type": "b"}'],
+        [b'data: {"type": "a"}', b"", b": ping", b'data: {"type": "b"}'],
+    ],
+)
+def test_lines_without_their_ends_are_told(lines: list[bytes]) -> None:
+    """What `iter_lines` of a client gives is no event stream any more; without a word there would be no text at all."""
+    for read in (sf.text_of, sf.wrap(sf.Redact("x")).iter):
+        with pytest.raises(sf.MalformedInput, match="give the response itself, or its bytes as they come, not its lines"):
+            list(read(lines))

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import pickle
+import threading
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, cast
@@ -927,3 +928,42 @@ def test_a_pattern_that_is_a_word_is_explained_as_that() -> None:
         assert "finds the text 'email' itself, which is no name of a rule here; holds" in stage.explain()
     for stage in (sf.Redact(EMAIL), sf.Redact(sf.Rule("mail", "email")), sf.Redact(r"e-?mail"), sf.Redact(sf.Terms(["email"]))):
         assert "itself" not in stage.explain()
+
+
+def test_only_one_thread_reads_a_stream_of_plain_code() -> None:
+    """Another gets an error, at once and nothing of the text; the one that reads goes on as if it were alone."""
+    asked, go_on = threading.Event(), threading.Event()
+    read: list[str] = []
+
+    def source() -> Iterator[str]:
+        yield "pin 12"
+        asked.set()
+        go_on.wait(30)
+        yield "34 ok"
+
+    stream = sf.Redact("[0-9]{4}", to="#").iter(source())
+    reader = threading.Thread(target=lambda: read.extend(stream))
+    reader.start()
+    try:
+        assert asked.wait(30)
+        with pytest.raises(RuntimeError, match="is read already, by another thread"):
+            next(stream)
+    finally:
+        go_on.set()
+        reader.join(30)
+    assert "".join(read) == "pin # ok"
+
+
+def test_a_function_does_not_read_the_stream_that_it_works_for() -> None:
+    streams: list[sf.SyncStream[str]] = []
+    streams.append(sf.MapText(lambda text: text + next(streams[0])).iter(["a", "b"]))
+    with pytest.raises(RuntimeError, match="a function of its own stages"):
+        list(streams[0])
+
+
+def test_a_plain_generator_function_is_no_stage() -> None:
+    def plain(stream: Iterator[str]) -> Iterator[str]:
+        yield from stream
+
+    with pytest.raises(TypeError, match=r"plain is a plain generator function: write `async def`"):
+        sf.Words() | plain  # type: ignore[operator]

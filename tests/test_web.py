@@ -807,3 +807,50 @@ def test_the_log_says_where_an_error_comes_from_and_nothing_of_what_it_says(capl
     first, second = (record.getMessage() for record in caplog.records)
     assert first == f"a stream was cut off: failed (JSONDecodeError, {__name__}:{line})"
     assert re.fullmatch(r"a stream was cut off: failed \(ValueError, streamfilter\.[a-z.]+:\d+\)", second)
+
+
+GOOD = b'data: {"choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        *((form, GOOD + b'data: {"choices": [{"ind') for form in ("text", "events", "anthropic", "vercel-ui")),
+        *((form, b'data: {"a": 1}\n\n' + GOOD[:-9]) for form in ("text", "events")),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_what_ended_with_an_error_is_not_said_to_be_done(form: Any, body: bytes, size: int) -> None:
+    """A client that stops there would take half an answer for all of it."""
+    writing = Writing(form)
+    made: list[Any] = []
+    for at in range(0, len(body), size):
+        made += writing.feed(body[at : at + size])
+    made += writing.finish()
+    assert isinstance(made[-1].error, sf.MalformedInput)
+    frames = b"".join(message.frame() for message in made[:-1])
+    assert not any(word in frames for word in (b"done", b"[DONE]", b"message_stop"))
+
+
+def test_the_log_says_what_is_wrong_with_the_use_of_a_response(caplog: pytest.LogCaptureFixture) -> None:
+    """In our words, which quote nothing."""
+
+    async def source() -> AsyncIterator[Any]:
+        yield {"secret": "s3cret"}
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(sse_response(source(), "openai")({"type": "http"}, asyncio.Event().wait, send))
+    assert "Unfit" in caplog.text and "send values with format='events'" in caplog.text and "s3cret" not in caplog.text
+
+
+def test_what_is_told_of_errors_is_a_function() -> None:
+    async def source() -> AsyncIterator[str]:
+        yield "a"
+
+    wrong: Any = "print"
+    with pytest.raises(TypeError, match="on_error is str: a function is needed"):
+        sse_response(source(), "text", on_error=wrong)

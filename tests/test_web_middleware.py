@@ -926,3 +926,12 @@ def test_the_last_bytes_leave_before_the_application_returns(spec_version: str) 
     run_virtually(app(scope, receive, send))
     assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
     assert b"".join(message.get("body", b"") for message in sent).endswith(b"data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize(("field", "is_told"), [("token", False), ("tokn", True), ("token.text", True)])
+def test_the_log_says_where_no_event_has_the_field_of_the_text(field: str, is_told: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """It is misspelt, or all of it was filtered string by string."""
+    for _ in range(2):
+        body_of(filtered(app_of([raw_of([{"status": "a"}, {"token": "Hello"}])]), text_at=field))
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"no event had the field text_at={field!r}: each of their strings was filtered by itself"] * (2 * is_told)

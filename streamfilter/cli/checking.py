@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from streamfilter.display import explanation
-from streamfilter.items import told as told_kind
 from streamfilter.pipeline import Stage, TextStage
 from streamfilter.spec.checking import checked
 
@@ -48,11 +47,7 @@ class Checked:
             table = Table("", "stage", "channels", "what it does", title=title, title_justify="left", show_lines=True)
             for place, part, earlier in _places(pipeline):
                 told = _described(part, earlier)
-                where = (
-                    "items"
-                    if not isinstance(part, TextStage)
-                    else ", ".join(map(told_kind, part.channels or ())) or "every text channel"
-                )
+                where = part.reach() if isinstance(part, TextStage) else "items"
                 table.add_row(place, _plain(told["stage"]), _plain(where), _plain(told["does"]))
             console.print(table if pipeline.stages else _plain(f"pipeline {name}: no stage, passes everything"))
         if self.needs:

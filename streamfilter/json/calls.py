@@ -14,7 +14,7 @@ from streamfilter.declaration import show
 from streamfilter.items import Channel, End, Event, Item, TextDelta, ToolCall, covers
 from streamfilter.json.parse import Values
 from streamfilter.json.typed import Typed, plan_of
-from streamfilter.machine import Machine, wrong_item
+from streamfilter.machine import Machine
 from streamfilter.parsing.documents import Documents, Reader
 from streamfilter.parsing.sink import MAX_DEPTH, MAX_STRING, Limits
 from streamfilter.pipeline import Stage, stage
@@ -118,8 +118,10 @@ class _Calls(Machine):
     def __init__(self, stage: ToolCalls) -> None:
         self._stage = stage
         self._open: dict[Channel, _Open] = {}
+        self._has_begun = False  # else a text is no stage's, but all that the source has: `text_of` gives no calls
 
     def feed(self, item: Item) -> Sequence[Any]:
+        self._has_begun = self._has_begun or isinstance(item, Event)
         if isinstance(item, TextDelta):
             if item.channel.kind != "tool_arguments" or not item.text:
                 return ()
@@ -133,9 +135,10 @@ class _Calls(Machine):
         if isinstance(item, Event):
             is_pinned = isinstance(item.scope, Channel) and not item.boundary
             return () if item.scope is None or is_pinned else self._settled(item.scope)
-        if isinstance(item, str):
+        if isinstance(item, str) and self._has_begun:
             return ()
-        raise TypeError(wrong_item("ToolCalls", item))
+        kind = type(item).__qualname__
+        raise TypeError(f"ToolCalls was fed {kind}: it reads items, as of providers.openai.chat.Decode() | ToolCalls(…)")
 
     def finish(self) -> Sequence[Any]:
         return () if self.ended else self._settled(())

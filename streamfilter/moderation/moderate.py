@@ -39,7 +39,7 @@ def _check_window(window: object) -> object:
 
 @stage
 class Moderate(TextStage):
-    r"""Ask a check about each window of text, and release it on its verdict. A guard: it applies to every text channel.
+    r"""Ask a check about each window of text, and release it on its verdict. It applies to every text channel but tool arguments.
 
     A verdict releases its text the moment it arrives, in order, though nothing more has come from the source. The source is not
     read ahead of `concurrency` windows under way and one that fills, except in the shadow, which must not delay it: there up to

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
-from streamfilter.errors import MalformedInput
+from streamfilter.errors import MalformedInput, TruncatedInput
 from streamfilter.items import Channel, End, Item, Key, Raw, Scope, TextDelta
 from streamfilter.providers import foreign
 from streamfilter.providers.frames import BINARY_MESSAGES, NDJSON, SSE, TEXT_MESSAGES, Decoder, Framing, framing_of, message
 from streamfilter.providers.places import Opaque, Path, at, strings
-from streamfilter.providers.sse import Frame
+from streamfilter.providers.sse import JOINED, Frame
 
 Made = TypeVar("Made")
 
@@ -311,14 +310,20 @@ def parsed(data: str, offset: int) -> dict[str, Any]:
     return _parsed(data, offset, json.loads)
 
 
+_NO_JSON = "the data of an event is not JSON"
+_FIELDS = ("data:", "event:", "id:", "retry:", ":")
+
+
 def _parsed(data: str, offset: int, read: Callable[[str], Any]) -> dict[str, Any]:
     event, problem = None, "the data of an event is not a JSON object"
     try:
         event = read(data)
     except _RepeatedNameError:
         raise
-    except (ValueError, RecursionError):
-        problem = "the data of an event is not JSON"
+    except (ValueError, RecursionError) as error:
+        problem = _NO_JSON
+        if isinstance(error, json.JSONDecodeError) and data.startswith(_FIELDS, error.pos):
+            problem = JOINED
     if not isinstance(event, dict):  # raised out here, it has not the error above for its context, which holds the data
         raise MalformedInput(problem, offset)
     return event
@@ -344,6 +349,7 @@ def said_in(frame: Frame, framing: Framing) -> tuple[dict[str, Any], Frame]:
 
     Raises:
         MalformedInput: there is no JSON object.
+        TruncatedInput: nor could there be: the stream has ended inside of the frame.
 
     Example:
         >>> event, frame = said_in(Frame('{"a":1,"a":2}', "", None, b'data: {"a":1,"a":2}\r\n\r\n', 0), SSE)
@@ -351,9 +357,16 @@ def said_in(frame: Frame, framing: Framing) -> tuple[dict[str, Any], Frame]:
         ({'a': 2}, b'data: {"a":2}\n\n')
     """
     data = frame.data or ""
-    with suppress(_RepeatedNameError):
+    try:
         return _parsed(data, frame.offset, _strictly), frame
-    event = parsed(data, frame.offset)
+    except _RepeatedNameError:
+        event = parsed(data, frame.offset)
+    except MalformedInput as error:
+        if frame.complete or error.problem != _NO_JSON:
+            raise
+        event = None
+    if event is None:
+        raise TruncatedInput("the stream ends inside an event", frame.offset)
     raw = framing.encode(event, frame.event, frame)
     return event, replace(frame, raw=raw, complete=True, is_cut=False)
 

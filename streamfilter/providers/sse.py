@@ -33,6 +33,8 @@ _LINE_FEED, _CARRIAGE_RETURN, _SPACE, _COLON, _D, _E, _I = b"\n\r :dei"
 """Of one byte, whether a piece has it is asked by its number: `bytes` first tries to read what it is given as one."""
 _FIELDS = ("data", "event", "id", "retry")
 
+JOINED = "the line ends between events are missing: give the response itself, or its bytes as they come, not its lines"
+
 
 @dataclass(slots=True)
 class Frame:
@@ -66,9 +68,12 @@ class Frame:
 
         Raises:
             MalformedInput: one of its lines looks like no field: this is no event stream, but, say, a page that reports an error.
+                Or its lines are joined.
         """
         if self.stray is not None:
             raise MalformedInput("a line is neither a field nor a comment of an event stream", self.stray)
+        if self.data is None and "data:" in self.event:
+            raise MalformedInput(JOINED, self.offset)
         return self
 
 
@@ -382,7 +387,7 @@ def _read(lines: bytes, raw: bytes, offset: int) -> Frame:
         elif not line or line[0] == ":":
             continue
         else:
-            name, _, value = line.partition(":")
+            name, colon, value = line.partition(":")
             value = value.removeprefix(" ")
             if name == "event":
                 event = value
@@ -390,7 +395,7 @@ def _read(lines: bytes, raw: bytes, offset: int) -> Frame:
                 identity = value
             elif name == "retry" and value.isascii() and value.isdigit() and len(value) <= MAX_RETRY_DIGITS:
                 retry = int(value)
-            elif stray is None and not _is_field(line):
+            elif stray is None and name not in _FIELDS and not (colon and _FIELD.match(name)):
                 stray = offset + _line_offset(raw, text.split("\n").index(line))
             if name != "data":
                 continue
@@ -401,11 +406,6 @@ def _read(lines: bytes, raw: bytes, offset: int) -> Frame:
     if more:
         data = "\n".join([data or "", *more])
     return Frame(data, event, identity, raw, offset, True, retry, stray)  # keywords are slow
-
-
-def _is_field(line: str) -> bool:
-    name, colon, _ = line.partition(":")
-    return name in _FIELDS or bool(colon and _FIELD.match(name))
 
 
 def _line_offset(raw: bytes, number: int) -> int:

@@ -164,7 +164,7 @@ class WrapStage(Stage[Any, Any]):
             raise TypeError(f"wrap is for a pipeline of text stages: {inner!r} reads {inner.reads} and gives {inner.gives}")
         if inner.gives == "values":  # all of the answer would be gone
             said = f"wrap gives chunks, which cannot say the values of {inner!r}"
-            raise TypeError(f"{said}: read `Decode() | stage`, or stage(text_of(raw))")
+            raise TypeError(f"{said}: read `Decode() | stage`")
         inner.machine()  # refuses a pipeline that must wait
         object.__setattr__(self, "pipeline", inner)
 

@@ -5,6 +5,7 @@ To the rest of the library this is a format like a provider's. Every other strin
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from streamfilter.providers.places import Path, at
 from streamfilter.providers.rewriting import EventWriter
 
 NAME = "events"
+
+LOG = logging.getLogger("streamfilter.web")
 
 
 class Fields:
@@ -39,9 +42,10 @@ class Fields:
     unit = "events of an application"
 
     def __init__(self, field: str, framing: Framing) -> None:
-        self._path: Path = tuple(field.split("."))
+        self._path: Path = tuple(field.split(".")) if isinstance(field, str) else ()
         self._framing = framing
-        if not all(self._path):
+        self._found: bool | None = None  # whether some event has had it; None before there was any
+        if not self._path or not all(self._path):
             raise ValueError(f"text_at={field!r}: the name of a field is needed, such as 'token' or 'delta.text'")
 
     def reader(self, stage: str, seen: set[Key]) -> EventReader:
@@ -56,10 +60,17 @@ class Fields:
     def read(self, origin: Origin) -> None:
         """Read one event. One without text ends the run: what is held leaves before it."""
         origin.text(self._path, PLAIN)
+        self._found = self._found or bool(origin.items)
         if not origin.items:
             origin.rest(())
         elif _size(origin.event, self._path) > 1:
             origin.rest(PLAIN)
+
+    def over(self) -> None:
+        """The stream is over. If its text was never there where it was said to be, somebody should know."""
+        if self._found is False:
+            field = ".".join(map(str, self._path))
+            LOG.warning("no event had the field text_at=%r: each of their strings was filtered by itself", field)
 
 
 class _Making(rewriting.Making):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from traceback import walk_tb
 from typing import Any, Literal, TypeAlias, cast
 
-from streamfilter.errors import Blocked
+from streamfilter.errors import Blocked, MalformedInput
 from streamfilter.providers.frames import AWS, json_text
 from streamfilter.web.messages import DONE, Message, said
 
@@ -25,6 +25,18 @@ OnError: TypeAlias = Callable[[Exception], "Problem | str | None"]
 """Is told of what went wrong. It may say what the client is told, instead of the usual words."""
 
 LOG = logging.getLogger("streamfilter.web")
+
+
+class Unfit(TypeError):
+    """The stream gives what cannot be sent in this format.
+
+    Attributes:
+        problem: what would be right, and nothing of what came.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,7 @@ FAILED = Problem("failed", "The answer could not be completed.")
 
 
 def problem_of(error: Exception, on_error: OnError | None = None) -> Problem:
-    """What a client is told of an exception; logged with no more than its class.
+    """What a client is told of an exception; logged with no more than its class, and what this library says of wrong input or use.
 
     Args:
         error: of a stage, a source, or the application.
@@ -74,7 +86,7 @@ def problem_of(error: Exception, on_error: OnError | None = None) -> Problem:
         Problem(code='timed_out', message='The answer took too long.', status=504)
     """
     usual = usual_problem(error)
-    LOG.warning("a stream was cut off: %s (%s)", usual.code, origin_of(error))
+    LOG.warning("a stream was cut off: %s (%s)", usual.code, ": ".join(filter(None, (origin_of(error), _said_by_us(error)))))
     if on_error is None:
         return usual
     try:
@@ -85,6 +97,16 @@ def problem_of(error: Exception, on_error: OnError | None = None) -> Problem:
     if isinstance(given, Problem):
         return given
     return replace(usual, message=given) if isinstance(given, str) else usual
+
+
+def check_on_error(on_error: object) -> None:
+    """Refuse what is no function.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if on_error is not None and not callable(on_error):
+        raise TypeError(f"on_error is {type(on_error).__qualname__}: a function is needed")
 
 
 def origin_of(error: BaseException) -> str:
@@ -101,6 +123,11 @@ def origin_of(error: BaseException) -> str:
     own = [place for place, file in zip(places, files, strict=True) if not _is_installed(place[0], file)]
     at = "".join(f", {module}:{line}" for module, line in (own or places)[-1:])
     return type(error).__qualname__ + at
+
+
+def _said_by_us(error: BaseException) -> str:
+    """What is wrong with the input, or the use, in words of this library, which quote nothing; "" for any other exception."""
+    return error.problem if isinstance(error, (Unfit, MalformedInput)) else ""
 
 
 _PATHS = sysconfig.get_paths()

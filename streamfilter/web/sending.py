@@ -19,7 +19,7 @@ from streamfilter.machine import Machine
 from streamfilter.stream import Segment, Stream, open_stream
 from streamfilter.web.messages import ALIVE, Message
 from streamfilter.web.patience import Patience, check_unread
-from streamfilter.web.problems import FAILED, OnError, Problem, messages_of, problem_of
+from streamfilter.web.problems import FAILED, OnError, Problem, check_on_error, messages_of, problem_of
 from streamfilter.web.writing import Writing
 
 Out = Callable[[Message], Awaitable[object]]
@@ -67,6 +67,7 @@ class Sending:
         on_error: OnError | None = None,
         unread_seconds: float | None = None,
     ) -> None:
+        check_on_error(on_error)
         self._writing = writing
         self._on_error = on_error
         self._unread = check_unread(unread_seconds)

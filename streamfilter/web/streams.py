@@ -79,6 +79,7 @@ def live_body(
         return Body(_chained(context, _Read(charset), pipeline.machine(context), _Written()), lambda: "text")
     if text_at is not None:
         form = Fields(text_at, _FRAMINGS[kind])
+        context.at_end(form.over)
         return Body(Wrap(pipeline).wrapping(form, context, pipeline.machine(context)), lambda: form.name)
     if name == "text":
         return Body(_texts(pipeline, context, pipeline.machine(context)), lambda: "text")

@@ -25,6 +25,7 @@ from streamfilter.providers.events import parsed
 from streamfilter.providers.frames import SSE, framing_of
 from streamfilter.providers.shapes import edited, get, plain
 from streamfilter.web.messages import DONE, Message, jsonable, said
+from streamfilter.web.problems import Unfit
 
 ExitFormat: TypeAlias = Literal["openai", "anthropic", "vercel-ui", "text", "events", "patches"]
 """What the client reads."""
@@ -39,10 +40,6 @@ _WIRE = frozenset(
     }
 )
 """The types of events that Anthropic sends. The SDK's helper makes others of them, which no client reads."""
-
-
-class Unfit(TypeError):
-    """The stream gives what cannot be sent in this format. The message says what would be right, and nothing of what came."""
 
 
 class _Shape(NamedTuple):
@@ -183,6 +180,8 @@ class _Encoded(Machine):
 
     def _said(self, made: Sequence[Any]) -> list[Any]:
         self.ended = self._encode.ended
+        if made and type(made[-1]) is End and made[-1].error is not None:
+            self._done = ()  # that was not all
         return [each if type(each) is End else said(each, named=self._named) for each in made]
 
 
@@ -297,19 +296,36 @@ class _Frames(Machine):
 _END = said({"type": "done"}, named=True)
 
 
-class _Texts(Machine):
-    r"""The text of the answer alone. A frame has lines: what ends one, `\r\n` or `\r`, is a line feed behind it."""
+class _Said(Machine):
+    """Items in words of our own. The last of them is that this was all, unless an error has ended it."""
 
-    def __init__(self, *, in_lines: bool) -> None:
-        self._in_lines = in_lines
-        self._after_cr = False
+    _last: Sequence[Message] = (_END,)
 
     def feed(self, item: Any) -> Sequence[Any]:
         if isinstance(item, Failure):
             raise ProviderError(item.error)
         if type(item) is End:
             self.ended = True
+            self._last = self._last if item.error is None else ()
             return (item,)
+        return self.said(item)
+
+    def said(self, item: Any) -> Sequence[Message]:
+        """What an item becomes."""
+        raise NotImplementedError
+
+    def finish(self) -> Sequence[Any]:
+        return self._last
+
+
+class _Texts(_Said):
+    r"""The text of the answer alone. A frame has lines: what ends one, `\r\n` or `\r`, is a line feed behind it."""
+
+    def __init__(self, *, in_lines: bool) -> None:
+        self._in_lines = in_lines
+        self._after_cr = False
+
+    def said(self, item: Any) -> Sequence[Message]:
         if isinstance(item, TextDelta):
             item = item.text if item.channel.kind == "answer" else ""
         if isinstance(item, Event):
@@ -325,31 +341,20 @@ class _Texts(Machine):
             self._after_cr = True
         return (Message(re.sub("\r\n?", "\n", item)),) if item else ()
 
-    def finish(self) -> Sequence[Any]:
-        return (_END,)
 
-
-class _Events(Machine):
+class _Events(_Said):
     """Each item as an event with a type: text, values, steps of a document."""
 
     def __init__(self, *, is_patch: bool) -> None:
         self._is_patch = is_patch
 
-    def feed(self, item: Any) -> Sequence[Any]:
-        if isinstance(item, Failure):
-            raise ProviderError(item.error)
-        if type(item) is End:
-            self.ended = True
-            return (item,)
+    def said(self, item: Any) -> Sequence[Message]:
         if self._is_patch:
             if not isinstance(item, Mapping) or not {"op", "path"} <= item.keys():
                 raise Unfit(f"the stream gives {type(item).__qualname__}, which is no operation of JSONEvents(patch=True)")
             return (said({"type": "patch", "patch": [jsonable(item)]}, named=True),)
         event = _event(item)
         return () if event is None else (said(event, named=True),)
-
-    def finish(self) -> Sequence[Any]:
-        return (_END,)
 
 
 def _event(item: Any) -> dict[str, Any] | None:
