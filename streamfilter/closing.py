@@ -13,35 +13,40 @@ class Closing:
         below: what that stands on, closed after it: what is beneath async generator functions.
 
     Attributes:
-        is_open: whether reading has begun and nothing is closed.
+        is_open: whether reading has begun, and not all is closed.
     """
 
     def __init__(self, source: object, below: Sequence[object]) -> None:
-        self._source = source
-        self._below = below
-        self._iterator: object = source
-        self._is_closed = False
+        self._left = [source, *below]
         self.is_open: bool = False
 
     def begin(self, iterator: AsyncIterator[object]) -> None:
         """Reading begins, through this iterator of the source."""
         self.is_open = True
-        if hasattr(iterator, "aclose"):
-            self._iterator = iterator
+        if hasattr(iterator, "aclose") and self._left[:1] != [iterator]:
+            self._left.insert(0, iterator)
 
     async def close(self) -> None:
-        """Close all of it, whatever one of them raises. Closing twice does nothing more."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        self.is_open = False
+        """Close all of it, whatever one of them raises. What is closed is not closed again.
+
+        Raises:
+            RuntimeError: an async generator is at work for another task. It is left open: that task shall close it.
+        """
         failure: BaseException | None = None
-        own = (self._source,) if self._iterator is self._source else (self._iterator, self._source)
-        for target in (*own, *self._below):
+        busy: list[object] = []
+        while self._left:
+            target = self._left.pop(0)
+            if getattr(target, "ag_running", False):
+                busy.append(target)
+                continue
             try:
                 await _close(target)
             except BaseException as error:  # the others are closed all the same
                 failure = failure or error
+        self._left = busy
+        self.is_open = bool(busy)
+        if failure is None and busy:
+            failure = RuntimeError("another task reads the source just now: it is closed when that has its item")
         if failure is not None:
             raise failure
 

@@ -34,7 +34,6 @@ T_co = TypeVar("T_co", covariant=True)
 Function: TypeAlias = Callable[[AsyncIterator[Any]], AsyncIterator[Any]]
 """An async generator function, or anything else that takes an async iterator and gives one."""
 
-
 _GONE = Machine()  # of a stream that is over
 
 
@@ -159,7 +158,8 @@ class Stream(Generic[T_co]):
             await self._abandon(error)
             raise
         arrived = items = feed = None  # type: ignore[assignment]
-        if self._settled and self._outcome.fault is not None:  # another task read it too, and left: here it must not seem whole
+        if self._settled and self._outcome.fault is not None:  # another task has left: here it must not seem whole
+            await self._closing.close()  # what was at work for this task could not be closed there
             raise RuntimeError(f"the stream of {self._name} has failed in another task that read it: let one task read a stream")
         return await self.__anext__()
 

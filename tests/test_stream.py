@@ -967,3 +967,50 @@ def test_a_plain_generator_function_is_no_stage() -> None:
 
     with pytest.raises(TypeError, match=r"plain is a plain generator function: write `async def`"):
         sf.Words() | plain  # type: ignore[operator]
+
+
+async def passing_on(stream: AsyncIterator[str]) -> AsyncIterator[str]:
+    async for text in stream:
+        yield text
+
+
+@pytest.mark.parametrize("stage", [sf.Redact("a"), sf.Redact("a") | sf.Words(), sf.Words() | passing_on])
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_a_source_that_is_read_while_its_stream_is_left_is_closed_by_who_reads(
+    stage: sf.Stage[str, str], is_cancelled: bool
+) -> None:
+    """Nobody can close an async generator that is at work; it must not stay open for that, nor be closed twice."""
+
+    async def main() -> tuple[int, list[Any]]:
+        may_go, closings = asyncio.Event(), 0
+
+        async def tokens() -> AsyncIterator[str]:
+            nonlocal closings
+            try:
+                yield "so "
+                await may_go.wait()
+                yield "so "
+                raise AssertionError("read on")
+            finally:
+                closings += 1
+
+        stream = stage(tokens())
+
+        async def read() -> list[str]:
+            return [text async for text in stream]
+
+        reader = asyncio.create_task(read())
+        for _ in range(9):
+            await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="another task reads the source just now|already running"):
+            await stream.aclose()
+        if is_cancelled:
+            reader.cancel()
+        may_go.set()
+        await asyncio.wait([reader])
+        await stream.aclose()
+        return closings, [None if reader.cancelled() else reader.exception()]
+
+    closings, [error] = asyncio.run(main())
+    assert closings == 1
+    assert error is None if is_cancelled else isinstance(error, RuntimeError)
