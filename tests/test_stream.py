@@ -1002,7 +1002,7 @@ def test_a_source_that_is_read_while_its_stream_is_left_is_closed_by_who_reads(
         reader = asyncio.create_task(read())
         for _ in range(9):
             await asyncio.sleep(0)
-        with pytest.raises(RuntimeError, match="another task reads the source just now|already running"):
+        with pytest.raises(RuntimeError, match=r"another task reads the source just now|already running"):
             await stream.aclose()
         if is_cancelled:
             reader.cancel()
