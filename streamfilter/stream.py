@@ -143,8 +143,7 @@ class Stream(Generic[T_co]):
                     else:
                         items = self._fed(arrived)
                 if len(items) == 1 and type(items[0]) is not End:  # nearly always
-                    one: T_co = items[0]
-                    return one
+                    return items[0]  # type: ignore[no-any-return]
                 if items and type(items[-1]) is End:
                     items = self._end(items)
                 if self._read_all:  # so it is too if the stream was left meanwhile

@@ -244,7 +244,29 @@ TRICKS: list[tuple[str, str]] = [
     ("ftp://example.com/x wss://example.com/ y", "[link] [link] y"),
     ("http://example.com:443/x https://example.com:80/x y", "[link] [link] y"),
     # what is taken out joins nothing
-    (f"[t]{EVIL} (//evil.org)", "[t][link] (//evil.org)"),
+    (f"[t]{EVIL} (//evil.org)", "[t][link] (#)"),
+    # Blanks before a target, and in it
+    ("![a] (//evil.org/?q=s)", "![a] (#)"),
+    ("[a]  (javascript:alert(1))", "[a]  (#)"),
+    ("> [a] \n> (//evil.org/x)", "> [a] \n> (#)"),
+    ("![a] (https://example.com/i)", "![a] (#)"),
+    ("[x](https://example.com @evil.org/?q=s)", "[x](# @evil.org/?q=s)"),
+    ("![x](https://img.example.com\n@evil.org/?q=s)", "![x](#\n@evil.org/?q=s)"),
+    ("[x](https://example.com (a) @evil.org/)", "[x](# (a) @evil.org/)"),
+    ("[x](https://example.com 'a' @evil.org/)", "[x](# 'a' @evil.org/)"),
+    ("[x](mailto:a@example.com ,b@evil.org?subject=s)", "[x](# ,b@evil.org?subject=s)"),
+    ("<https://example.com @evil.org/?q=s>", "<[link] @evil.org/?q=s>"),
+    # Where one reader ends a URL and another does not
+    *((f"https://example.com{c}@evil.org/?q=s", f"[link]{c}@evil.org/?q=s") for c in "\xa0\u3000\u2028\x85\x1f\x1c\x0b\x0c"),
+    ("https://example.com[a@evil.org/?q=s", "[link][a@evil.org/?q=s"),
+    ("https://example.com]\x1f@evil.org/?q=s", "[link]]\x1f@evil.org/?q=s"),
+    ("https://]@evil.org", "[link]]@evil.org"),
+    ("<javascript:alert(1)//<>", "<[link]<>"),
+    ("<data:text/html,\t<b>", "<[link]\t<b>"),
+    # What stands in for a URL becomes no image
+    ("!https://evil.org \n\n[link]: https://example.com/s?q=s", "!link \n\n[link]: https://example.com/s?q=s"),
+    ("!https://evil.org[x]\n\n[x]: https://example.com/s?q=s", "!link[x]\n\n[x]: https://example.com/s?q=s"),
+    ("[link]: https://example.com/s\n\n!www.evil.org b", "[link]: https://example.com/s\n\n!link b"),
     (f"[t]({EVIL})(//evil.org)", "[t](#)(//evil.org)"),
     (f"htt[p]({EVIL})s://evil.org", "htt[p](#)s[link]"),
     (f"<a href{EVIL}=//evil.org>", "<a href[link]>"),
@@ -325,7 +347,7 @@ def test_what_leads_nowhere_else_is_unchanged(text: str) -> None:
         (  # to linkify-it, users of a host
             sf.Links(["example.com"], domains=True),
             "//<x@evil.org/q //;,x@evil.org //a<x@evil.org (//) a@evil.org,b@evil.org",
-            "//<x@[link] //;,x@[link] //a<x@[link] (//) a@evil.org,b@evil.org",
+            "//<x@[link] //;,x@[link] //a<x@[link] (#) a@evil.org,b@evil.org",
         ),
         (
             sf.Links(["ok.com"], schemes=["https"]),
@@ -505,7 +527,7 @@ def test_nothing_leaves_that_a_continuation_could_change() -> None:
         (text, released(text))
         for text in ("a [b", "a [b]", "[b](x", "[b](https", "[b](https://example.com/", "a <", "a <b", "<b c", "a h", "a ht", "see")
     ]
-    assert [len(text) - len(left) for text, left in held] == [0, 1, 3, 7, 0, 1, 2, 0, 1, 2, 0]
+    assert [len(text) - len(left) for text, left in held] == [0, 0, 2, 6, 0, 1, 2, 0, 1, 2, 0]
 
 
 def released(text: str, stage: sf.Links = GUARD) -> str:
@@ -678,6 +700,36 @@ def test_what_is_no_host_or_two_is_refused(host: str) -> None:
     """Readers that map it otherwise would go elsewhere."""
     with pytest.raises(ValueError, match=r"host|port"):
         sf.Links([host])
+
+
+@pytest.mark.parametrize("max_hold", [400, 2000])
+@pytest.mark.parametrize("text", ['say "{}x', "say '{}//evil.org", '"/{}/evil.org', '{{"a": "{}"}}', '"{}'])
+@pytest.mark.parametrize("blank", [" ", "\n", " \n", "\t", "\x00"])
+def test_a_string_that_begins_with_blanks_is_read_to_its_end(text: str, blank: str, max_hold: int) -> None:
+    """However many they are: what is not decided by then is refused, once."""
+    stage = sf.Links(["example.com"], max_hold=max_hold)
+    for count in (max_hold // len(blank) + n for n in (-3, -2, -1, 0, 1, 50)):
+        given = text.format(blank * count)
+        out = stage.apply(given)
+        assert pieces(stage, [given[at : at + 97] for at in range(0, len(given), 97)]) == out
+        assert out.count("#") <= 1 and not leaks(out) and out.replace("#", "").count(blank) <= given.count(blank)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[x](https://example.com "a title") (b) [1] (see below), [2] (fig. 1)',
+        "[a](https://example.com ) me@example.org [b] (me) [c]\n\n(//example.org",
+        "see [https://example.com] and (https://example.com), https://example.com\xa0» or https://example.com\u3002",
+        "f[i] (x) a[b][c]  (d) x::y<z> std::map<a::b, c> <note: this>",
+        "[x] (https://example.com/a) ![y] (https://img.example.com/i) ![z] (relative.png)",
+    ],
+)
+def test_what_stands_behind_a_bracket_or_a_blank_is_mostly_text(text: str) -> None:
+    """Also where no relative URLs are allowed: text in parentheses looks like one."""
+    assert everywhere(text) == text
+    apart = sf.Links(["example.com"], images=["img.example.com"], relative=False)
+    assert pieces(apart, [*text]) == text
 
 
 def test_what_is_held_is_bounded() -> None:

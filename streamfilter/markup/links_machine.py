@@ -8,7 +8,6 @@ of the text that has *left*, with what stands in for a URL in it: what is taken 
 from __future__ import annotations
 
 from typing import cast
-from unicodedata import category
 
 from streamfilter.context import Context, Finding
 from streamfilter.errors import Blocked
@@ -45,7 +44,6 @@ class Guard(TextMachine):
     """One run of text. See `Links` for the arguments."""
 
     def __init__(self, verdicts: Verdicts, context: Context, *, to: str, action: str, domains: bool) -> None:
-        self._urls = verdicts.urls
         self._verdicts = verdicts
         self._context = context
         self._to = to
@@ -58,6 +56,7 @@ class Guard(TextMachine):
         self._at = 0  # in hold.buf: up to here it may leave
         self._last = ""  # the last two characters that left, where they matter
         self._open: list[bool] = _NONE  # for each open bracket, whether it is an image's
+        self._closes: bool | None = None  # whether the bracket that has just been closed is one
         self._any_image = False  # in this paragraph, whether any target may be an image's
         self._line = False  # whether a line has begun, with blanks only so far
         self._until = ""  # what a URL that is swallowed began with
@@ -104,10 +103,13 @@ class Guard(TextMachine):
             return
         self._leave()
         is_bang = self._last[-1:] == "!"
-        self._idle = not (is_bang or self._until or self._open or self._any_image or self._tags.states or self._domains)
+        is_open = bool(self._open) or self._any_image or self._closes is not None
+        self._idle = not (is_bang or self._until or is_open or self._tags.states or self._domains)
 
     def _step(self, over: bool) -> bool:
         """Pass up to the next mark, and past it if that can be decided. False: it cannot."""
+        if self._closes is not None:
+            return self._target(self._closes, over)
         buf = self.hold.buf
         mark = self._marks[self._tags.states != 0].search(buf, self._at)
         if mark is None:
@@ -118,7 +120,7 @@ class Guard(TextMachine):
         if mark[0] == "[":
             return self._opened(at)
         if mark[0] == "]":
-            return self._closed(at, over)
+            return self._closed(at)
         if mark[0] == "<":
             return self._angle(at, over)
         if mark[0] == "=":
@@ -131,6 +133,7 @@ class Guard(TextMachine):
         """The text up to there stays."""
         if upto == self._at:
             return
+        self._closes = None
         if self._domains:
             text = self._before(self._at)[-1:] + self.hold.buf[self._at : upto]
             *earlier, word = scan.USER_END.split(text)
@@ -179,40 +182,46 @@ class Guard(TextMachine):
             self._any_image = True
         return True
 
-    def _closed(self, at: int, over: bool) -> bool:
-        buf = self.hold.buf
-        kind = buf[at + 1 : at + 2]
-        if not kind and not over:
-            return False
+    def _closed(self, at: int) -> bool:
         image = self._any_image or (bool(self._open) and self._open[-1])
-        if image and self._defined:
-            return self._unclose()
-        if not kind or kind not in "(:":
-            self._close(at + 1, image)
-            return True
+        if image and self._defined:  # perhaps an image that refers to a definition which is for links only: it gets no end
+            self._any_image = True
+            return self._swap(_NO_END)
+        self._imaged = self._imaged or image  # even with a target: where that is none to some reader, it is a reference
+        if self._open:
+            self._open.pop()
+        self._pass(at + 1)
+        self._closes = image
+        return True
+
+    def _target(self, image: bool, over: bool) -> bool:
+        """Behind a bracket, where its target may stand."""
+        buf, at = self.hold.buf, self._at
         limit = at + self._max_hold
-        match = scan.BEFORE_TARGET.match(buf, at + 2, limit)
-        start = match.end() if match else at + 2
+        begin = scan.BETWEEN.match(buf, at, limit).end()  # type: ignore[union-attr]  # it matches everywhere
+        kind = buf[begin : min(begin + 1, limit)]
+        if not kind and not over and begin < limit:
+            return False
+        if not kind or kind not in ("(:" if begin == at else "("):
+            self._closes = None
+            return True
+        match = scan.BEFORE_TARGET.match(buf, begin + 1, limit)
+        start = match.end() if match else begin + 1
         if start == len(buf) and not over and start < limit:
             return False
         defines = kind == ":"
         if start < limit and buf[start : start + 1] == "<":
             start, kind = start + 1, "<"
-        verdict = self._verdicts.target(buf, at, start, kind, over, image or (defines and self._imaged))
+        loads = image or (defines and self._imaged)
+        verdict = self._verdicts.target(buf, at, start, kind, over, loads, is_apart=begin > at)
         if verdict is None:
             return False
         if verdict and defines and not self._verdicts.target(buf, at, start, kind, over, loads=True):
             self._defined = True
-        self._close(at + 2, image)
+        self._pass(begin + 1 if verdict else start)
         if not verdict:
-            self._pass(start)
             self._refuse("image" if image else "link", _TARGET, kind)
         return True
-
-    def _unclose(self) -> bool:
-        """What may be an image that refers to a definition, behind one that is only for links: it gets no end."""
-        self._any_image = True
-        return self._swap(_NO_END)
 
     def _swap(self, text: str) -> bool:
         """Let `text` stand in for one mark that may load something."""
@@ -226,12 +235,6 @@ class Guard(TextMachine):
         self._last = text[-2:]
         self._at = hold.pos
         return True
-
-    def _close(self, upto: int, image: bool) -> None:
-        self._imaged = self._imaged or image  # even with a target: where that is none to some reader, it is a reference
-        if self._open:
-            self._open.pop()
-        self._pass(upto)
 
     # ------------------------------------------------------------------ HTML
 
@@ -316,10 +319,14 @@ class Guard(TextMachine):
             self._pass(at + 1)
             return True
         if match.partial:
-            if len(buf) >= at + self._max_hold:
+            if len(buf) < at + self._max_hold:
+                return False
+            if buf[at] in "\"'":  # a string that begins with nothing but blanks
+                self._pass(at + 1)
+                self._refuse("image", _TARGET, "string")
+            else:
                 self._refuse("link", self._to, "bare")
-                return True
-            return False
+            return True
         end = match.end()
         kind, verdict = self._verdicts.word(match, buf, over, self._before(at))
         if verdict is None:
@@ -335,22 +342,12 @@ class Guard(TextMachine):
 
     def _domain(self, at: int, over: bool) -> bool:
         """At a word that may be the name of a host."""
-        buf = self.hold.buf
-        limit = at + HOST_CHARS
-        match = scan.DOMAIN.match(buf, at, limit)
-        end = match.end() if match else at
-        if end >= len(buf) and end < limit and not over:
-            return False
-        before = self._before(at)
-        named = match is not None and scan.DOMAIN_NAME.match(match[0]) is not None and (before == "//" or before[-1:] != "/")
-        named = named and not (before[-1:] == "@" and self._mailbox)  # the host of an address stays
-        # Some take what stands before a name for a part of it.
-        joined = category(before[-1])[0] in "CMS" and before[-1] not in "\t\n\r$+<=>^`|~" if before else False
-        verdict = (self._urls.judge_bare(buf[at : limit + 2], over) and not joined) if named else True
+        buf, before = self.hold.buf, self._before(at)
+        end, verdict = self._verdicts.domain(buf, at, over, before, is_after_name=self._mailbox)
         if verdict is None:
             return False
-        self._mailbox = end < limit and buf[end : end + 1] == "@" and (not before or before[-1] in " \t\n<(,;\"'")
-        self._mailbox = self._mailbox and not self._slashed
+        is_name = end < at + HOST_CHARS and buf[end : end + 1] == "@" and (not before or before[-1] in " \t\n<(,;\"'")
+        self._mailbox = is_name and not self._slashed
         if verdict:
             self._pass(max(end, at + 1))
         else:
@@ -365,13 +362,16 @@ class Guard(TextMachine):
         hold = self.hold
         if self._stop(rule):
             return
-        if text[:1] == "[" and (self._any_image or True in self._open):  # its bracket may close an image's
+        if text[:1] == "[" and self._before(hold.pos)[-1:] == "!":  # its brackets would be an image's
+            text = text[1:-1]
+        elif text[:1] == "[" and (self._any_image or True in self._open):  # its bracket may close an image's
             text = text[1:-1] if self._defined else text
             self._imaged = True
         self._begun = self._context.begun(rule, "redact", hold.channel, hold.offset)
         hold.replace(0, text)
         self._note(text)
         self._last = text[-2:]
+        self._closes = self._any_image or True in self._open if text[-1:] == "]" else None
         self._until = kind
         self._depth = 0
 
@@ -409,6 +409,7 @@ class Guard(TextMachine):
         quotes = "".join(quote + _TARGET for quote in scan.QUOTE.findall(buf, hold.pos, keep)) if self._tags.states else ""
         hold.replace(keep - hold.pos, quotes)
         if quotes:
+            self._closes = None
             self._note(quotes)
             self._last = (self._last + quotes)[-2:]
         self._at = hold.pos

@@ -82,6 +82,9 @@ BEFORE_TARGET = re.compile(r"[\s\x00-\x1f>]*")
 """Between `](` or `]:` and a target: blanks, a line break, and the marks of a quotation that the next line begins with. And what
 browsers take away before a URL, if a renderer gives it to them: Python-Markdown does."""
 
+BETWEEN = re.compile(r"[^\S\n]*(?:\n(?:[^\S\n]|>)*)?")
+"""Between `]` and `(`: nothing, to most readers, but to some blanks, or a line break."""
+
 HTML_BLANK = re.compile(r"[\t\n\f\r ]*")
 QUOTE = re.compile(r"[\"']")
 BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
@@ -116,6 +119,7 @@ TARGETS = {
     "auto": re.compile(rf"(?:[^\x00-\x20<>]++|{_BREAK})*+"),
     "style": re.compile(r"[^ \n\f\r)\"']*+"),
 }
+TARGETS["query"] = TARGETS["auto"]
 """A target as far as it may reach, for its verdict: what is in parentheses may belong to its host, and no reader minds a tab. Nor
 do browsers mind a line break, and Python-Markdown takes one for a part of the target. Blanks beyond ASCII are a part of it."""
 
@@ -138,6 +142,12 @@ MAX_BLUNTED = 8
 
 FOREIGN = frozenset(("svg", "math"))
 STYLE_END = re.compile(r"</style[\t\n\f\r />]", re.IGNORECASE)
+
+WITH_BLANKS = {"(": re.compile(r"[@/?#\\()]"), "auto": re.compile(r"[@/?#\\>]")}
+"""What may end the host, or the target, of those that go on over blanks for Python-Markdown and others."""
+
+AUTO_END = re.compile(r"[\n >]")
+"""The end of `<scheme:`, or that it has none: to some readers other blanks and a `<` are in it."""
 
 COUNTED = frozenset(("(", "bare"))
 

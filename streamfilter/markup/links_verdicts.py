@@ -6,13 +6,18 @@ remembers anything, or knows what is done about a target that is refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from string import ascii_letters
+from unicodedata import category
 
 import regex
 
 from streamfilter.markup import links_scan as scan
 from streamfilter.markup.links_urls import HOST_CHARS, WEB, Urls
+
+OPEN_HOST = re.compile(r"[\x00-\x20]*(?:[a-z][a-z0-9+.-]*:)?(?://[^/?#\\]*|(?<=mailto:).*)", re.IGNORECASE | re.DOTALL)
+"""A URL that ends with its host, or its last recipient."""
 
 FIRST_LOOK = 80
 """Characters of a target that are looked at first: nearly always enough, and a flood of marks costs no long search for each."""
@@ -30,9 +35,11 @@ class Verdicts:
     urls: Urls
     max_hold: int
 
-    def target(self, buf: str, mark: int, start: int, kind: str, over: bool, loads: bool) -> bool | None:
-        """Whether the target is allowed that begins at `start`. `kind` says where it ends, `over` whether the text does here."""
+    def target(self, buf: str, mark: int, start: int, kind: str, over: bool, loads: bool, *, is_apart: bool = False) -> bool | None:
+        """Whether the target is allowed that begins at `start`. `kind` says where it ends, `over` whether the text does here, and
+        `is_apart` whether it may well be text in parentheses: then what leads nowhere else is."""
         limit = mark + self.max_hold
+        urls = replace(self.urls, relative=True) if is_apart else self.urls
         verdict: bool | None = None
         for upto in (min(start + FIRST_LOOK, limit), limit):
             end = scan.TARGETS[kind].match(buf, start, upto).end()  # type: ignore[union-attr]  # it matches everywhere
@@ -42,11 +49,22 @@ class Verdicts:
                 target = scan.LINE_BREAK.sub("", target)
             odd = scan.IN_STYLE.search(target) if kind == "style" else None
             if odd is not None:
-                return bool(self.urls.judge(target[: odd.start()], False, loads))
-            verdict = self.urls.judge(target, whole, loads)
+                return bool(urls.judge(target[: odd.start()], False, loads))
+            verdict = urls.judge(target, whole, loads)
+            if verdict and kind in scan.WITH_BLANKS and OPEN_HOST.fullmatch(target):
+                return self._goes_on(buf, end, limit, kind, over)
             if verdict is not None:
                 return verdict
         return None if len(buf) < limit and not over else False
+
+    def _goes_on(self, buf: str, at: int, limit: int, kind: str, over: bool) -> bool | None:
+        """Whether nothing makes another host of the one that has ended here, for those who take blanks for parts of a target."""
+        depth = 1
+        for found in scan.WITH_BLANKS[kind].finditer(buf, at, limit):
+            depth += {"(": 1, ")": -1}.get(found[0], 0)
+            if found[0] not in "()" or not depth:
+                return found[0] != "@"
+        return True if over and len(buf) < limit else None if len(buf) < limit else False
 
     def autolink(self, buf: str, at: int, colon: int, over: bool) -> bool | None:
         """Whether `<scheme:…>` is. Without the `>` it is plain text, in which only some schemes make a link."""
@@ -54,7 +72,7 @@ class Verdicts:
         if verdict is not False or buf[at + 1 : colon].lower() in WEB:
             return verdict
         limit = at + self.max_hold
-        end = scan.ENDS["auto"].search(buf, at + 1, limit)
+        end = scan.AUTO_END.search(buf, at + 1, limit)
         if end is None:
             return None if not over and len(buf) < limit else over
         return end[0] != ">"
@@ -99,7 +117,7 @@ class Verdicts:
         if match["mail"] is not None:
             verdict = self.target(buf, at, at, "mail", over, loads=False)
             if verdict and scan.MAIL_QUERY.match(buf, at):
-                verdict = self.target(buf, at, at, "auto", over, loads=False)
+                verdict = self.target(buf, at, at, "query", over, loads=False)
             return "mail", verdict
         if match["www"] is not None:
             following = buf[end : end + 1]
@@ -111,3 +129,21 @@ class Verdicts:
         scheme = match["web"][: -len(match["web"].lstrip(ascii_letters))].lower()
         is_closed = before[-1:] == "<" and before != "\\<"
         return "bare", self.urls.judge_bare(buf[end : end + HOST_CHARS + 2], over, scheme, is_closed=is_closed)
+
+    def domain(self, buf: str, at: int, over: bool, before: str, *, is_after_name: bool) -> tuple[int, bool | None]:
+        """Where a word ends that may be the name of a host, and whether it is allowed, behind these two characters.
+
+        Args:
+            is_after_name: whether what stands before an `@` is the name of an address, whose host stays.
+        """
+        limit = at + HOST_CHARS
+        match = scan.DOMAIN.match(buf, at, limit)
+        end = match.end() if match else at
+        if end >= len(buf) and end < limit and not over:
+            return end, None
+        named = match is not None and scan.DOMAIN_NAME.match(match[0]) is not None and (before == "//" or before[-1:] != "/")
+        if not named or (before[-1:] == "@" and is_after_name):
+            return end, True
+        # Some take what stands before a name for a part of it.
+        joined = category(before[-1])[0] in "CMS" and before[-1] not in "\t\n\r$+<=>^`|~" if before else False
+        return end, self.urls.judge_bare(buf[at : limit + 2], over) and not joined
