@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic as sdk
@@ -12,7 +13,8 @@ import pytest
 from recordings import body, shared
 
 import streamfilter as sf
-from streamfilter.providers import anthropic, openai
+from streamfilter.providers import anthropic, bedrock, openai
+from streamfilter.testing import run_virtually
 
 messages = anthropic.messages
 GUARD = sf.Redact("secret", to="[x]")
@@ -227,3 +229,52 @@ def test_decode_and_encode_are_the_identity_together() -> None:
     signed = [*thoughts("I know"), {"type": "signature_delta", "signature": "abc"}]
     events = message(block(0, "thinking", *signed, thinking="", signature=""), block(1, "text", *text("fine"), text=""))
     assert list((messages.Decode() | messages.Encode()).iter(events)) == events
+
+
+@pytest.mark.parametrize("mode", ["hold", "optimistic"])
+@pytest.mark.parametrize("format_", [messages, bedrock])
+def test_a_block_begins_when_those_before_it_have_left(mode: Any, format_: Any) -> None:
+    """Also where a verdict on the text of one comes late: clients add what comes to the block that has begun last."""
+    pieces = [{"type": "input_json_delta", "partial_json": piece} for piece in ('{"a": ', "1}")]
+    call = block(1, "tool_use", *pieces, id="t", name="pay", input={})
+    given = message(block(0, "text", *text("I will pay. Now.")), call, block(2, "text", *text("Paid.")), reason="tool_use")
+    if format_ is bedrock:
+        given = list((messages.Decode() | bedrock.Encode()).iter(given))
+
+    async def source() -> AsyncIterator[dict[str, Any]]:
+        for event in given:
+            await asyncio.sleep(0.02)
+            yield event
+
+    async def allowed(window: sf.Window) -> bool:
+        await asyncio.sleep(0.05)
+        return True
+
+    async def read() -> list[Any]:
+        async with sf.wrap(sf.Moderate(allowed, mode=mode))(source()) as stream:
+            return [event async for event in stream]
+
+    out = run_virtually(read())
+    indexes = [index for event in out if (index := place_of(event)) is not None]
+    assert indexes == sorted(indexes) and set(indexes) == {0, 1, 2}
+    assert [(call.name, call.arguments) for call in (format_.Decode() | sf.ToolCalls()).iter(out) if call.complete] == [
+        ("pay", {"a": 1})
+    ]
+    assert "".join(sf.text_of(out)) == "I will pay. Now.Paid."
+
+
+def place_of(event: dict[str, Any]) -> int | None:
+    """The index of the block that an event is of, in either format."""
+    inner: Any = next((value for key, value in event.items() if key.startswith("contentBlock")), {})
+    found = event.get("index", inner.get("contentBlockIndex"))
+    return found if isinstance(found, int) else None
+
+
+def test_a_block_that_begins_inside_of_another_ends_no_text() -> None:
+    """No service sends that; what the other says goes on."""
+    given = message(
+        [*block(0, "text", *text("a sec"))[:2], *block(1, "text", *text("b")), *block(0, "text", *text("ret c"))[1:]],
+        reason="end_turn",
+    )
+    out = [event for event in sf.wrap(GUARD).iter(given) if event.get("index") == 0 and "delta" in event]
+    assert "".join(event["delta"]["text"] for event in out) == "a [x] c"

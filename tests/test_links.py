@@ -261,6 +261,10 @@ TRICKS: list[tuple[str, str]] = [
     ("https://example.com[a@evil.org/?q=s", "[link][a@evil.org/?q=s"),
     ("https://example.com]\x1f@evil.org/?q=s", "[link]]\x1f@evil.org/?q=s"),
     ("https://]@evil.org", "[link]]@evil.org"),
+    ("https://example.com\\x@evil.org/?q=s", "[link]"),
+    ("[x](https://example.com \\@evil.org/)", "[x](# \\@evil.org/)"),
+    (f"https://example.com[{EVIL}>@evil.org/?q=s b", "https://example.com[[link] b"),
+    (f"https://example.com\xa0www.evil.org/)@evil.org\n{EVIL}, b", "https://example.com\xa0[link]\n[link], b"),
     ("<javascript:alert(1)//<>", "<[link]<>"),
     ("<data:text/html,\t<b>", "<[link]\t<b>"),
     # What stands in for a URL becomes no image

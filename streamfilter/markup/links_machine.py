@@ -21,9 +21,6 @@ from streamfilter.markup.links_verdicts import Verdicts
 MAX_NESTED = 100
 """Open brackets that are told apart. Beyond, every target in the paragraph counts as an image's."""
 
-KEPT_MARKS = 3
-"""Marks at the end of a URL in plain text that belong to the sentence, and stay: `?!` and the like."""
-
 _AMBIGUOUS = frozenset("`\\<$")
 """Between the brackets of an image, these may hide one of them from some readers."""
 
@@ -59,6 +56,7 @@ class Guard(TextMachine):
         self._closes: bool | None = None  # whether the bracket that has just been closed is one
         self._any_image = False  # in this paragraph, whether any target may be an image's
         self._line = False  # whether a line has begun, with blanks only so far
+        self._goes_on = False  # whether a URL may go on that was allowed by its host: to some reader only a blank ends it
         self._until = ""  # what a URL that is swallowed began with
         self._depth = 0  # of parentheses in it
         self._begun: Finding | None = None
@@ -102,9 +100,8 @@ class Guard(TextMachine):
         if self.done is not None:
             return
         self._leave()
-        is_bang = self._last[-1:] == "!"
-        is_open = bool(self._open) or self._any_image or self._closes is not None
-        self._idle = not (is_bang or self._until or is_open or self._tags.states or self._domains)
+        is_open = self._last[-1:] == "!" or bool(self._open) or self._any_image or self._closes is not None or self._goes_on
+        self._idle = not (is_open or self._until or self._tags.states or self._domains)
 
     def _step(self, over: bool) -> bool:
         """Pass up to the next mark, and past it if that can be decided. False: it cannot."""
@@ -134,6 +131,7 @@ class Guard(TextMachine):
         if upto == self._at:
             return
         self._closes = None
+        self._goes_on = self._goes_on and scan.ENDS["run"].search(self.hold.buf, self._at, upto) is None
         if self._domains:
             text = self._before(self._at)[-1:] + self.hold.buf[self._at : upto]
             *earlier, word = scan.USER_END.split(text)
@@ -333,6 +331,7 @@ class Guard(TextMachine):
             return False
         if verdict:
             self._pass(end if kind in ("style", "set") else at + 1)
+            self._goes_on = self._goes_on or kind == "bare"
         elif kind in ("style", "set", "string"):
             self._pass(at + 1 if kind == "string" else end)
             self._refuse("image", _TARGET, kind)
@@ -372,7 +371,8 @@ class Guard(TextMachine):
         self._note(text)
         self._last = text[-2:]
         self._closes = self._any_image or True in self._open if text[-1:] == "]" else None
-        self._until = kind
+        # Else what stands behind could become the host of the URL before.
+        self._until = "run" if self._goes_on and kind in scan.BARE_KINDS else kind
         self._depth = 0
 
     def _stop(self, rule: str) -> bool:
@@ -402,7 +402,7 @@ class Guard(TextMachine):
         stop = end.start() if end else len(buf)
         keep = stop
         if self._until in ("bare", "mail"):
-            while keep > hold.pos and stop - keep < KEPT_MARKS and buf[keep - 1] in ".,;!?":
+            while keep > hold.pos and stop - keep < scan.KEPT_MARKS and buf[keep - 1] in ".,;!?":
                 keep -= 1
         # The quotes in it stay where one may end another value that has been judged: else text behind it would belong to that. And
         # what follows one is no URL, should it begin a string.

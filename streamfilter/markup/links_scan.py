@@ -103,6 +103,7 @@ ENDS: dict[str, re.Pattern[str]] = {
     "string": re.compile(r"[\s<>\"']"),
     "mail": re.compile(r"[\s<>\"'`)\]]"),
     "bare": re.compile(r"[\s<>\"`\[\]|()]"),
+    "run": re.compile(r"[ \t\n\r]"),
 }
 """Where a target ends, by what it began with. Those with parentheses end at one that closes more than was opened."""
 
@@ -143,11 +144,17 @@ MAX_BLUNTED = 8
 FOREIGN = frozenset(("svg", "math"))
 STYLE_END = re.compile(r"</style[\t\n\f\r />]", re.IGNORECASE)
 
-WITH_BLANKS = {"(": re.compile(r"[@/?#\\()]"), "auto": re.compile(r"[@/?#\\>]")}
+WITH_BLANKS = {"(": re.compile(r"[@/?#()]"), "auto": re.compile(r"[@/?#>]")}
 """What may end the host, or the target, of those that go on over blanks for Python-Markdown and others."""
 
 AUTO_END = re.compile(r"[\n >]")
 """The end of `<scheme:`, or that it has none: to some readers other blanks and a `<` are in it."""
+
+BARE_KINDS = frozenset(("auto", "bare", "mail"))
+"""What is its own text."""
+
+KEPT_MARKS = 3
+"""Marks at the end of a URL in plain text that belong to the sentence, and stay: `?!` and the like."""
 
 COUNTED = frozenset(("(", "bare"))
 

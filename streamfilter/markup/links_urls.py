@@ -39,7 +39,7 @@ _AUTHORITY_END = re.compile(r"[/?#\\]")
 _NO_AUTHORITY = re.compile(r"[\x00-\x20\x7f@%&<>^|\[\]]")
 _HOST = re.compile(r"([\w-]+(?:\.[\w-]+)*)\.?(?::(\d{0,5}))?")
 _BARE_END = re.compile(r"[<>/?#\\\[\]^|\s]")
-_USER_END = re.compile(r"[ \t\n\r@/?#\\]")
+_USER_END = re.compile(r"[ \t\n\r@/?#]")
 _BARE_HOST = re.compile(r"[\w-]+(?:\.[\w-]+)*(?::\d{1,5})?")
 _MAILBOX = re.compile(r"[\w.!$'*+=^`{|}~-]+@([\w-]+(?:\.[\w-]+)*)")
 _HEADER = re.compile(r"(?i)(?:^|[?&;#\r\n])(?:(?!in-reply-)[\w-]*-)?(?:to|b?cc)[=:]([^?&#]*)")
@@ -250,7 +250,7 @@ class Urls:
             return False if len(text) > HOST_CHARS or re.search(r"[@%&]", text) else None
         raw = text[: end.start()] if end else text
         # Where one reader ends a URL, another takes what follows for the rest of a user's name: all but blanks of ASCII.
-        if end and end[0] not in " \t\n\r/?#\\" and not (is_closed and end[0] == ">" and raw):
+        if end and end[0] not in " \t\n\r/?#" and not (is_closed and end[0] == ">" and raw):
             user = _USER_END.search(text, end.start())
             if user is None and (not whole or len(text) > HOST_CHARS):
                 return False if len(text) > HOST_CHARS else None

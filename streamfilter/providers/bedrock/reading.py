@@ -52,6 +52,7 @@ class Reading:
         self._seen = seen
         self._response = -1  # agents send several, one behind the other
         self._blocks: dict[int, Channel] = {}  # of the response, by their index
+        self._open: set[int] = set()  # those that have begun and not ended
         self._last: Channel | None = None
 
     def read(self, origin: Origin) -> None:
@@ -68,10 +69,11 @@ class Reading:
         elif kind == "contentBlockStop":
             index = _index(origin, kind)
             channel = self._blocks.get(index) or self._channel("other", index)
+            self._open.discard(index)
             origin.rest(channel, boundary=True)
         elif kind == "messageStart":
             self._response += 1
-            self._blocks, self._last = {}, None
+            self._blocks, self._open, self._last = {}, set(), None
             origin.rest(self._choice)
         elif kind == "messageStop":
             reason = get(get(event, kind), "stopReason")
@@ -95,12 +97,15 @@ class Reading:
         index = _index(origin, "contentBlockStart")
         start = fields(get(get(event, "contentBlockStart"), "start"))
         block = next(iter(start), "other")
+        # Blocks follow one another: one begins when all of those before it has left. Where they do not, none ends another's text.
+        is_next = not self._open
         channel = self._last = self._channel(block, index)
+        scope = self._choice if is_next else channel
         if block != "toolUse":
-            origin.rest(channel)
+            origin.rest(scope)
             return
         call_id, name = get(start[block], "toolUseId"), get(start[block], "name")
-        origin.items.append(ToolCall(call_id, None if name is None else str(name), channel, scope=channel, origin=origin))
+        origin.items.append(ToolCall(call_id, None if name is None else str(name), channel, scope=scope, origin=origin))
 
     def _delta(self, origin: Origin, event: Any) -> None:
         index = _index(origin, "contentBlockDelta")
@@ -135,6 +140,7 @@ class Reading:
 
     def _channel(self, block: str, index: int) -> Channel:
         channel = self._blocks[index] = Channel(KINDS.get(block, "other"), (*self._choice, block, index))
+        self._open.add(index)
         return channel
 
 

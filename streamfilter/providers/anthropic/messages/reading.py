@@ -67,6 +67,7 @@ class Reading:
         self._response = -1  # agents send several, one behind the other
         self._blocks: dict[int, Channel] = {}  # of the response, by their index
         self._last: Channel | None = None
+        self._open: set[int] = set()  # those that have begun and not ended
         self._uses: set[int] = set()  # those of tools
         self._usage: Any = None  # as the message began
 
@@ -83,7 +84,7 @@ class Reading:
         elif kind == "message_start":
             self._response += 1
             self._usage = get(get(event, "message"), "usage")
-            self._blocks, self._last, self._uses = {}, None, set()
+            self._blocks, self._last, self._open, self._uses = {}, None, set(), set()
             origin.rest(self._choice)
             self._begin(origin, get(event, "message"))
         elif kind == "message_delta":
@@ -113,14 +114,17 @@ class Reading:
         block, index = get(event, "content_block"), _index(origin)
         kind = str(get(block, "type"))
         channel = self._last = self._channel(kind, index)
+        # Blocks follow one another: one begins when all of those before it has left. Where they do not, none ends another's text.
+        scope = channel if self._open else self._choice
+        self._open.add(index)
         if channel.kind != "tool_arguments":
-            origin.rest(channel)
+            origin.rest(scope)
             if field := TEXTS.get(kind):
                 origin.text(("content_block", field), channel)
             return
         self._uses.add(index)
         name = get(block, "name")
-        origin.items.append(ToolCall(get(block, "id"), None if name is None else str(name), channel, scope=channel, origin=origin))
+        origin.items.append(ToolCall(get(block, "id"), None if name is None else str(name), channel, scope=scope, origin=origin))
 
     def _delta(self, origin: Origin, event: Any) -> None:
         delta, index = get(event, "delta"), _index(origin)
@@ -145,6 +149,7 @@ class Reading:
 
     def _stop(self, origin: Origin, event: Any) -> None:
         index = _index(origin)
+        self._open.discard(index)
         channel = self._blocks.get(index) or self._channel("other", index)
         self._repeats_block(origin, get(event, "content_block"), ("content_block",), index)  # the helper's have it
         origin.rest(channel, boundary=True)
