@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import os
 import re
 import signal
@@ -20,6 +21,7 @@ from rich.console import Console
 import streamfilter as sf
 from streamfilter.cli import demo, moderation
 from streamfilter.cli.app import run_app
+from streamfilter.cli.running import Format, filter_file
 from streamfilter.detectors import API_KEY, CREDIT_CARD, EMAIL, PHONE
 
 RECORDING = files("streamfilter.cli").joinpath("recordings", "redaction.sse")
@@ -277,3 +279,41 @@ def test_an_interrupt_while_the_command_line_is_loaded_is_quiet(tmp_path: Path) 
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, b"", b"")
+
+
+CHAT = [
+    {"choices": [{"index": 0, "delta": {"content": "mail joe@exa"}}]},
+    {"choices": [{"index": 0, "delta": {"content": "mple.org"}}]},
+    {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+]
+MESSAGES = [
+    {"type": "message_start", "message": {"id": "m", "role": "assistant", "content": []}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    *(
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+        for text in ("joe@exa", "mple.org")
+    ),
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_stop"},
+]
+OLLAMA = [
+    *({"message": {"role": "assistant", "content": text}, "done": False} for text in ("mail joe@exa", "mple.org")),
+    {"message": {"role": "assistant", "content": ""}, "done": True},
+]
+
+
+@pytest.mark.parametrize("events", [CHAT, MESSAGES, OLLAMA], ids=["chat", "messages", "ollama"])
+@pytest.mark.parametrize("form", [Format.AUTO, Format.NDJSON])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n"])
+def test_the_chunks_of_any_format_may_come_as_lines(events: list[dict[str, object]], form: Format, end: bytes) -> None:
+    """As a log has them: lines come out, those of which nothing changed as they came."""
+    lines = [json.dumps(event).encode() + end for event in events]
+    sink = io.BytesIO()
+    filter_file(sf.Redact(EMAIL), io.BytesIO(b"".join(lines)), sink, form)
+    out = sink.getvalue().splitlines(keepends=True)
+    assert all(line.endswith(b"\n") for line in out)
+    assert "".join(sf.text_of(json.loads(line) for line in out if line.strip())).endswith("[email]")
+    assert out[-1] == lines[-1].removesuffix(end) + (b"\r\n" if end == b"\r\n" else b"\n")
+    untouched = io.BytesIO()
+    filter_file(sf.Redact("x" * 20), io.BytesIO(b"".join(lines).removesuffix(end)), untouched, form)
+    assert untouched.getvalue().split() == b"".join(lines).split()

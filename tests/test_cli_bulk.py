@@ -193,8 +193,8 @@ def test_an_interrupt_leaves_valid_output(tmp_path: Path) -> None:
     ("args", "message"),
     [
         (("{dir}",), "is a directory: say with --output where its files go"),
-        (("{file}", "{file}"), "for several inputs give files, and with --output where they go"),
-        (("{file}", "--field", "text"), "with --field give files, and with --output where they go"),
+        (("{file}", "{file}"), "--output, where they go, must be given for several inputs"),
+        (("{file}", "--field", "text"), "--output, where they go, must be given with --field"),
         (("{file}", "--jobs", "2"), "--jobs and --resume are for --output"),
         (("{file}", "-o", "{dir}"), "is a directory: name the file that is to be written"),
         (("{file}", "-o", "{file}"), "is an input: it would be lost"),

@@ -81,7 +81,8 @@ def run(
     """
     live = len(files) <= 1 and out is None and field is None
     if not live and (out is None or not files):
-        raise click.UsageError(f"{'with --field' if field else 'for several inputs'} give files, and with --output where they go")
+        missing = " and ".join(name for name, given in (("FILES", files), ("--output, where they go,", out)) if not given)
+        raise click.UsageError(f"{missing} must be given {'with --field' if field else 'for several inputs'}")
     if live and (jobs > 1 or resume):
         raise click.UsageError("--jobs and --resume are for --output")
     for file in files:

@@ -58,19 +58,21 @@ def filter_file(
     if form is Format.AUTO and not over_chunks:
         form, pieces = _detected(pieces)
     stage: Stage[Any, Any] = pipeline if over_chunks or form is Format.TEXT else detecting.wrap(pipeline)
-    items: Iterator[Any] = _decoded(pieces) if form is Format.TEXT and not over_chunks else pieces
+    read = _READERS.get(form)
+    items: Iterator[Any] = pieces if over_chunks or read is None else read(pieces)
+    end = b"\n" if form is Format.NDJSON else b""
     if any(part.must_wait for part in pipeline.stages):
-        return asyncio.run(_filter_live(stage, items, sink))
+        return asyncio.run(_filter_live(stage, items, sink, end))
     with stage.iter(items) as stream:
         for piece in stream:
-            _write(piece, sink)
+            _write(piece, sink, end)
     return stream.report
 
 
-async def _filter_live(stage: Stage[Any, Any], items: Iterator[Any], sink: IO[bytes]) -> Report:
+async def _filter_live(stage: Stage[Any, Any], items: Iterator[Any], sink: IO[bytes], end: bytes) -> Report:
     async with stage(_given(items)) as stream:
         async for piece in stream:
-            _write(piece, sink)
+            _write(piece, sink, end)
     return stream.report
 
 
@@ -103,9 +105,10 @@ def _read_beside(items: Iterator[Any], loop: asyncio.AbstractEventLoop, arrived:
         loop.call_soon_threadsafe(tell)
 
 
-def _write(piece: Any, sink: IO[bytes]) -> None:
+def _write(piece: Any, sink: IO[bytes], end: bytes) -> None:
     if isinstance(piece, str | bytes):  # not an event that a stage gave beside the text
-        sink.write(piece if isinstance(piece, bytes) else piece.encode("utf-8", "surrogateescape"))
+        raw = piece if isinstance(piece, bytes) else piece.encode("utf-8", "surrogateescape")
+        sink.write(raw if raw.endswith(end) else raw + end)
         sink.flush()
 
 
@@ -122,6 +125,24 @@ def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:
     for piece in pieces:
         yield decoder.decode(piece)
     yield decoder.decode(b"", final=True)
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
+    """The lines that say something, each with its end: one is a message of a provider's."""
+    parts: list[bytes] = []
+    for piece in pieces:
+        first, *others = piece.split(b"\n")
+        parts.append(first)
+        for other in others:
+            line = b"".join([*parts, b"\n"])
+            parts = [other]
+            if line.strip():
+                yield line.decode("utf-8", "surrogateescape")
+    if last := b"".join(parts).strip():
+        yield last.decode("utf-8", "surrogateescape")
+
+
+_READERS: dict[Format, Callable[[Iterator[bytes]], Iterator[str]]] = {Format.TEXT: _decoded, Format.NDJSON: _lines}
 
 
 def _detected(pieces: Iterator[bytes]) -> tuple[Format, Iterator[bytes]]:
