@@ -201,3 +201,24 @@ def test_the_real_client_accumulates_the_redacted_text(entry: dict[str, Any]) ->
     got = {key: text for key, text in asyncio.run(read()).items() if text}
     want = {key: sf.Redact(COMMON, to="█").apply(text) for key, text in content(chunks(body(entry))).items()}
     assert got == {key: text for key, text in want.items() if text}
+
+
+@pytest.mark.parametrize("stage", [sf.Sentences(), sf.Lines(), sf.Paragraphs(), sf.Chunks(5), sf.Words(), sf.Redact("zzz")])
+def test_what_counts_characters_of_unchanged_text_stays(stage: sf.Stage[str, str]) -> None:
+    """Also where these leave in a unit with text that came behind it; where they change, it is left out."""
+    place = {"item_id": "i", "output_index": 0, "content_index": 0}
+    citation = {"type": "url_citation", "start_index": 3, "end_index": 8, "url": "http://x", "title": "t"}
+
+    def given() -> list[dict[str, Any]]:
+        return [
+            {"type": "response.output_text.delta", **place, "delta": "It rains. See "},
+            {"type": "response.output_text.annotation.added", **place, "annotation_index": 0, "annotation": citation},
+            {"type": "response.output_text.delta", **place, "delta": "more. Bye."},
+            {"type": "response.output_text.done", **place, "text": "It rains. See more. Bye."},
+        ]
+
+    def kept(pipeline: sf.Stage[str, str]) -> list[Any]:
+        return [event["annotation"] for event in sf.wrap(pipeline).iter(given()) if "annotation" in event]
+
+    assert kept(stage) == [citation]
+    assert kept(sf.Redact("rains", to="snows and snows") | stage) == []

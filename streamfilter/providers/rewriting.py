@@ -310,9 +310,11 @@ class EventWriter:
             return None
         for places, void in ((origin.signs, self._cut), (origin.spans, self._changed)):
             for path, channel in places.items():
-                # Where text was taken out before it came here, as between `Decode` and `Encode`, it is too short.
+                # Where text was taken out before it came here, as between `Decode` and `Encode`, it is too short. What was not may
+                # have left in a unit with text that came later.
                 said = len(self._said.get(channel, ""))
-                if channel in void or (said != origin.counts.get(channel, said) and said <= self.max_aggregate):
+                is_other = channel not in self._awaited and said != origin.counts.get(channel, said) and said <= self.max_aggregate
+                if channel in void or is_other:
                     if not path:
                         return None
                     value = at(event, path)
