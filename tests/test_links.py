@@ -249,6 +249,7 @@ TRICKS: list[tuple[str, str]] = [
     ("![a] (//evil.org/?q=s)", "![a] (#)"),
     ("[a]  (javascript:alert(1))", "[a]  (#)"),
     ("> [a] \n> (//evil.org/x)", "> [a] \n> (#)"),
+    (f"[a]{' ' * 3000}(//evil.org/x)", f"[a]{' ' * 3000}(#)"),
     ("![a] (https://example.com/i)", "![a] (#)"),
     ("[x](https://example.com @evil.org/?q=s)", "[x](# @evil.org/?q=s)"),
     ("![x](https://img.example.com\n@evil.org/?q=s)", "![x](#\n@evil.org/?q=s)"),
@@ -726,6 +727,7 @@ def test_a_string_that_begins_with_blanks_is_read_to_its_end(text: str, blank: s
         "[a](https://example.com ) me@example.org [b] (me) [c]\n\n(//example.org",
         "see [https://example.com] and (https://example.com), https://example.com\xa0» or https://example.com\u3002",
         "f[i] (x) a[b][c]  (d) x::y<z> std::map<a::b, c> <note: this>",
+        "[a] : b [c]\n: d",
         "[x] (https://example.com/a) ![y] (https://img.example.com/i) ![z] (relative.png)",
     ],
 )

@@ -53,7 +53,7 @@ class Guard(TextMachine):
         self._at = 0  # in hold.buf: up to here it may leave
         self._last = ""  # the last two characters that left, where they matter
         self._open: list[bool] = _NONE  # for each open bracket, whether it is an image's
-        self._closes: bool | None = None  # whether the bracket that has just been closed is one
+        self._closed: tuple[bool, bool] | None = None  # of one that was just closed: whether it is one, and blanks have come since
         self._any_image = False  # in this paragraph, whether any target may be an image's
         self._line = False  # whether a line has begun, with blanks only so far
         self._goes_on = False  # whether a URL may go on that was allowed by its host: to some reader only a blank ends it
@@ -100,13 +100,13 @@ class Guard(TextMachine):
         if self.done is not None:
             return
         self._leave()
-        is_open = self._last[-1:] == "!" or bool(self._open) or self._any_image or self._closes is not None or self._goes_on
+        is_open = self._last[-1:] == "!" or bool(self._open) or self._any_image or self._closed is not None or self._goes_on
         self._idle = not (is_open or self._until or self._tags.states or self._domains)
 
     def _step(self, over: bool) -> bool:
         """Pass up to the next mark, and past it if that can be decided. False: it cannot."""
-        if self._closes is not None:
-            return self._target(self._closes, over)
+        if self._closed is not None:
+            return self._target(*self._closed, over)
         buf = self.hold.buf
         mark = self._marks[self._tags.states != 0].search(buf, self._at)
         if mark is None:
@@ -117,7 +117,7 @@ class Guard(TextMachine):
         if mark[0] == "[":
             return self._opened(at)
         if mark[0] == "]":
-            return self._closed(at)
+            return self._bracket(at)
         if mark[0] == "<":
             return self._angle(at, over)
         if mark[0] == "=":
@@ -130,7 +130,7 @@ class Guard(TextMachine):
         """The text up to there stays."""
         if upto == self._at:
             return
-        self._closes = None
+        self._closed = None
         self._goes_on = self._goes_on and scan.ENDS["run"].search(self.hold.buf, self._at, upto) is None
         if self._domains:
             text = self._before(self._at)[-1:] + self.hold.buf[self._at : upto]
@@ -180,7 +180,7 @@ class Guard(TextMachine):
             self._any_image = True
         return True
 
-    def _closed(self, at: int) -> bool:
+    def _bracket(self, at: int) -> bool:
         image = self._any_image or (bool(self._open) and self._open[-1])
         if image and self._defined:  # perhaps an image that refers to a definition which is for links only: it gets no end
             self._any_image = True
@@ -189,34 +189,36 @@ class Guard(TextMachine):
         if self._open:
             self._open.pop()
         self._pass(at + 1)
-        self._closes = image
+        self._closed = (image, False)
         return True
 
-    def _target(self, image: bool, over: bool) -> bool:
+    def _target(self, image: bool, is_apart: bool, over: bool) -> bool:
         """Behind a bracket, where its target may stand."""
         buf, at = self.hold.buf, self._at
         limit = at + self._max_hold
-        begin = scan.BETWEEN.match(buf, at, limit).end()  # type: ignore[union-attr]  # it matches everywhere
-        kind = buf[begin : min(begin + 1, limit)]
-        if not kind and not over and begin < limit:
-            return False
-        if not kind or kind not in ("(:" if begin == at else "("):
-            self._closes = None
+        kind = buf[at]
+        if kind == ">" or kind.isspace():
+            is_blank_line = kind == self._before(at)[-1:] == "\n"
+            self._pass(at + 1)
+            self._closed = None if is_blank_line else (image, True)
             return True
-        match = scan.BEFORE_TARGET.match(buf, begin + 1, limit)
-        start = match.end() if match else begin + 1
+        if kind not in ("(" if is_apart else "(:"):
+            self._closed = None
+            return True
+        match = scan.BEFORE_TARGET.match(buf, at + 1, limit)
+        start = match.end() if match else at + 1
         if start == len(buf) and not over and start < limit:
             return False
         defines = kind == ":"
         if start < limit and buf[start : start + 1] == "<":
             start, kind = start + 1, "<"
         loads = image or (defines and self._imaged)
-        verdict = self._verdicts.target(buf, at, start, kind, over, loads, is_apart=begin > at)
+        verdict = self._verdicts.target(buf, at, start, kind, over, loads, is_apart=is_apart)
         if verdict is None:
             return False
         if verdict and defines and not self._verdicts.target(buf, at, start, kind, over, loads=True):
             self._defined = True
-        self._pass(begin + 1 if verdict else start)
+        self._pass(at + 1 if verdict else start)
         if not verdict:
             self._refuse("image" if image else "link", _TARGET, kind)
         return True
@@ -370,7 +372,7 @@ class Guard(TextMachine):
         hold.replace(0, text)
         self._note(text)
         self._last = text[-2:]
-        self._closes = self._any_image or True in self._open if text[-1:] == "]" else None
+        self._closed = (self._any_image or True in self._open, False) if text[-1:] == "]" else None
         # Else what stands behind could become the host of the URL before.
         self._until = "run" if self._goes_on and kind in scan.BARE_KINDS else kind
         self._depth = 0
@@ -409,7 +411,7 @@ class Guard(TextMachine):
         quotes = "".join(quote + _TARGET for quote in scan.QUOTE.findall(buf, hold.pos, keep)) if self._tags.states else ""
         hold.replace(keep - hold.pos, quotes)
         if quotes:
-            self._closes = None
+            self._closed = None
             self._note(quotes)
             self._last = (self._last + quotes)[-2:]
         self._at = hold.pos

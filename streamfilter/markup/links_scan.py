@@ -82,9 +82,6 @@ BEFORE_TARGET = re.compile(r"[\s\x00-\x1f>]*")
 """Between `](` or `]:` and a target: blanks, a line break, and the marks of a quotation that the next line begins with. And what
 browsers take away before a URL, if a renderer gives it to them: Python-Markdown does."""
 
-BETWEEN = re.compile(r"[^\S\n]*(?:\n(?:[^\S\n]|>)*)?")
-"""Between `]` and `(`: nothing, to most readers, but to some blanks, or a line break."""
-
 HTML_BLANK = re.compile(r"[\t\n\f\r ]*")
 QUOTE = re.compile(r"[\"']")
 BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
