@@ -18,9 +18,9 @@ from test_providers import payloads, pieces
 
 import streamfilter as sf
 from streamfilter.providers import anthropic, bedrock, gemini, langchain, ollama, openai, pydantic_ai, sse, vercel
+from streamfilter.providers.awaited import Awaited
 from streamfilter.providers.detecting import MAX_BYTES, MAX_EVENTS
 from streamfilter.providers.openai.chat.reading import _Calls
-from streamfilter.providers.rewriting import Awaited
 from streamfilter.testing.planting import fragments
 
 SECRET = "Zq7-kestrel-Wx4"

@@ -19,6 +19,7 @@ from streamfilter.errors import LimitExceeded, MalformedInput
 from streamfilter.items import PLAIN, Channel, End, Event, Item, TextDelta
 from streamfilter.parsing.parser import Parser
 from streamfilter.parsing.tree import MISSING, Tree
+from streamfilter.providers.awaited import Awaited
 from streamfilter.providers.events import Origin, Repeat
 from streamfilter.providers.frames import SSE, Framing
 from streamfilter.providers.guarding_frames import Lines
@@ -71,46 +72,6 @@ class Making:
     def finish(self) -> Sequence[Any]:
         """What ends the stream after all else."""
         return ()
-
-
-class Awaited:
-    """Text that has come and not left yet. However much is held, and in however many pieces it leaves, each costs what it is long.
-
-    Example:
-        >>> awaited = Awaited()
-        >>> awaited.add("abc")
-        >>> awaited.takes("ab"), awaited.takes("x"), awaited.rest
-        (True, False, 'c')
-    """
-
-    __slots__ = ("_at", "_text")
-
-    def __init__(self) -> None:
-        self._text = ""
-        self._at = 0  # how much of it has left
-
-    def add(self, text: str) -> None:
-        """More has come."""
-        before, self._text = self._text, ""
-        if 2 * self._at >= len(before):
-            before, self._at = before[self._at :], 0
-        before += text  # with no other reference to it, CPython grows a string in place
-        self._text = before
-
-    def takes(self, text: str) -> bool:
-        """Whether a text is the next of it. Then it has left."""
-        is_next = self._text.startswith(text, self._at)
-        if is_next:
-            self._at += len(text)
-        return is_next
-
-    def __len__(self) -> int:
-        return len(self._text) - self._at
-
-    @property
-    def rest(self) -> str:
-        """What has not left."""
-        return self._text[self._at :]
 
 
 class EventWriter:
