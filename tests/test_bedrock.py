@@ -265,7 +265,7 @@ def test_other_formats_become_events_and_events_other_formats() -> None:
     assert texts == {"reasoning": "I think so", "text": "It is so.", "input": '{"a": "b c"}'}
     assert list(back[0]) == ["messageStart"]
     assert [next(iter(event)) for event in back[-3:]] == ["contentBlockStop", "messageStop", "metadata"]
-    assert back[-2] == {"messageStop": {"stopReason": "end_turn"}}
+    assert back[-2] == {"messageStop": {"stopReason": "tool_use"}}  # "stop" does not say that it is not for the call
     unsigned = [FULL[0], *FULL[7:]]
     assert list((bedrock.Decode() | bedrock.Encode()).iter(unsigned)) == unsigned
     raw = messages(unsigned)

@@ -593,7 +593,7 @@ def test_encode_gives_chunks_for_items_from_anywhere() -> None:
         (0, {"reasoning_content": "hm"}, None),
         (0, {"tool_calls": [{"index": 0, "id": "t1", "type": "function", "function": {"name": "f", "arguments": ""}}]}, None),
         (0, {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}, None),
-        (0, {}, "stop"),
+        (0, {}, "tool_calls"),
     ]
     assert [each["usage"] for each in out if "usage" in each] == [{"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}]
     for each in out:

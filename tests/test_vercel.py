@@ -305,13 +305,15 @@ def test_every_recorded_stream_is_one_that_the_front_end_reads(api: str, entry: 
             texts[item.channel.kind] += item.text
         elif isinstance(item, sf.TextDelta) and item.channel.kind == "tool_arguments":
             calls[item.channel] = calls.get(item.channel, "") + item.text
+        elif isinstance(item, sf.ToolCall):
+            calls.setdefault(item.arguments, "")
     shown = {kind: "".join(part["text"] for part in parts if part["type"] == kind) for kind in ("text", "reasoning")}
     assert len(shown["text"]) == len(texts["answer"] + texts["refusal"])
     assert shown["reasoning"] == texts["reasoning"]
     inputs = [part["input"] for part in parts if part["type"] == "tool" and part["text"]]
     if entry["finish"] and "error" not in entry["features"]:
         key = lambda value: json.dumps(value, sort_keys=True)  # noqa: E731
-        assert sorted(inputs, key=key) == sorted((json.loads(text) for text in calls.values()), key=key)
+        assert sorted(inputs, key=key) == sorted((json.loads(text or "{}") for text in calls.values()), key=key)
     assert events[0]["type"] == "start"
     assert events[-1]["type"] == "finish"
 

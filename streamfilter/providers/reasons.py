@@ -30,10 +30,26 @@ _MEANINGS = {word: meaning for meaning, words in _WORDS.items() for word in word
     "refusal": "content_filter",
     "guardrail_intervened": "content_filter",
     "function_call": "tool_calls",
+    "tool-calls": "tool_calls",
+    "content-filter": "content_filter",
     "max_output_tokens": "length",
     "model_context_window_exceeded": "length",
     **dict.fromkeys(("RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"), "content_filter"),
 }
+
+
+_UNSAID = frozenset({"stop", "STOP", "completed", "end"})
+"""Words with which an answer is over, of formats that have none for one that waits for its calls, and of a source without one."""
+
+
+def for_calls(reason: str) -> str:
+    """Why an answer with calls is over: for these, unless its reason says otherwise.
+
+    Example:
+        >>> for_calls("STOP"), for_calls("length")
+        ('tool_calls', 'length')
+    """
+    return "tool_calls" if reason in _UNSAID else reason
 
 
 def spelled(reason: str, family: str) -> str:

@@ -20,6 +20,7 @@ from streamfilter.items import PLAIN, Channel, End, Event, Item, TextDelta
 from streamfilter.parsing.parser import Parser
 from streamfilter.parsing.tree import MISSING, Tree
 from streamfilter.providers.awaited import Awaited
+from streamfilter.providers.calls import Calls
 from streamfilter.providers.events import Origin, Repeat
 from streamfilter.providers.frames import SSE, Framing
 from streamfilter.providers.guarding_frames import Lines
@@ -114,6 +115,7 @@ class EventWriter:
         self._names = names
         self._framing = framing
         self._kinds = frozenset(signed)
+        self._foreign = Calls()  # of other formats
         self._channels = Channels(self._forget)
         self._said: dict[Channel, str] = {}  # what has left
         making.said = self._said
@@ -161,16 +163,9 @@ class EventWriter:
             for item in grouped:
                 if isinstance(item, End):
                     self._failed = item.error is not None
-                    ending = () if self._failed else self._making.end(item.reason)
-                    return [*out, *self.rest(is_cut=True), *map(self._made, ending), item]
-                if isinstance(item, str):
-                    self._inserted(PLAIN, item)
-                elif isinstance(item, TextDelta):
-                    if item.channel.kind in PLACELESS and item.channel not in self._channels.open:
-                        continue
-                    item = TextDelta(self._inserted(item.channel, item.text), item.channel)  # noqa: PLW2901
-                out += map(self._made, self._making.make(item))
-                self._channels.pass_by(item)
+                    return [*out, *self.rest(is_cut=True), *(() if self._failed else self._ending(item.reason)), item]
+                for each in self._foreign.put(item):
+                    out += self._from_elsewhere(each)
         return out
 
     def finish(self) -> list[Any]:
@@ -235,6 +230,25 @@ class EventWriter:
             said += text
             self._said[channel] = said
         return text
+
+    # ------------------------------------------------------------------ from elsewhere
+
+    def _from_elsewhere(self, item: Item) -> list[Any]:
+        """The events for an item that comes from no event of this format."""
+        if isinstance(item, str):
+            self._inserted(PLAIN, item)
+        elif isinstance(item, TextDelta):
+            if item.channel.kind in PLACELESS and item.channel not in self._channels.open:
+                return []
+            item = TextDelta(self._inserted(item.channel, item.text), item.channel)
+        made = [*map(self._made, self._making.make(item))]
+        self._channels.pass_by(item)
+        return made
+
+    def _ending(self, reason: str) -> list[Any]:
+        """The events that end what is open."""
+        made = [event for item in self._foreign.rest(reason) for event in self._from_elsewhere(item)]
+        return [*made, *map(self._made, self._making.end(self._foreign.reason(reason)))]
 
     def _inserted(self, channel: Channel, text: str) -> str:
         """What leaves of a text that comes from no event."""

@@ -10,6 +10,7 @@ from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCa
 from streamfilter.providers import rewriting
 from streamfilter.providers.bedrock.reading import KINDS
 from streamfilter.providers.counts import worded
+from streamfilter.providers.ordering import Blocks
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import get, plain
 
@@ -25,6 +26,7 @@ class Making(rewriting.Making):
         self._is_settled = False  # its message has a reason to stop
         self._next = 0  # the index of the next content block
         self._open: dict[int, Channel | None] = {}  # content blocks; those that were made here with their channel
+        self._order = Blocks()
         self._usage: dict[str, Any] = {}
 
     def note(self, event: Any) -> None:
@@ -48,11 +50,12 @@ class Making(rewriting.Making):
 
     def make(self, item: Item) -> Sequence[Any]:
         """The events for an item that comes from no event."""
-        return [*self._made(item)]
+        return [event for each in self._order.put(item) for event in self._made(each)]
 
     def end(self, reason: str) -> Sequence[Any]:
         """The events that end what is open, because a stage has ended the stream."""
-        return [*self._settled(spelled(reason, "bedrock"))] if self._is_begun else ()
+        waiting = [event for item in self._order.rest() for event in self._made(item)]
+        return [*waiting, *self._settled(spelled(reason, "bedrock"))] if self._is_begun else ()
 
     def finish(self) -> Sequence[Any]:
         """What ends the stream after all else."""

@@ -5,15 +5,15 @@ What is made looks like the chunks that came: dicts, or objects of the SDK whose
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from streamfilter.items import Channel, Failure, Finish, Item, Key, TextDelta, ToolCall, Usage
+from streamfilter.items import Channel, Failure, Finish, Item, Key, TextDelta, Usage
 from streamfilter.providers import rewriting
 from streamfilter.providers.counts import worded
 from streamfilter.providers.gemini.reading import value_of, word
+from streamfilter.providers.ordering import WholeCall, WholeCalls
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import fields, get, plain
 
@@ -34,7 +34,8 @@ class Making(rewriting.Making):
         self._has_source = False
         self._named: dict[str, Any] = {"modelVersion": model} if model else {}
         self._open: dict[int, bool] = {}  # by index, candidates that have begun: whether they have no reason yet
-        self._calls: dict[Channel, tuple[ToolCall, list[str]]] = {}  # that come from elsewhere
+        self._order = WholeCalls()
+        self._broken: set[int] = set()  # candidates with a call that is not complete
 
     def note(self, event: Any) -> None:
         """This chunk leaves."""
@@ -59,14 +60,16 @@ class Making(rewriting.Making):
 
     def make(self, item: Item) -> Sequence[Any]:
         """The chunks for an item that comes from no chunk."""
-        return [self._shaped(chunk) for chunk in self._made(item)]
+        return [self._shaped(chunk) for each in self._order.put(item) for chunk in self._made(each)]
 
     def end(self, reason: str) -> Sequence[Any]:
         """The chunks that end what is open, because a stage has ended the stream."""
+        made = [chunk for each in self._order.rest() for chunk in self._made(each)]
         indexes = [index for index, is_open in self._open.items() if is_open]
         if not self._open and reason != "end":
             indexes = [0]
-        return [self._shaped(chunk) for index in indexes for chunk in self._ended(index, spelled(reason, "gemini"))]
+        made += [self._ended(index, spelled(reason, "gemini")) for index in indexes]
+        return [self._shaped(chunk) for chunk in made]
 
     # ------------------------------------------------------------------
 
@@ -84,15 +87,12 @@ class Making(rewriting.Making):
             given = _index(scope) if scope else None
             for index in [given] if given is not None else list(self._open) or [0]:
                 if self._open.get(index, True):
-                    yield from self._ended(index, spelled(item.reason, "gemini"))
-        elif isinstance(item, ToolCall):
-            self._open.setdefault(_index(item.arguments.key), True)
-            self._calls[item.arguments] = (item, [])
+                    yield self._ended(index, spelled(item.reason, "gemini"))
+        elif isinstance(item, WholeCall):
+            yield from self._called(item)
         elif isinstance(item, str | TextDelta):
             text, channel = (item, Channel()) if isinstance(item, str) else (item.text, item.channel)
-            if channel in self._calls:
-                self._calls[channel][1].append(text)
-            elif text and channel.kind != "tool_arguments":  # arguments of no call cannot be said
+            if text:
                 yield self._text(text, channel)
 
     def _text(self, text: str, channel: Channel) -> dict[str, Any]:
@@ -111,23 +111,20 @@ class Making(rewriting.Making):
             self._named.setdefault("responseId", uuid.uuid4().hex[:24])
         return {**said, **self._named}
 
-    def _called(self, channel: Channel) -> dict[str, Any] | None:
-        """A call, with all of its arguments. One whose arguments are not complete is none: who knows what it would do."""
-        call, pieces = self._calls.pop(channel)
-        try:
-            arguments = json.loads("".join(pieces) or "{}")
-        except ValueError:
-            return None
-        if not isinstance(arguments, dict):
-            return None
-        said: dict[str, Any] = {"name": call.name or "", "args": arguments}
-        return self._of(_index(channel.key), {"functionCall": {"id": call.id, **said} if call.id else said})
+    def _called(self, call: WholeCall) -> Iterator[dict[str, Any]]:
+        index = _index(call.scope.key if isinstance(call.scope, Channel) else ())
+        if call.arguments is None:
+            self._open.setdefault(index, True)
+            self._broken.add(index)
+            return
+        said: dict[str, Any] = {"name": call.name or "", "args": call.arguments}
+        yield self._of(index, {"functionCall": {"id": call.id, **said} if call.id else said})
 
-    def _ended(self, index: int, reason: str) -> Iterator[dict[str, Any]]:
-        """A candidate is over: its calls leave, and then why it is."""
-        calls = [self._called(channel) for channel in list(self._calls) if _index(channel.key) == index]
-        yield from (call for call in calls if call is not None)
-        yield self._of(index, {"text": ""}, finishReason=_BROKEN if None in calls and reason == "STOP" else reason)
+    def _ended(self, index: int, reason: str) -> dict[str, Any]:
+        """A candidate is over."""
+        is_broken = index in self._broken and reason == "STOP"
+        self._broken.discard(index)
+        return self._of(index, {"text": ""}, finishReason=_BROKEN if is_broken else reason)
 
     def _shaped(self, chunk: dict[str, Any]) -> Any:
         """A chunk as an object of the SDK, if its objects came."""

@@ -5,17 +5,16 @@ What is made looks like what came: a chat's or a completion's, as dicts or as ob
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCall, Usage
+from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, Usage
 from streamfilter.providers import rewriting
 from streamfilter.providers.counts import worded
 from streamfilter.providers.ollama.reading import COUNTS
+from streamfilter.providers.ordering import WholeCall, WholeCalls
 from streamfilter.providers.reasons import spelled
-from streamfilter.providers.rewriting import value_so_far
 from streamfilter.providers.shapes import fields, get, plain
 
 
@@ -36,7 +35,7 @@ class Making(rewriting.Making):
         self._is_over = False
         self._reason: str | None = None
         self._usage: dict[str, Any] = {}
-        self._calls: dict[Channel, tuple[str, list[str]]] = {}  # names, and arguments as far as they have come
+        self._order = WholeCalls()
 
     def note(self, event: Any) -> None:
         """This response leaves."""
@@ -59,22 +58,22 @@ class Making(rewriting.Making):
 
     def make(self, item: Item) -> Sequence[Any]:
         """The responses for an item that comes from none."""
-        return [self._shaped(event) for event in self._made(item)]
+        return [self._shaped(event) for each in self._order.put(item) for event in self._made(each)]
 
     def end(self, reason: str) -> Sequence[Any]:
         """What ends the response comes last, with the counts."""
+        made = [self._shaped(event) for each in self._order.rest() for event in self._made(each)]
         self._reason = self._reason or spelled(reason, "ollama")
         self._is_begun = True
-        return ()
+        return made
 
     def finish(self) -> Sequence[Any]:
         """What ends the stream after all else."""
-        made = [*self._called()]
-        if self._is_begun and not self._is_over:
-            self._is_over = True
-            tail = {"done_reason": self._reason or "stop", "done": True, **self._usage}
-            made.append(self._headed({"role": "assistant", "content": ""} if self._is_chat else "") | tail)
-        return [self._shaped(event) for event in made]
+        if not self._is_begun or self._is_over:
+            return ()
+        self._is_over = True
+        tail = {"done_reason": self._reason or "stop", "done": True, **self._usage}
+        return [self._shaped(self._headed({"role": "assistant", "content": ""} if self._is_chat else "") | tail)]
 
     # ------------------------------------------------------------------
 
@@ -84,16 +83,15 @@ class Making(rewriting.Making):
         elif isinstance(item, Usage):
             self._usage |= _usage(item.usage)
         elif isinstance(item, Finish):
-            yield from self._called()
             self._reason = self._reason or spelled(item.reason, "ollama")
-        elif isinstance(item, ToolCall):
-            self._calls[item.arguments] = (item.name or "", [])
-        elif isinstance(item, TextDelta) and item.channel in self._calls:
-            self._calls[item.channel][1].append(item.text)
+        elif isinstance(item, WholeCall):
+            if item.arguments is not None:
+                self._is_begun = True
+                called = [{"function": {"name": item.name or "", "arguments": item.arguments}}]
+                yield self._headed({"role": "assistant", "content": "", "tool_calls": called})
         elif isinstance(item, str | TextDelta):
             text, channel = (item, Channel()) if isinstance(item, str) else (item.text, item.channel)
-            if text and channel.kind != "tool_arguments":
-                yield from self._called()
+            if text:
                 yield self._texted(text, channel)
 
     def _texted(self, text: str, channel: Channel) -> dict[str, Any]:
@@ -102,14 +100,6 @@ class Making(rewriting.Making):
         if self._is_chat:
             return self._headed({"role": "assistant", "content": "", **({"thinking": text} if is_thought else {"content": text})})
         return self._headed("") | {"thinking" if is_thought else "response": text}
-
-    def _called(self) -> Iterator[dict[str, Any]]:
-        """The calls that have come: here each comes whole."""
-        calls, self._calls = self._calls, {}
-        if calls:
-            self._is_begun = True
-            listed = [{"function": {"name": name, "arguments": _arguments("".join(texts))}} for name, texts in calls.values()]
-            yield self._headed({"role": "assistant", "content": "", "tool_calls": listed})
 
     def _headed(self, said: dict[str, Any] | str) -> dict[str, Any]:
         time = self._time or datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -120,14 +110,6 @@ class Making(rewriting.Making):
         """A response as an object, if objects came."""
         made = getattr(type(self._like), "model_validate", None)
         return event if made is None or "error" in event else made(event)
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "{}")
-    except (ValueError, RecursionError):  # it was cut off
-        found = value_so_far(text)
-    return found if isinstance(found, dict) else {}
 
 
 def _error(error: object) -> str:

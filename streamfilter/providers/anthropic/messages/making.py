@@ -14,6 +14,7 @@ from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCa
 from streamfilter.providers import rewriting
 from streamfilter.providers.anthropic.messages.reading import BLOCKS, DELTAS
 from streamfilter.providers.counts import worded
+from streamfilter.providers.ordering import Blocks
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import fields, get, plain
 
@@ -52,6 +53,7 @@ class Making(rewriting.Making):
         self._is_over = False
         self._next = 0  # the index of the next content block
         self._open: dict[int, Channel | None] = {}  # content blocks; those that were made here with their channel
+        self._order = Blocks()
         self._usage: dict[str, Any] = {}
         self._reason: str | None = None  # it waits for the usage
 
@@ -81,15 +83,15 @@ class Making(rewriting.Making):
 
     def make(self, item: Item) -> Sequence[Any]:
         """The events for an item that comes from no event."""
-        return [self._shaped(event) for event in self._made(item)]
+        return [self._shaped(event) for each in self._order.put(item) for event in self._made(each)]
 
     def end(self, reason: str) -> Sequence[Any]:
         """The events that end what is open, because a stage has ended the stream."""
         if self._is_settled or not self._is_begun:
             return ()
-        return [
-            self._shaped(event) for event in (*self._closed(), self._message_delta(self._reason or spelled(reason, "anthropic")))
-        ]
+        waiting = [event for item in self._order.rest() for event in self._made(item)]
+        ending = (*waiting, *self._closed(), self._message_delta(self._reason or spelled(reason, "anthropic")))
+        return [self._shaped(event) for event in ending]
 
     def finish(self) -> Sequence[Any]:
         """What ends the stream after all else."""
@@ -118,10 +120,10 @@ class Making(rewriting.Making):
             text, channel = (item, Channel()) if isinstance(item, str) else (item.text, item.channel)
             if not text:
                 return
-            yield from self._begun()
             index = next((index for index, own in self._open.items() if own == channel), None)
             block = _BLOCK_OF.get(channel.kind, "text")
             if index is None:
+                yield from self._begun()
                 yield from self._started(channel, dict(_STARTS.get(block, _STARTS["text"])))
                 index = self._next - 1
             yield _delta(text, block, index)

@@ -17,6 +17,7 @@ from typing import Any
 
 from streamfilter.items import Channel, End, Event, Failure, Finish, Item, Key, Raw, TextDelta, ToolCall, Usage
 from streamfilter.providers import sse
+from streamfilter.providers.calls import Calls
 from streamfilter.providers.counts import worded
 from streamfilter.providers.frames import Framing
 from streamfilter.providers.guarding_frames import Lines
@@ -32,7 +33,7 @@ from streamfilter.providers.shapes import edited, fields, get, plain
 DONE = b"data: [DONE]\n\n"
 """What ends OpenAI's event streams."""
 
-FINISH_REASONS = {"blocked": "content_filter"}
+FINISH_REASONS = {"blocked": "content_filter", "tool_calls": "tool_calls"}
 """The provider's word for why a stage ended the stream, where it is not our own."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -63,7 +64,8 @@ class Writer:
         self._seen: dict[int, None] = {}  # the choices that came, in order
         self._finished: set[int] = set()
         self._edited: set[int] = set()  # the choices whose reasoning was changed: signatures over it are void
-        self._called: dict[Key, dict[Channel, int]] = {}  # calls from other formats, by choice
+        self._foreign = Calls()  # of other formats
+        self._called: dict[Key, dict[Channel, int]] = {}  # their numbers, by choice
         self._done = False
         self._framing: Framing | None = None
         self._seam = sse.Seam(b"\n\n")
@@ -99,7 +101,7 @@ class Writer:
             for item in grouped:
                 if isinstance(item, End):
                     return [*out, *self.rest(is_cut=True), *self._end(item), item]
-                out += self._make(item)
+                out += self._from_elsewhere(item)
         return out
 
     def finish(self) -> list[Any]:
@@ -124,9 +126,11 @@ class Writer:
         if end.error is not None:
             self._failed = True
             return []
-        reason = FINISH_REASONS.get(end.reason, "stop")
-        open_choices = [index for index in self._seen if index not in self._finished]
-        return [made for index in open_choices for made in self._make(Finish(reason, scope=(0, index)))]
+        out = [made for item in self._foreign.rest(end.reason) for made in self._make(item)]
+        for scope in [(0, index) for index in self._seen if index not in self._finished]:
+            reason = FINISH_REASONS.get(self._foreign.reason(end.reason, scope), "stop")
+            out += self._make(Finish(reason, scope=scope))
+        return out
 
     # ------------------------------------------------------------------ from a source chunk
 
@@ -241,12 +245,17 @@ class Writer:
 
     # ------------------------------------------------------------------ made anew
 
+    def _from_elsewhere(self, item: Item) -> list[Any]:
+        """The chunks for an item that comes from no chunk."""
+        return [made for each in self._foreign.put(item) for made in self._make(each)]
+
     def _make(self, item: Item) -> list[Any]:
-        """A chunk for an item that comes from no chunk. What the format cannot say is left out."""
+        """A chunk that says an item. What the format cannot say is left out."""
         if isinstance(item, Failure):
             return [self._framed({"error": plain(item.error)})]
         if isinstance(item, Usage):
-            return [self._framed(self._chunk([], usage=worded(item.usage, "openai")))]
+            usage = worded(item.usage, "openai")
+            return [self._framed(self._chunk([], usage=usage))] if usage else []
         index = _index(item.scope) if isinstance(item, Event) else 0
         delta: dict[str, Any] = {}
         if isinstance(item, str) or type(item) is TextDelta:
@@ -260,9 +269,9 @@ class Writer:
         elif isinstance(item, ToolCall):
             call = {
                 "index": self._call(item.arguments),
-                "id": item.id,
+                "id": item.id or f"call_{uuid.uuid4().hex[:24]}",
                 "type": "function",
-                "function": {"name": item.name, "arguments": ""},
+                "function": {"name": item.name or "", "arguments": ""},
             }
             delta["tool_calls"] = [call]
         elif not isinstance(item, Finish):
