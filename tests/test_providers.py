@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from openai.types.responses import ResponseCompletedEvent
 from recordings import body, shared
 
 import streamfilter as sf
@@ -273,3 +274,33 @@ def test_what_gemini_has_thought_counts_as_written() -> None:
     out = list(openai.chat.Encode().iter(items))
     assert [each["usage"] for each in out if "usage" in each] == [{"prompt_tokens": 7, "completion_tokens": 8, "total_tokens": 15}]
     assert [each["usageMetadata"] for each in gemini.Encode().iter(items) if "usageMetadata" in each] == [usage]
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_the_sdk_reads_the_counts_of_a_response(name: str) -> None:
+    """It takes none without all of its numbers; those that were said stay."""
+    items: list[Any] = ["Hi", sf.Usage(COUNTS[name][1]), sf.Finish("stop")]
+    last = ResponseCompletedEvent.model_validate([*openai.responses.Encode(model="m").iter(items)][-1])
+    assert last.response.usage is not None
+    assert (last.response.usage.input_tokens, last.response.usage.output_tokens, last.response.usage.total_tokens) == (7, 5, 12)
+
+
+def test_details_of_the_counts_stay() -> None:
+    """What OpenAI's two APIs call otherwise."""
+    usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12, "prompt_tokens_details": {"cached_tokens": 3}}
+    items: list[Any] = ["Hi", sf.Usage(usage), sf.Finish("stop")]
+    last = ResponseCompletedEvent.model_validate([*openai.responses.Encode(model="m").iter(items)][-1])
+    assert last.response.usage is not None
+    assert last.response.usage.input_tokens_details.cached_tokens == 3
+    assert last.response.usage.output_tokens_details.reasoning_tokens == 0
+
+
+@pytest.mark.parametrize("module", [openai.chat, openai.completions, openai.responses, anthropic.messages, gemini, bedrock, ollama])
+def test_counts_that_were_not_said_are_not_there(module: Any) -> None:
+    """An object without a number is none that a client reads."""
+    out = list(module.Encode(model="m").iter(["Hi", sf.Usage({"trafficType": "ON_DEMAND"}), sf.Finish("stop")]))
+    if module is not anthropic.messages:  # its messages begin with counts
+        assert not any(
+            name in event or name in event.get("response", ()) for event in out for name in ("usage", "usageMetadata", "metadata")
+        )
+    assert {number for _, number in numbers(out, tuple({each for _, _, names in COUNTS.values() for each in names}))} <= {0}

@@ -25,6 +25,14 @@ _DETAILS = {
 }
 """What OpenAI's two APIs call the same."""
 
+_NEEDED = {
+    "responses": {
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    },
+}
+"""What counts stand beside others, without which clients take none."""
+
 _THOUGHTS = ("thoughtsTokenCount", "thoughts_token_count")
 """What Gemini counts beside what it has written. All others count it in."""
 
@@ -81,8 +89,10 @@ def worded(usage: object, family: str) -> dict[str, Any]:
         counts[2] = (counts[0] or 0) + (counts[1] or 0)
     default = 0 if family in _WHOLE else None
     found = {name: default if count is None else count for name, count in zip(names, counts, strict=True)}
-    made = {name: count for name, count in found.items() if name and count is not None}
+    made: dict[str, Any] = {name: count for name, count in found.items() if name and count is not None}
     known = names[:2] if counts[:2] != [None, None] else names  # the word for all of it is not one's own
     if any(name in given for name in known):
-        return {**made, **given}
-    return made | {own: given[name] for name, own in _DETAILS.get(family, {}).items() if name in given}
+        made |= given
+    else:
+        made |= {own: given[name] for name, own in _DETAILS.get(family, {}).items() if name in given}
+    return made | {name: zeros | fields(made.get(name)) for name, zeros in _NEEDED.get(family, {}).items()}

@@ -77,11 +77,9 @@ class Making(rewriting.Making):
         if isinstance(item, Failure):
             yield {"error": _error(item.error)}
         elif isinstance(item, Usage):
-            nothing = {
-                "content": {"parts": [{"text": ""}], "role": "model"},
-                "index": 0,
-            }  # the SDK takes none without
-            yield self._chunk({"candidates": [nothing], "usageMetadata": worded(item.usage, "gemini")})
+            if usage := worded(item.usage, "gemini"):
+                nothing = {"content": {"parts": [{"text": ""}], "role": "model"}, "index": 0}  # the SDK takes none without
+                yield self._chunk({"candidates": [nothing], "usageMetadata": usage})
         elif isinstance(item, Finish):
             scope = item.scope.choice if isinstance(item.scope, Channel) else item.scope
             given = _index(scope) if scope else None

@@ -153,7 +153,8 @@ class Making(rewriting.Making):
             given = plain(item.error)
             yield {"error": given if isinstance(given, Mapping) else {"message": str(given)}}
         elif isinstance(item, Usage):
-            yield self._chunk(None, usage=worded(item.usage, "openai"))
+            if usage := worded(item.usage, "openai"):
+                yield self._chunk(None, usage=usage)
         elif isinstance(item, Finish):
             index = item.scope[1] if isinstance(item.scope, tuple) and len(item.scope) > 1 else 0
             yield self._finished(index if isinstance(index, int) else 0, item.reason)

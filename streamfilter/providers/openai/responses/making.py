@@ -118,7 +118,7 @@ class Making(rewriting.Making):
             message = str(error.get("message") or "the provider reports an error")
             yield {"type": "error", "code": error.get("code"), "message": message, "param": None}
         elif isinstance(item, Usage):
-            self._usage = worded(item.usage, "responses")
+            self._usage = worded(item.usage, "responses") or self._usage
         elif isinstance(item, Finish):
             yield from self._begun()
             self._reason = self._reason or item.reason
