@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from anthropic.lib.streaming._messages import accumulate_event
+from anthropic.types import RawMessageStreamEvent
 from openai.types.chat import ChatCompletionChunk
+from pydantic import TypeAdapter
 
 import streamfilter as sf
 from streamfilter.providers import anthropic, bedrock, gemini, langchain, ollama, openai, pydantic_ai, vercel
+from streamfilter.providers.counts import counted
 
 FORMATS: dict[str, Any] = {
     "openai.chat": openai.chat,
@@ -202,3 +207,77 @@ def test_each_call_of_a_chat_completion_has_an_id(source: str) -> None:
     assert len({call["id"] for call in found}) == 2
     for each in out:
         ChatCompletionChunk.model_validate({"id": "c", "created": 1, "object": "chat.completion.chunk", **each})
+
+
+# ---------------------------------------------------------------------- several answers
+
+ONE_ANSWER = [name for name in FORMATS if name not in ("openai.chat", "gemini")]
+"""Formats whose message is one answer."""
+
+MESSAGES = ["anthropic.messages", "bedrock", "ollama", "langchain"]
+"""Those of them of which a stream may have several, one behind the other."""
+
+
+def texts(items: Iterable[Any]) -> dict[Any, str]:
+    """The text of each answer."""
+    found: dict[Any, str] = {}
+    for item in items:
+        if isinstance(item, sf.TextDelta) and item.channel.kind == "answer":
+            found[item.channel.choice] = found.get(item.channel.choice, "") + item.text
+    return found
+
+
+@pytest.mark.parametrize("name", ONE_ANSWER)
+@pytest.mark.parametrize("first", [0, 1])
+def test_of_several_choices_the_first_is_written(name: str, first: int) -> None:
+    """Its text, its call and its reason, wherever the others end."""
+    order = (first, 1 - first)
+    chunks = [
+        {**chunk({"content": piece}), "choices": [{"index": n, "delta": {"content": piece}}]} for piece in "ab" for n in order
+    ]
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
+    chunks += [{"choices": [{"index": n, "delta": {"tool_calls": [{**call, "id": f"c{n}"}]}}]} for n in reversed(order)]
+    chunks += [{"choices": [{"index": n, "delta": {}, "finish_reason": "tool_calls"}]} for n in reversed(order)]
+    out = list((openai.chat.Decode() | encode(name)).iter(chunks))
+    assert texts(FORMATS[name].Decode().iter(out)) == {(0, 0): "ab"}
+    assert calls(FORMATS[name].Decode(), out) == [("f", {})]
+    alone = [each for each in chunks if each["choices"][0]["index"] == first]
+    want = list((openai.chat.Decode() | encode(name)).iter(alone))
+    assert reasons(FORMATS[name].Decode(), out) == reasons(FORMATS[name].Decode(), want)
+    assert len(out) == len(want)
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize("is_said", [True, False])
+def test_each_response_is_a_message_of_its_own(name: str, is_said: bool) -> None:
+    """With its reason and its counts, also where its source does not say that it is over."""
+    items: list[Any] = []
+    for n, reason in enumerate(("length", "stop")):
+        items.append(sf.TextDelta(f"no {n}", sf.Channel("answer", (n, 0, "content"))))
+        items += [sf.Finish(reason, scope=(n, 0)), sf.Usage({"input_tokens": n + 5, "output_tokens": 1})] if is_said else []
+    out = list(encode(name).iter(items))
+    back = FORMATS[name].Decode()
+    assert list(texts(back.iter(out)).values()) == ["no 0", "no 1"]
+    assert len(texts(back.iter(out))) == 2
+    if is_said:
+        alone = [reasons(back, encode(name).iter(part)) for part in (items[:3], items[3:])]
+        assert reasons(back, out) == [*alone[0], *alone[1]]
+    if is_said and name != "langchain":
+        counts = [item.usage for item in back.iter(out) if isinstance(item, sf.Usage)]
+        assert [counted(usage)[0] for usage in counts] == [5, 6]
+
+
+def test_the_sdk_of_anthropic_reads_each_message() -> None:
+    """From its start to its stop."""
+    events = list((openai.responses.Decode() | anthropic.messages.Encode()).iter([*RESPONSES, *RESPONSES]))
+    starts = [n for n, event in enumerate(events) if event["type"] == "message_start"]
+    assert len(starts) == 2
+    adapter: TypeAdapter[RawMessageStreamEvent] = TypeAdapter(RawMessageStreamEvent)
+    for begin, end in itertools.pairwise([*starts, len(events)]):
+        message, buffers = None, dict[int, Any]()
+        for event in events[begin:end]:
+            message = accumulate_event(event=adapter.validate_python(event), current_snapshot=message, json_bufs=buffers)
+        assert message is not None
+        assert [block.type for block in message.content] == ["tool_use"]
+        assert message.stop_reason == "tool_use"
+        assert events[end - 1]["type"] == "message_stop"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from streamfilter.items import Channel, Event, Item, Key, Scope, TextDelta, ToolCall, covers
+from streamfilter.items import Channel, Item, Key, Scope, TextDelta, ToolCall, covers
 from streamfilter.providers.brackets import Brackets
 from streamfilter.providers.calls import ended_by
 
@@ -111,18 +111,14 @@ class Blocks(_Order):
 
 
 @dataclass(slots=True)
-class WholeCall(Event):
+class WholeCall(ToolCall):
     """A call with all of its arguments.
 
     Args:
-        id: the provider's name for the call, if it gave one.
-        name: the tool.
-        arguments: what their JSON means; None if it is no object, or was cut off: who knows what the call would do.
+        given: what their JSON means; None if it is no object, or was cut off: who knows what the call would do.
     """
 
-    id: str | None
-    name: str | None
-    arguments: dict[str, Any] | None
+    given: dict[str, Any] | None
 
 
 class WholeCalls(_Order):
@@ -131,7 +127,7 @@ class WholeCalls(_Order):
     Example:
         >>> calls, channel = WholeCalls(), Channel("tool_arguments", (0, 0, "call", 0))
         >>> call = [ToolCall("c", "f", channel), TextDelta('{"a"', channel), "Hi", TextDelta(": 1}", channel)]
-        >>> [[*calls.put(item)] for item in call], [each.arguments for each in calls.rest()]
+        >>> [[*calls.put(item)] for item in call], [each.given for each in calls.rest()]
         ([[], [], ['Hi'], []], [{'a': 1}])
     """
 
@@ -144,7 +140,7 @@ class WholeCalls(_Order):
                 continue
             del self._calls[channel]
             text = "".join([item.text for item in call.items if isinstance(item, TextDelta)])
-            yield WholeCall(call.head.id, call.head.name, _object(text), scope=channel)
+            yield WholeCall(call.head.id, call.head.name, channel, _object(text), scope=channel)
         yield from self._said()
 
 

@@ -21,6 +21,7 @@ from streamfilter.parsing.parser import Parser
 from streamfilter.parsing.tree import MISSING, Tree
 from streamfilter.providers.awaited import Awaited
 from streamfilter.providers.calls import Calls
+from streamfilter.providers.choices import FirstChoice
 from streamfilter.providers.events import Origin, Repeat
 from streamfilter.providers.frames import SSE, Framing
 from streamfilter.providers.guarding_frames import Lines
@@ -41,7 +42,10 @@ class Making:
     Attributes:
         said: by channel, what has left.
         has_changed: whether events have been left out, or others put in.
+        has_choices: whether there may be several answers, side by side.
     """
+
+    has_choices: bool = True
 
     def __init__(self) -> None:
         self.said: Mapping[Channel, str] = {}
@@ -116,6 +120,7 @@ class EventWriter:
         self._framing = framing
         self._kinds = frozenset(signed)
         self._foreign = Calls()  # of other formats
+        self._first = FirstChoice()  # of theirs
         self._channels = Channels(self._forget)
         self._said: dict[Channel, str] = {}  # what has left
         making.said = self._said
@@ -164,8 +169,8 @@ class EventWriter:
                 if isinstance(item, End):
                     self._failed = item.error is not None
                     return [*out, *self.rest(is_cut=True), *(() if self._failed else self._ending(item.reason)), item]
-                for each in self._foreign.put(item):
-                    out += self._from_elsewhere(each)
+                if self._making.has_choices or self._first.takes(item):
+                    out += [made for each in self._foreign.put(item) for made in self._from_elsewhere(each)]
         return out
 
     def finish(self) -> list[Any]:

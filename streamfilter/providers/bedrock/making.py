@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Hashable, Iterator, Sequence
 from typing import Any
 
-from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCall, Usage
+from streamfilter.items import Channel, Failure, Finish, Item, Key, TextDelta, ToolCall, Usage
 from streamfilter.providers import rewriting
 from streamfilter.providers.bedrock.reading import KINDS
+from streamfilter.providers.choices import place_of
 from streamfilter.providers.counts import worded
 from streamfilter.providers.ordering import Blocks
 from streamfilter.providers.reasons import spelled
@@ -20,8 +21,11 @@ _BLOCK_OF = {kind: block for block, kind in KINDS.items() if block != "toolResul
 class Making(rewriting.Making):
     """One stream of events."""
 
+    has_choices = False
+
     def __init__(self) -> None:
         super().__init__()
+        self._response: Hashable = None  # whose message was made here
         self._is_begun = False
         self._is_settled = False  # its message has a reason to stop
         self._next = 0  # the index of the next content block
@@ -32,7 +36,7 @@ class Making(rewriting.Making):
     def note(self, event: Any) -> None:
         """This event leaves."""
         if get(event, "messageStart") is not None:
-            self._is_begun, self._is_settled, self._next, self._open = True, False, 0, {}
+            self._response, self._is_begun, self._is_settled, self._next, self._open = None, True, False, 0, {}
         elif get(event, "messageStop") is not None:
             self._is_settled = True
         for kind in ("contentBlockStart", "contentBlockDelta"):
@@ -64,6 +68,7 @@ class Making(rewriting.Making):
     # ------------------------------------------------------------------
 
     def _made(self, item: Item) -> Iterator[dict[str, Any]]:
+        yield from self._followed(place_of(item))
         if isinstance(item, Failure):
             yield {"modelStreamErrorException": {"message": _error(item.error)}}
         elif isinstance(item, Usage):
@@ -87,6 +92,13 @@ class Making(rewriting.Making):
             index = yield from self._started(item.arguments)
             use = {"toolUseId": item.id or f"tooluse_{uuid.uuid4().hex[:22]}", "name": item.name or ""}
             yield {"contentBlockStart": {"contentBlockIndex": index, "start": {"toolUse": use}}}
+
+    def _followed(self, place: Key) -> Iterator[dict[str, Any]]:
+        """The end of the message that was made here, if what comes now is of another response."""
+        if place and self._is_begun and self._response not in (None, place[0]):
+            yield from self._settled(spelled("stop", "bedrock"))
+            self._is_begun, self._is_settled, self._next = False, False, 0
+        self._response = place[0] if place else self._response
 
     def _begun(self) -> Iterator[dict[str, Any]]:
         if not self._is_begun:

@@ -110,12 +110,12 @@ class Making(rewriting.Making):
         return {**said, **self._named}
 
     def _called(self, call: WholeCall) -> Iterator[dict[str, Any]]:
-        index = _index(call.scope.key if isinstance(call.scope, Channel) else ())
-        if call.arguments is None:
+        index = _index(call.arguments.key)
+        if call.given is None:
             self._open.setdefault(index, True)
             self._broken.add(index)
             return
-        said: dict[str, Any] = {"name": call.name or "", "args": call.arguments}
+        said: dict[str, Any] = {"name": call.name or "", "args": call.given}
         yield self._of(index, {"functionCall": {"id": call.id, **said} if call.id else said})
 
     def _ended(self, index: int, reason: str) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import Any
 
 from streamfilter.errors import ProviderError
-from streamfilter.items import PLAIN, Channel, End, Event, Failure, Finish, Item, TextDelta, ToolCall, Usage
+from streamfilter.items import PLAIN, Channel, End, Failure, Finish, Item, Key, TextDelta, ToolCall, Usage
+from streamfilter.providers.choices import place_of
 from streamfilter.providers.counts import latest
 from streamfilter.providers.langchain import making
 from streamfilter.providers.reasons import spelled
@@ -25,12 +26,13 @@ class Making(making.Making):
         objects: whether to make LangChain's own objects.
     """
 
+    has_choices = False
+
     def __init__(self, model: str = "", *, objects: bool = False) -> None:
         super().__init__()
         self._model = model
         self._class: Callable[..., Any] | None = _chunk_class() if objects else None
         self._response: object = None  # whose chunks these are
-        self._choice: object = None  # of which: a message has one
         self._id = ""
         self._is_new = True  # what comes next is of another message
         self._counts = (0, 0)
@@ -49,8 +51,7 @@ class Making(making.Making):
         return [*self._settled(reason), *self._closed()]
 
     def _made(self, item: Item) -> Iterator[Any]:
-        if not self._is_of_the_message(item):
-            return
+        self._follow(place_of(item))
         if isinstance(item, Usage):
             self._counts = latest(self._counts, item.usage)
         elif isinstance(item, Finish):
@@ -68,17 +69,11 @@ class Making(making.Making):
         elif isinstance(item, ToolCall):
             yield from self._call(item.id, item.name, item.arguments)
 
-    def _is_of_the_message(self, item: Item) -> bool:
-        """A message is of one choice of one response: another response begins another message, another choice has none."""
-        scope = item.arguments if isinstance(item, ToolCall) else item.scope if isinstance(item, Event) else PLAIN
-        key = scope.key if isinstance(scope, Channel) else scope or ()
-        if not key or isinstance(item, Usage):
-            return True
-        if key[0] != self._response:
-            self._response, self._choice, self._is_new = key[0], None, True
+    def _follow(self, place: Key) -> None:
+        """Another response begins another message."""
+        if place and place[0] != self._response:
+            self._response, self._is_new = place[0], True
             self._calls, self._is_reasoned = {}, False
-        self._choice = key[1] if self._choice is None and len(key) > 1 else self._choice
-        return len(key) < 2 or key[1] == self._choice
 
     def _call(self, name: str | None, tool: str | None, channel: Channel) -> Iterator[Any]:
         if channel not in self._calls:

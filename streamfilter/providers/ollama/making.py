@@ -5,12 +5,13 @@ What is made looks like what came: a chat's or a completion's, as dicts or as ob
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, Usage
+from streamfilter.items import Channel, Failure, Finish, Item, Key, TextDelta, Usage
 from streamfilter.providers import rewriting
+from streamfilter.providers.choices import place_of
 from streamfilter.providers.counts import worded
 from streamfilter.providers.ollama.reading import COUNTS
 from streamfilter.providers.ordering import WholeCall, WholeCalls
@@ -25,12 +26,15 @@ class Making(rewriting.Making):
         model: the model's name, for responses that have no source.
     """
 
+    has_choices = False
+
     def __init__(self, model: str) -> None:
         super().__init__()
         self._model = model
         self._time: str | None = None
         self._like: Any = None  # the last response that left, if it is an object
         self._is_chat = True
+        self._response: Hashable = None  # that was made here
         self._is_begun = False
         self._is_over = False
         self._reason: str | None = None
@@ -40,7 +44,7 @@ class Making(rewriting.Making):
     def note(self, event: Any) -> None:
         """This response leaves."""
         self.follow(event)
-        self._is_begun = True
+        self._response, self._is_begun = None, True
         self._is_over = get(event, "done") is True
 
     def follow(self, event: Any) -> None:
@@ -69,15 +73,12 @@ class Making(rewriting.Making):
 
     def finish(self) -> Sequence[Any]:
         """What ends the stream after all else."""
-        if not self._is_begun or self._is_over:
-            return ()
-        self._is_over = True
-        tail = {"done_reason": self._reason or "stop", "done": True, **self._usage}
-        return [self._shaped(self._headed({"role": "assistant", "content": ""} if self._is_chat else "") | tail)]
+        return [self._shaped(event) for event in self._done()]
 
     # ------------------------------------------------------------------
 
     def _made(self, item: Item) -> Iterator[dict[str, Any]]:
+        yield from self._followed(place_of(item))
         if isinstance(item, Failure):
             yield {"error": _error(item.error)}
         elif isinstance(item, Usage):
@@ -85,14 +86,27 @@ class Making(rewriting.Making):
         elif isinstance(item, Finish):
             self._reason = self._reason or spelled(item.reason, "ollama")
         elif isinstance(item, WholeCall):
-            if item.arguments is not None:
+            if item.given is not None:
                 self._is_begun = True
-                called = [{"function": {"name": item.name or "", "arguments": item.arguments}}]
+                called = [{"function": {"name": item.name or "", "arguments": item.given}}]
                 yield self._headed({"role": "assistant", "content": "", "tool_calls": called})
         elif isinstance(item, str | TextDelta):
             text, channel = (item, Channel()) if isinstance(item, str) else (item.text, item.channel)
             if text:
                 yield self._texted(text, channel)
+
+    def _followed(self, place: Key) -> Iterator[dict[str, Any]]:
+        """The end of what was made here, if what comes now is of another response."""
+        if place and self._response not in (None, place[0]):
+            yield from self._done()
+            self._is_begun, self._is_over, self._reason, self._usage = False, False, None, {}
+        self._response = place[0] if place else self._response
+
+    def _done(self) -> Iterator[dict[str, Any]]:
+        if self._is_begun and not self._is_over:
+            self._is_over = True
+            tail = {"done_reason": self._reason or "stop", "done": True, **self._usage}
+            yield self._headed({"role": "assistant", "content": ""} if self._is_chat else "") | tail
 
     def _texted(self, text: str, channel: Channel) -> dict[str, Any]:
         self._is_begun = True

@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from streamfilter.errors import ProviderError
-from streamfilter.items import PLAIN, Channel, End, Event, Failure, Finish, Item, TextDelta, ToolCall, Usage
+from streamfilter.items import PLAIN, Channel, End, Failure, Finish, Item, TextDelta, ToolCall, Usage
+from streamfilter.providers.choices import place_of
 from streamfilter.providers.counts import latest
 from streamfilter.providers.pydantic_ai import making
 from streamfilter.providers.reasons import spelled
@@ -33,12 +34,13 @@ class Making(making.Making):
         objects: whether to make pydantic-ai's own objects.
     """
 
+    has_choices = False
+
     def __init__(self, model: str = "", *, objects: bool = False) -> None:
         super().__init__()
         self._model = model
         self._package = _package() if objects else None
         self._response: object = None
-        self._choice: object = None
         self._parts: dict[Channel, _Part] = {}  # of the response, in order
         self._last: Channel | None = None  # whose part has not ended
         self._reason: str | None = None
@@ -64,16 +66,12 @@ class Making(making.Making):
         if isinstance(item, Usage):
             self._counts = latest(self._counts, item.usage)
             return
-        scope = item.arguments if isinstance(item, ToolCall) else item.scope if isinstance(item, Event) else PLAIN
-        key = scope.key if isinstance(scope, Channel) else scope or ()
+        key = place_of(item)
         if key and key[0] != self._response:
             yield from self._ended()
             if self._parts:
                 self._keep("stop")
-            self._response, self._choice = key[0], None
-        self._choice = key[1] if self._choice is None and len(key) > 1 else self._choice
-        if len(key) > 1 and key[1] != self._choice:
-            return
+            self._response = key[0]
         if isinstance(item, Finish):
             yield from self._ended()
             self._reason = self._reason or item.reason

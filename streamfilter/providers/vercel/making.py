@@ -31,6 +31,8 @@ class Making(rewriting.Making):
         reasons: whether the front end knows reasons to finish: version 5 of the SDK refuses them.
     """
 
+    has_choices = False
+
     def __init__(self, *, reasons: bool = False) -> None:
         super().__init__()
         self._reasons = reasons

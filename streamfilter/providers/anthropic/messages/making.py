@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
-from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCall, Usage
+from streamfilter.items import Channel, Failure, Finish, Item, Key, TextDelta, ToolCall, Usage
 from streamfilter.providers import rewriting
 from streamfilter.providers.anthropic.messages.reading import BLOCKS, DELTAS
+from streamfilter.providers.choices import place_of
 from streamfilter.providers.counts import worded
 from streamfilter.providers.ordering import Blocks
 from streamfilter.providers.reasons import spelled
@@ -44,10 +45,13 @@ class Making(rewriting.Making):
         model: the model's name, for a message that has no source.
     """
 
+    has_choices = False
+
     def __init__(self, model: str) -> None:
         super().__init__()
         self._model = model
         self._like: Any = None  # the last event that left, if it is an SDK's
+        self._response: Hashable = None  # whose message was made here
         self._is_begun = False
         self._is_settled = False  # its message has a reason to stop
         self._is_over = False
@@ -68,7 +72,7 @@ class Making(rewriting.Making):
         elif kind == "content_block_stop":
             self._open.pop(index, None)
         elif kind == "message_start":
-            self._is_begun, self._is_settled, self._is_over = True, False, False
+            self._response, self._is_begun, self._is_settled, self._is_over = None, True, False, False
             self._next, self._open = 0, {}
             self._usage = fields(plain(get(get(event, "message"), "usage")))
         elif kind == "message_delta":
@@ -95,16 +99,12 @@ class Making(rewriting.Making):
 
     def finish(self) -> Sequence[Any]:
         """What ends the stream after all else."""
-        made: list[dict[str, Any]] = []
-        if self._reason is not None:
-            made.append(self._message_delta(self._reason))
-        if self._is_begun and not self._is_over:
-            made.append({"type": "message_stop"})
-        return [self._shaped(event) for event in made]
+        return [self._shaped(event) for event in self._stopped()]
 
     # ------------------------------------------------------------------
 
     def _made(self, item: Item) -> Iterator[dict[str, Any]]:
+        yield from self._followed(place_of(item))
         if isinstance(item, Failure):
             yield {"type": "error", "error": _error(item.error)}
         elif isinstance(item, Usage):
@@ -131,6 +131,22 @@ class Making(rewriting.Making):
             yield from self._begun()
             call_id = item.id or f"toolu_{uuid.uuid4().hex[:24]}"
             yield from self._started(item.arguments, {"type": "tool_use", "id": call_id, "name": item.name or "", "input": {}})
+
+    def _followed(self, place: Key) -> Iterator[dict[str, Any]]:
+        """The end of the message that was made here, if what comes now is of another response."""
+        if place and self._response not in (None, place[0]):
+            yield from self._closed()
+            if not self._is_settled:
+                self._reason = self._reason or spelled("stop", "anthropic")
+            yield from self._stopped()
+            self._is_begun, self._is_settled, self._next, self._usage = False, False, 0, {}
+        self._response = place[0] if place else self._response
+
+    def _stopped(self) -> Iterator[dict[str, Any]]:
+        if self._reason is not None:
+            yield self._message_delta(self._reason)
+        if self._is_begun and not self._is_over:
+            yield {"type": "message_stop"}
 
     def _begun(self) -> Iterator[dict[str, Any]]:
         if self._is_begun:

@@ -33,6 +33,8 @@ class Making(rewriting.Making):
         model: the model's name, for a response that has no source.
     """
 
+    has_choices = False
+
     def __init__(self, model: str) -> None:
         super().__init__()
         self._model = model
