@@ -603,6 +603,12 @@ def test_encode_gives_chunks_for_items_from_anywhere() -> None:
     assert "".join(sf.text_of(frames)) == "Hi"
 
 
+def test_what_ends_a_body_is_no_chunk() -> None:
+    """A stream that came as bytes and leaves as dicts ends with its last chunk."""
+    out = list((chat.Decode() | GUARD | chat.Encode()).iter([b'data: {"choices": []}\n\n: ping\n\ndata: [DONE]\n\n']))
+    assert out == [{"choices": []}]
+
+
 def test_decode_then_encode_is_a_stream_again() -> None:
     """The halves of `wrap`, joined by hand."""
     chunks = [chunk(part("a secret", role="assistant")), chunk(part(finish="stop"))]

@@ -140,7 +140,7 @@ class Writer:
         if untouched and self._may_leave_whole(origin):
             self._sent.update(parts.index for parts in origin.parts)
             if not self.as_bytes:
-                return [chunk]
+                return [] if chunk is None else [chunk]
             if origin.frame is None or chunk is not origin.chunk:
                 return [self._framed(chunk, origin)] if chunk is not None else []
             return [self._seam.whole(origin.frame)]
