@@ -11,6 +11,7 @@ import pytest
 from anthropic.lib.streaming._messages import accumulate_event
 from anthropic.types import RawMessageStreamEvent
 from pydantic import TypeAdapter
+from recordings import body, shared
 from test_foreign_calls import FORMATS, Chunk, answer, chunk, encode, formats, fragment, reasons
 
 import streamfilter as sf
@@ -86,6 +87,33 @@ def test_calls_and_text_in_any_order(name: str, seed: int) -> None:
     out = list((openai.chat.Decode() | encode(name)).iter(chunks))
     assert in_order(FORMATS[name].Decode(), out) == in_order(openai.chat.Decode(), chunks)
     assert answer(FORMATS[name].Decode(), out) == answer(openai.chat.Decode(), chunks)
+
+
+RECORDED = [
+    pytest.param(api, entry, id=entry["file"])
+    for api in ("openai.chat", "openai.responses", "anthropic.messages")
+    for entry in shared(api)
+    if entry["tool_calls"] and not {"nonjson_data", "error", "n>1"} & {*entry["features"]}
+]
+
+
+@pytest.mark.skipif(not RECORDED, reason="the shared recordings are not beside this checkout")
+@pytest.mark.parametrize(("api", "entry"), RECORDED)
+def test_recorded_calls_are_the_same_in_every_format(api: str, entry: dict[str, Any]) -> None:
+    """All that are complete, with what they mean."""
+
+    def said(decode: Any, chunks: Sequence[Any]) -> list[tuple[str, str]]:
+        read = (decode | sf.ToolCalls(truncated="partial")).iter(chunks)
+        return sorted((call.name or "", json.dumps(call.arguments)) for call in read if call.complete)
+
+    decode, raw = FORMATS[api].Decode(), [body(entry)]
+    try:
+        want = said(decode, raw)
+    except sf.MalformedInput:
+        pytest.skip("the input of a custom tool is no JSON")
+    for name in FORMATS:
+        out = list((decode | encode(name)).iter(raw))
+        assert said(FORMATS[name].Decode(), out) == want, name
 
 
 SDK: TypeAdapter[RawMessageStreamEvent] = TypeAdapter(RawMessageStreamEvent)
