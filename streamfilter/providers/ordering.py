@@ -54,16 +54,17 @@ class _Order:
     """What has come, and may not leave yet."""
 
     def __init__(self) -> None:
-        self._calls: dict[Channel, _Pending] = {}  # in the order in which they began
+        self._calls: dict[Key, dict[Channel, _Pending]] = {}  # by choice, in the order in which they began
         self._texts: list[Item] = []
 
     def put(self, item: Item) -> Iterator[Item]:
         """What leaves when an item has come."""
         if isinstance(item, ToolCall):
-            self._calls[item.arguments] = _Pending(item)
+            self._calls.setdefault(item.arguments.choice, {})[item.arguments] = _Pending(item)
         elif isinstance(item, TextDelta) and item.channel.kind == "tool_arguments":
-            if item.channel in self._calls:
-                self._calls[item.channel].add(item)
+            calls = self._calls.get(item.channel.choice, {})
+            if item.channel in calls:
+                calls[item.channel].add(item)
         elif isinstance(item, str | TextDelta):
             self._texts.append(item)
         else:
@@ -75,12 +76,22 @@ class _Order:
     def rest(self, scope: Scope = ()) -> Iterator[Item]:
         """What leaves when all that there is at a place is over."""
         if scope is not None:
-            for channel, call in self._calls.items():
+            for channel, call in [each for calls in self._calls.values() for each in calls.items()]:
                 call.is_over = call.is_over or covers(scope, channel)
             yield from self._released()
 
     def _released(self) -> Iterator[Item]:
         raise NotImplementedError
+
+    def _first(self, choice: Key) -> tuple[Channel, _Pending]:
+        """The call of a choice that has begun first."""
+        return next(iter(self._calls[choice].items()))
+
+    def _leave(self, channel: Channel) -> None:
+        """A call has left whole."""
+        del self._calls[channel.choice][channel]
+        if not self._calls[channel.choice]:
+            del self._calls[channel.choice]
 
     def _said(self) -> list[Item]:
         """The text that waits, which does not any more."""
@@ -101,11 +112,12 @@ class Blocks(_Order):
     def _released(self) -> Iterator[Item]:
         is_followed = bool(self._texts)
         while self._calls:
-            channel, call = next(iter(self._calls.items()))
+            choice = next(iter(self._calls))
+            channel, call = self._first(choice)
             yield from call.taken()
-            if not call.makes_way(is_followed=is_followed or len(self._calls) > 1):
+            if not call.makes_way(is_followed=is_followed or len(self._calls) > 1 or len(self._calls[choice]) > 1):
                 return
-            del self._calls[channel]
+            self._leave(channel)
             yield from self._said()
         yield from self._said()
 
@@ -133,14 +145,14 @@ class WholeCalls(_Order):
 
     def _released(self) -> Iterator[Item]:
         is_followed = bool(self._texts)
-        goes_on: set[Key] = set()  # the choices of calls that do
-        for n, (channel, call) in enumerate([*self._calls.items()], 1 - len(self._calls)):
-            if channel.choice in goes_on or not call.makes_way(is_followed=is_followed or n < 0):
-                goes_on.add(channel.choice)
-                continue
-            del self._calls[channel]
-            text = "".join([item.text for item in call.items if isinstance(item, TextDelta)])
-            yield WholeCall(call.head.id, call.head.name, channel, _object(text), scope=channel)
+        for choice in [*self._calls]:
+            while choice in self._calls:
+                channel, call = self._first(choice)
+                if not call.makes_way(is_followed=is_followed or len(self._calls[choice]) > 1):
+                    break
+                self._leave(channel)
+                text = "".join([item.text for item in call.items if isinstance(item, TextDelta)])
+                yield WholeCall(call.head.id, call.head.name, channel, _object(text), scope=channel)
         yield from self._said()
 
 
