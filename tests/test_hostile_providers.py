@@ -20,7 +20,7 @@ import streamfilter as sf
 from streamfilter.providers import anthropic, bedrock, gemini, langchain, ollama, openai, pydantic_ai, sse, vercel
 from streamfilter.providers.awaited import Awaited
 from streamfilter.providers.detecting import MAX_BYTES, MAX_EVENTS
-from streamfilter.providers.openai.chat.reading import _Calls
+from streamfilter.providers.openai.chat.calls import Calls
 from streamfilter.testing.planting import fragments
 
 SECRET = "Zq7-kestrel-Wx4"
@@ -471,9 +471,9 @@ def test_nothing_hides_behind_the_mark_of_the_end(module: Any) -> None:
 def test_fragments_of_calls_find_their_call(seed: int) -> None:
     """With or without an index, an id, a name, in any order: as a search through all calls so far finds it."""
     rng = random.Random(seed)
-    calls, known = _Calls(), list[tuple[object, object]]()
+    calls, known = Calls(), list[tuple[object, object]]()
     for _ in range(60):
-        index, call_id, name = rng.choice([0, 1, 2, -1, "0"]), rng.choice([None, "a", "b", "c"]), rng.choice([None, "f"])
+        index, call_id, name = rng.choice([0, 1, 2, -1, "3"]), rng.choice([None, "a", "b", "c"]), rng.choice([None, "f"])
         number = next(
             (
                 n

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import httpx2
@@ -285,6 +285,89 @@ def test_tool_call_fragments_without_id_or_index() -> None:
         ("t1", None),
         ("t7", "h"),
     ]
+
+
+def sums(chunks: Sequence[dict[str, Any]]) -> set[str]:
+    """What clients make of the arguments of calls: by an index that is 0 where there is none, or by the call before."""
+    by_index: dict[int, str] = {}
+    by_order: dict[int, str] = {}
+    last = 0
+    for each in chunks:
+        for fragment in each["choices"][0]["delta"].get("tool_calls") or ():
+            text = fragment["function"].get("arguments") or ""
+            last = last if fragment.get("index") is None else int(fragment["index"])
+            for sum_, at in ((by_index, int(fragment.get("index") or 0)), (by_order, last)):
+                sum_[at] = sum_.get(at, "") + text
+    return {*by_index.values(), *by_order.values()}
+
+
+MISSING = object()
+PLACES: dict[str, tuple[object, object]] = {
+    "then 0": (MISSING, 0),
+    "null, then 0": (None, 0),
+    "0, then none": (0, MISSING),
+    "0, then null": (0, None),
+    "a string": ("0", 0),
+    "then a string": (0, "0"),
+    "none, then a string": (MISSING, "0"),
+    "a fraction": (0.0, 0),
+    "never": (MISSING, MISSING),
+}
+BEGINS: dict[str, dict[str, Any]] = {"id and name": {"id": "c"}, "an id that comes late": {}, "an id each time": {"id": "c"}}
+
+
+@pytest.mark.parametrize("begins", BEGINS)
+@pytest.mark.parametrize("place", PLACES)
+def test_an_index_that_is_left_out_at_times_hides_nothing(place: str, begins: str) -> None:
+    """Where there is one call, all fragments are its own, as for clients that take no index for 0."""
+    said = '{"a": "x secret y", "b": 1}'
+    for cut in range(1, len(said)):
+        halves = [(said[:cut], PLACES[place][0]), (said[cut:], PLACES[place][1])]
+        first, second = ({"function": {"arguments": text}} | ({} if at is MISSING else {"index": at}) for text, at in halves)
+        first = {**first, **BEGINS[begins], "function": {"name": "f", "arguments": said[:cut]}}
+        second |= {"id": "c"} if begins != "id and name" else {}
+        stage = chat.wrap(sf.Redact("secret", to="[x]"))
+        out = list(stage.iter([chunk(part(tool_calls=[each])) for each in (first, second)]))
+        assert sums(out) == {'{"a": "x [x] y", "b": 1}'}, cut
+
+
+@pytest.mark.parametrize(
+    "fragments",
+    [
+        [call(None, "a", "f", "1"), call(None, "b", "g", "sec"), call(0, None, None, "ret")],
+        [call(0, "a", "f", "sec"), call(1, "b", "g", "1"), call(None, None, None, "ret")],
+        [call(0, "a", "f", "sec"), call(None, None, "f", "ret")],
+        [{**call(0, "a", "f", "sec"), "index": "first"}],
+        [{**call(0, "a", "f", "sec"), "index": 0.5}],
+        [{**call(0, "a", "f", "sec"), "index": {"a": 1}}],
+    ],
+)
+def test_a_fragment_that_could_be_of_several_calls_is_refused(fragments: list[dict[str, Any]]) -> None:
+    """Some clients would take it for another's than is read here; nothing of it leaves."""
+    events = [chunk(part(tool_calls=[each])) for each in fragments]
+    with pytest.raises(TypeError, match="tool call"):
+        list(chat.wrap(GUARD).iter(events))
+    raw = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in events)
+    with pytest.raises(sf.MalformedInput, match="tool call"):
+        list(chat.wrap(GUARD).iter([raw]))
+
+
+def test_the_calls_of_the_next_message_may_come_otherwise() -> None:
+    """An agent may ask one service, then another, of which one gives an index and the other none."""
+    for first, second in ((0, None), (None, 0)):
+        messages = [
+            [call(first, "a", "f", "{"), call(None if first is None else 1, "b", "g", "{}"), call(1, "b", None, "}")],
+            [call(second, "c", "f", "{"), call(second, None, None, "}")],
+        ]
+        events = [
+            chunk(part(finish="tool_calls" if each is message[-1] else None, tool_calls=[each]))
+            for message in messages
+            for each in message
+        ]
+        items = list(chat.Decode().iter(events))
+        last = [item for item in items if isinstance(item, sf.TextDelta)][-2:]
+        assert "".join(item.text for item in last) == "{}"
+        assert len({item.channel for item in last}) == 1
 
 
 def test_tool_arguments_are_filtered() -> None:

@@ -5,6 +5,7 @@ An event is a dict or an object of an SDK, with others and lists in it. Nothing 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Container, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -12,6 +13,8 @@ from streamfilter.providers.shapes import edited, fields, get
 
 Path: TypeAlias = tuple[str | int, ...]
 """From an event to a value in it."""
+
+_NUMBER = re.compile(r"-?[0-9]{1,9}")
 
 Opaque: TypeAlias = frozenset[str | tuple[str, str]]
 """Fields whose strings are no text: by their name, wherever they stand; or by a place and their name, as `within` makes them."""
@@ -80,6 +83,20 @@ def revised(node: Any, changes: Mapping[Path, Any]) -> Any:
         return [each for each in (made.get(n, given) for n, given in enumerate(node)) if each is not GONE]
     dropped = [str(step) for step, value in made.items() if value is GONE]
     return edited(node, {str(step): value for step, value in made.items() if value is not GONE}, dropped)
+
+
+def ordinal(value: object) -> int | None:
+    """The number that an index is: clients take one in a string for the same. None if it is none.
+
+    Example:
+        >>> ordinal(1), ordinal("1"), ordinal(1.5), ordinal(None)
+        (1, 1, None, None)
+    """
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return int(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else None
 
 
 def within(name: str, *places: str) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from streamfilter.items import Channel, End, Failure, Finish, Item, Key, Raw, Sc
 from streamfilter.providers import sse
 from streamfilter.providers.events import is_message, refusing, said_in
 from streamfilter.providers.frames import BINARY_MESSAGES, SSE, TEXT_MESSAGES, Decoder, Framing, message
+from streamfilter.providers.openai.chat.calls import Calls
 from streamfilter.providers.openai.chat.completions import OPAQUE
 from streamfilter.providers.openai.chat.texts import (
     DETAILS,
@@ -30,7 +31,6 @@ from streamfilter.providers.openai.chat.texts import (
     texts,
 )
 from streamfilter.providers.places import is_mute, is_opaque
-from streamfilter.providers.recent import KEPT_ENDED
 from streamfilter.providers.shapes import fields, get
 
 RESPONSE = 0
@@ -132,51 +132,6 @@ class Origin:
 _SPOKEN = frozenset(TEXT_FIELDS) | {"tool_calls"}
 
 
-class _Calls:
-    """Which call the fragments of one choice belong to. Some services leave out the index, give all the same one, or leave out the
-    id of later fragments."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._last: dict[Any, int] = {}  # by index, the last one
-        self._ids: dict[Any, int] = {}
-        self._unnamed: dict[Any, int] = {}  # by index, the last one that has no id yet; in the order in which they came
-
-    def number(self, index: object, call_id: object, name: object) -> int:
-        """The number of a fragment's call among the choice's."""
-        at, called = _key(index), _key(call_id)
-        if called is None:
-            found = self._last.get(at, -1) if index is not None else -1 if name else self._count - 1
-        else:
-            if index is None:
-                at = None if name else next(reversed(self._unnamed), None)
-            nameless = -1 if index is None and name else self._unnamed.get(at, -1)
-            found = max(self._ids.get(called, -1), nameless)
-            if found == nameless >= 0:
-                self._ids[called] = found
-                del self._unnamed[at]
-            at = _key(index)
-        if found >= 0:
-            return found
-        self._count += 1
-        self._last[at] = self._count - 1
-        if called is not None:
-            self._ids[called] = self._count - 1
-        else:
-            self._unnamed.pop(at, None)
-            self._unnamed[at] = self._count - 1
-        return self._count - 1
-
-    def end(self) -> None:
-        """A message is complete: of those before it the last calls are remembered, for what comes late."""
-        while len(self._ids) > KEPT_ENDED:
-            del self._ids[next(iter(self._ids))]
-
-
-def _key(value: object) -> object:
-    return value if value is None or isinstance(value, str | int | float) else repr(value)
-
-
 class Reader:
     """One stream of chunks, read: SDK objects, dicts, or the bytes of an event stream."""
 
@@ -185,7 +140,7 @@ class Reader:
         self._seen = seen  # the choices of this stream so far, for the stages that stop one
         self._sse: Decoder | None = None
         self._last: Channel | None = None  # the channel of the last text: chunks without a choice stand behind it
-        self._calls: dict[int, _Calls] = {}
+        self._calls: dict[int, Calls] = {}
         self._messages: Framing | None = None  # if it comes as messages of a WebSocket: how
         self._count = 0  # of them
         self.as_bytes: bool = False
@@ -346,7 +301,7 @@ class Reader:
             found.append((("function_call",), None, legacy, ("function", "arguments")))
         for path, fragment, function, place in found:
             name, arguments, call_id = get(function, "name"), get(function, str(place[1])), get(fragment, "id") or None
-            number = self._calls.setdefault(parts.index, _Calls()).number(get(fragment, "index"), call_id, name)
+            number = self._calls.setdefault(parts.index, Calls()).number(get(fragment, "index"), call_id, name, offset)
             channel = Channel("tool_arguments", (RESPONSE, parts.index, path[0], number))
             items: list[Item] = []
             if name or call_id:
