@@ -7,10 +7,12 @@ the message once more. Whatever is not known by name is filtered like a quote.
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from openai.lib.streaming._deltas import accumulate_delta
 from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel, ConfigDict
 from recordings import body, chunks, shared
@@ -183,6 +185,105 @@ def test_a_secret_in_what_is_not_recorded_does_not_come_out(name: str) -> None:
         out = json.dumps(list(changing.iter(planted)))
         assert SECRET not in out, place
         assert SECRET.upper() not in out, place
+
+
+def indexed(text: str, **beside: Any) -> dict[str, Any]:
+    """A fragment of a call with this beside its function."""
+    return {"tool_calls": [{"index": 0, "function": {}, "summary": text, **beside}]}
+
+
+NESTED: dict[str, tuple[dict[str, Any], Callable[[str], dict[str, Any]]]] = {
+    "a field": ({}, lambda text: {"note": text}),
+    "the name of one of a choice": ({}, lambda text: {"text": text}),
+    "an object": ({}, lambda text: {"provider_specific_fields": {"note": text}}),
+    "a deeper one": ({"odd": {"id": "i", "n": 1}}, lambda text: {"odd": {"a": {"b": text, "c": f"{text}!"}}}),
+    "an indexed list": ({"blocks": [{"index": 0, "type": "x", "id": "i"}]}, lambda text: {"blocks": [{"index": 0, "zz": text}]}),
+    "another of its parts": (
+        {"blocks": [{"index": 0, "zz": "Zq7-"}, {"index": 1, "zz": ""}]},
+        lambda text: {"blocks": [{"index": 1, "zz": text}]},
+    ),
+    "beside its text": ({"content": "so "}, lambda text: {"content": "and ", "odd": {"note": text}}),
+    "beside a call": (
+        {"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": '}}]},
+        indexed,
+    ),
+    "beside the arguments of a call": (
+        {"tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": "'}}]},
+        lambda text: indexed("so", function={"arguments": "so ", "novel": text}),
+    ),
+    "deeper beside a call": (
+        {"tool_calls": [{"index": 0, "id": "c", "type": "function", "extra_content": {"google": {"thought_signature": "AA"}}}]},
+        lambda text: indexed("", extra_content={"google": {"note": text}}),
+    ),
+    "the older form of a call": (
+        {"function_call": {"name": "f", "arguments": '{"a": "'}},
+        lambda text: {"function_call": {"arguments": "so ", "novel": {"a": text}}},
+    ),
+    "details of reasoning": (
+        {"reasoning_details": [{"index": 0, "type": "reasoning.novel", "id": "r", "format": "f"}]},
+        lambda text: {"reasoning_details": [{"index": 0, "zz": text}]},
+    ),
+    "speech": ({"audio": {"id": "a"}}, lambda text: {"audio": {"data": "AA", "transcript": text, "note": text + "."}}),
+    "parts of the content": (
+        {"content": [{"index": 0, "type": "text"}]},
+        lambda text: {"content": [{"index": 0, "text": "so", "novel": text}]},
+    ),
+    "content that is no list": ({}, lambda text: {"content": {"note": text}}),
+    "a role that is none": ({}, lambda text: {"role": {"note": text}}),
+}
+"""What a delta says deep in a field, as OpenAI's client adds it up: a delta that begins it, and one that goes on with a text."""
+
+
+def added(chunks: list[dict[str, Any]]) -> Any:
+    """What OpenAI's client makes of the deltas."""
+    total: dict[object, object] = {}
+    for delta in json.loads(json.dumps([choice["delta"] for each in chunks for choice in each["choices"]])):
+        total = accumulate_delta(total, delta)
+    return total
+
+
+def redacted(node: Any) -> Any:
+    """A value with all its strings filtered."""
+    if isinstance(node, dict):
+        return {name: redacted(each) for name, each in node.items()}
+    return [*map(redacted, node)] if isinstance(node, list) else GUARD.apply(node) if isinstance(node, str) else node
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_what_clients_add_up_is_one_text_however_deep_it_stands(name: str) -> None:
+    """What is added up of what leaves is what is added up of what came, filtered; nothing is said twice, and what is no text leaves."""
+    begin, made = NESTED[name]
+    rng = random.Random(name)
+    text = f"so {SECRET} it is Zq7-kestrel-Wx5 and Zq7-k"
+    for _ in range(25):
+        cuts = sorted(rng.sample(range(1, len(text)), rng.choice([1, 2, 5, 9])))
+        pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+        events = [*map(chunk, map(json.loads, map(json.dumps, (begin, *map(made, pieces))))), chunk({}, {"finish_reason": "stop"})]
+        out = list(chat.wrap(GUARD).iter(events))
+        assert added(out) == redacted(added(events)), pieces
+        assert added(chunks(b"".join(chat.wrap(GUARD).iter([framed(events)])))) == added(out), pieces
+        objects = [ChatCompletionChunk.model_construct(**each) for each in events]
+        dumped = [each.model_dump(mode="json", warnings=False, exclude_none=True) for each in chat.wrap(GUARD).iter(objects)]
+        assert added(dumped) == added(out), pieces
+        untouched = list(chat.wrap(sf.Redact("\x00")).iter(events))
+        assert all(one is other for one, other in zip(untouched, events, strict=True))
+
+
+def test_what_a_list_without_indices_says_is_told_apart_by_its_place() -> None:
+    """No client could add it up otherwise."""
+    for cut in range(1, len(SECRET)):
+        halves = [{"odd": ["so", {"a": ["b", text]}]} for text in (SECRET[:cut], SECRET[cut:])]
+        assert not fragments(chat.wrap(GUARD).iter([*map(chunk, halves)]), SECRET), cut
+
+
+def test_what_once_says_the_text_again_and_then_something_else_is_one_text() -> None:
+    """Its beginning was the beginning of another text too."""
+    for cut in range(1, len(SECRET)):
+        for novel in (lambda text: {"note": text}, lambda text: {"odd": {"note": text}}):
+            events = [chunk({"content": SECRET[:cut], **novel(SECRET[:cut])}), chunk({"content": "x", **novel(SECRET[cut:])})]
+            out = list(chat.wrap(GUARD).iter([*events, chunk({}, {"finish_reason": "stop"})]))
+            assert SECRET not in json.dumps(added(out)), cut
+            assert added(out)["content"] == f"{SECRET[:cut]}x"
 
 
 TWICE: dict[str, Callable[[str], dict[str, Any]]] = {

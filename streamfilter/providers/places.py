@@ -99,6 +99,23 @@ def ordinal(value: object) -> int | None:
     return int(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else None
 
 
+def merged(node: Any, path: Path) -> Path:
+    """A place as those know it who add up what comes: what a list holds is told apart by its `index` if it has one, else by where
+    it stands.
+
+    Example:
+        >>> merged({"a": [{"index": 4, "b": "x"}]}, ("a", 0, "b"))
+        ('a', 4, 'b')
+    """
+    known: list[str | int] = []
+    for step in path:
+        node = at(node, (step,))
+        index = get(node, "index") if isinstance(step, int) else None
+        number = ordinal(index)
+        known.append(step if index is None else str(index) if number is None else number)
+    return tuple(known)
+
+
 def within(name: str, *places: str) -> Iterator[tuple[str, str]]:
     """A field whose strings are no text in some places, and may be anything in all others.
 

@@ -41,8 +41,7 @@ def quoted(origin: Origin, quote: Callable[[str], str]) -> Any:
 
 def _places_of(parts: Parts) -> set[Path]:
     """Where in the delta of a choice the text of channels stands."""
-    calls = {(*call.path, *(call.place[1:] if len(call.path) == 1 else call.place)) for call in parts.calls}
-    return calls | {slot.path for slot in parts.slots}
+    return {slot.path for slot in parts.slots} | {slot.path for call in parts.calls for slot in call.slots}
 
 
 def _is_said(origin: Origin, path: Path, said: Sequence[set[Path]]) -> bool:

@@ -15,6 +15,9 @@ from streamfilter.providers.recent import KEPT_ENDED
 class Calls:
     """The calls of one choice so far.
 
+    Attributes:
+        messages: how many messages have ended.
+
     Example:
         >>> calls = Calls()
         >>> calls.number(0, "a", "f"), calls.number(1, "b", "g"), calls.number(0, None, None)
@@ -22,6 +25,7 @@ class Calls:
     """
 
     def __init__(self) -> None:
+        self.messages = 0
         self._count = 0
         self._last: dict[int, int] = {}  # by index, the last one
         self._ids: dict[object, int] = {}
@@ -59,6 +63,7 @@ class Calls:
 
     def end(self) -> None:
         """A message is complete: of those before it the last calls are remembered, for what comes late."""
+        self.messages += 1
         self._placeless.clear()
         self._has_places, self._before = False, self._count
         while len(self._ids) > KEPT_ENDED:
@@ -108,9 +113,7 @@ class Calls:
 
 
 def _ambiguous(offset: int) -> MalformedInput:
-    return MalformedInput(
-        "some fragments of tool calls have an index and others none: it cannot be known which belong together", offset
-    )
+    return MalformedInput("a fragment could be of several tool calls: some have an index and others none", offset)
 
 
 def _key(value: object) -> object:

@@ -28,9 +28,10 @@ from streamfilter.providers.openai.chat.texts import (
     echoes,
     has_other_parts,
     misquotes,
+    others,
     texts,
 )
-from streamfilter.providers.places import is_mute, is_opaque
+from streamfilter.providers.places import is_mute, merged
 from streamfilter.providers.shapes import fields, get
 
 RESPONSE = 0
@@ -67,12 +68,29 @@ class Slot(NamedTuple):
     item: TextDelta
 
 
-class Fragment(NamedTuple):
-    """A fragment of a tool call: where it stands in the delta, what was read from it, and where in it its arguments stand."""
+@dataclass(eq=False, slots=True)
+class Fragment:
+    """A fragment of a tool call.
+
+    Attributes:
+        path: where it stands in the delta.
+        node: itself.
+        channel: that of its call's arguments.
+        items: what was read from it.
+        slots: its text.
+    """
 
     path: Path
-    items: tuple[Item, ...]
-    place: Path = ("function", "arguments")
+    node: Any
+    channel: Channel
+    items: list[Item]
+    slots: list[Slot]
+
+    def carry(self, origin: Origin) -> None:
+        """It says more than arguments: what of that is no text leaves once, with this."""
+        if all(isinstance(item, TextDelta) for item in self.items):
+            self.items.append(Raw(self.node, scope=self.channel, origin=origin))
+            origin.items.append(self.items[-1])
 
 
 @dataclass(eq=False, slots=True)
@@ -85,6 +103,7 @@ class Parts:
         calls: its fragments of tool calls.
         extras: what stands for its fields beside the text, if there are any.
         others: the fields of its delta that are not known and are text.
+        echoes: where in the delta what is not known says the chunk's text once more.
         repeats: the fields that repeat text.
         misquotes: those of them that say something else than this chunk's.
         is_plain: whether there is nothing else in it that could be text.
@@ -95,6 +114,7 @@ class Parts:
     calls: list[Fragment] = field(default_factory=list)
     extras: Raw | None = None
     others: frozenset[str] = frozenset()
+    echoes: frozenset[Path] = frozenset()
     repeats: frozenset[str] = REPEATS
     misquotes: frozenset[str] = frozenset()
     is_plain: bool = False
@@ -242,19 +262,20 @@ class Reader:
         if "tool_calls" in given or "function_call" in given:
             self._tools(origin, parts, given, offset)
         is_usual = STRUCTURE.issuperset(outer) and STRUCTURE.issuperset(given)
+        is_plain = all(isinstance(given[name], str) for name in TEXT_FIELDS.keys() & given.keys())
+        spared = _SPOKEN if parts.calls and all(map(_is_usual_call, given.get("tool_calls") or ())) else TEXT_FIELDS
+        has_only_text = (is_usual and len(given) == len(parts.slots)) or is_mute(given, OPAQUE, spared, "delta")
+        has_nested = not (is_plain and has_only_text) and self._others(origin, parts, given)
         if not is_usual:
-            self._unusual(origin, parts, outer, given)
+            _unusual(parts, outer, given)
         finish = outer.get("finish_reason")
         finish = None if finish in ("", "null") else finish
         if isinstance(finish, Mapping | list):
             raise MalformedInput("the reason why a choice ended is no word", offset)
         beside = set() if is_usual else (outer.keys() | given.keys()) - STRUCTURE - parts.others
-        is_plain = all(isinstance(given[name], str) for name in TEXT_FIELDS.keys() & given.keys())
-        spared = _SPOKEN if parts.calls and all(map(_is_usual_call, given.get("tool_calls") or ())) else TEXT_FIELDS
-        has_only_text = len(given) == len(parts.slots) or is_mute(given, OPAQUE, spared, "delta")
         is_mute_beside = has_only_text and is_mute(outer, OPAQUE, ("delta",))
         parts.is_plain = is_plain and not beside and is_mute_beside
-        has_others = not is_plain and any(has_other_parts(given.get(name)) for name in TEXT_FIELDS)
+        has_others = has_nested or (not is_plain and any(has_other_parts(given.get(name)) for name in TEXT_FIELDS))
         if beside - parts.repeats or has_others or (len(origin.items) == before and finish is None):
             details = next((name for name in DETAILS if given.get(name)), None)
             if not parts.slots and details is not None:
@@ -266,23 +287,34 @@ class Reader:
                 self._calls[parts.index].end()
             finishes.append(Finish(str(finish), scope=(RESPONSE, parts.index), origin=origin))
 
-    def _unusual(self, origin: Origin, parts: Parts, outer: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-        """Fields that are not known. A string in a delta goes on in the next one, whatever it is: so do clients put it together."""
-        beside = [(node, [name for name in node if name not in _KNOWN and type(node[name]) is not int]) for node in (outer, given)]
-        if beside[0][1] or beside[1][1]:
-            said = {slot.item.text for slot in parts.slots}
-            strings = [name for name in beside[1][1] if isinstance(given[name], str) and given[name] not in said]
-            others = frozenset(name for name in strings if not is_opaque(OPAQUE, name, given, "delta"))
-            for name in filter(others.__contains__, given):
-                piece = TextDelta(given[name], Channel("other", (RESPONSE, parts.index, name)), origin)
-                if piece.text:
-                    parts.slots.append(Slot((name,), piece))
-                    origin.items.append(piece)
-            said |= {given[name] for name in others}
-            for node, names in beside:
-                parts.repeats |= echoes(node, [name for name in names if node is outer or name not in others], said, OPAQUE)
-            parts.others = others
-        parts.misquotes = misquotes(outer, given, [(slot.path, slot.item.text) for slot in parts.slots])
+    def _others(self, origin: Origin, parts: Parts, given: Mapping[str, Any]) -> bool:
+        """What is not known. A string in a delta goes on in the next one, however deep: so do clients put it together. Whether
+        there is some in a field that is more than a string."""
+        said = {slot.item.text for slot in parts.slots}
+        calls = {call.path: call for call in parts.calls}
+        slots = [*parts.slots, *(slot for call in parts.calls for slot in call.slots)]
+        has_nested = False
+        for path, text in others(given, {slot.path for slot in slots}, OPAQUE):
+            place: Key = merged(given, path)
+            call = calls.get(path[:2]) or calls.get(path[:1])
+            if call is not None:  # by whose number it is told apart
+                place = (path[0], *call.channel.key[-1:], *place[len(call.path) :])
+            piece = TextDelta(text, Channel("other", (RESPONSE, parts.index, *place)), origin)
+            origin.items.append(piece)
+            if call is not None:
+                call.slots.append(Slot(path, piece))
+                call.items.append(piece)
+                call.carry(origin)
+                continue
+            parts.slots.append(Slot(path, piece))
+            if text in said and path[0] not in STRUCTURE:
+                parts.echoes |= {path}
+            elif len(path) == 1:
+                parts.others |= {str(path[0])}
+                said.add(text)
+            else:
+                has_nested = True
+        return has_nested
 
     def _channel(self, kind: str, choice: int, name: str) -> Channel:
         """A channel of a choice: every chunk has one, and nearly always that of the one before."""
@@ -301,7 +333,10 @@ class Reader:
             found.append((("function_call",), None, legacy, ("function", "arguments")))
         for path, fragment, function, place in found:
             name, arguments, call_id = get(function, "name"), get(function, str(place[1])), get(fragment, "id") or None
-            number = self._calls.setdefault(parts.index, Calls()).number(get(fragment, "index"), call_id, name, offset)
+            calls = self._calls.setdefault(parts.index, Calls())
+            number = calls.messages  # the older form has one in a message
+            if fragment is not None:
+                number = calls.number(get(fragment, "index"), call_id, name, offset)
             channel = Channel("tool_arguments", (RESPONSE, parts.index, path[0], number))
             items: list[Item] = []
             if name or call_id:
@@ -311,7 +346,20 @@ class Reader:
             if not items:  # whatever else it brings
                 items.append(Raw(fragment, scope=channel, origin=origin))
             origin.items += items
-            parts.calls.append(Fragment(path, tuple(items), place))
+            inside = place if fragment is not None else place[1:]
+            slots = [Slot((*path, *inside), item) for item in items if isinstance(item, TextDelta)]
+            parts.calls.append(Fragment(path, legacy if fragment is None else fragment, channel, items, slots))
+
+
+def _unusual(parts: Parts, outer: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Fields that are not known, and what in them, or in those beside the text that are, says it once more."""
+    known = [slot for slot in parts.slots if slot.path not in parts.echoes]
+    beside = [name for name in outer if name not in _KNOWN and type(outer[name]) is not int]
+    if beside:
+        parts.repeats |= echoes(outer, beside, {slot.item.text for slot in known}, OPAQUE)
+    parts.repeats |= {str(path[0]) for path in parts.echoes}
+    said = [(slot.path, slot.item.text) for slot in known if slot.item.channel.kind != "other" or len(slot.path) == 1]
+    parts.misquotes = misquotes(outer, given, said)
 
 
 def _unread(frame: sse.Frame, scope: Scope) -> Origin:

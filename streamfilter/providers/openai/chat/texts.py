@@ -5,7 +5,7 @@ This is the one place that knows the fields; services that speak OpenAI's format
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from streamfilter.providers.places import Opaque, strings
@@ -15,9 +15,7 @@ from streamfilter.providers.tokens import is_honest
 Path = tuple[str | int, ...]
 """From a delta to a text in it."""
 
-ENTIRE = frozenset(
-    {"annotations", "citations", "content_filter_results", "context", "executed_tools", "extra_content", "images", "search_results"}
-)
+ENTIRE = frozenset({"annotations", "citations", "content_filter_results", "context", "executed_tools", "images", "search_results"})
 """Fields whose texts are whole on the chunk that brings them: none of them is part of another text."""
 
 TEXT_FIELDS = {
@@ -86,6 +84,29 @@ def _parts(name: str, kind: str, parts: Sequence[Any]) -> Iterator[tuple[str, st
             for m, inner in enumerate(listed(thinking)):
                 if isinstance(text := get(inner, "text"), str) and text:
                     yield "reasoning", "thinking", (name, n, field, m, "text"), text
+
+
+def others(delta: Mapping[str, Any], taken: Container[Path], opaque: Opaque) -> list[tuple[Path, str]]:
+    """The strings of a delta that are not known, and may be text that goes on in the next one; those that are fields of it first.
+
+    Args:
+        delta: it.
+        taken: where its known text stands.
+        opaque: the fields that have none.
+    """
+    found = [(path[1:], text) for path, text in strings(delta, opaque, ("delta",)) if not _is_whole(delta, path[1:])]
+    return sorted((each for each in found if each[0] not in taken), key=lambda each: len(each[0]) > 1)
+
+
+def _is_whole(delta: Mapping[str, Any], path: Path) -> bool:
+    """Whether a string of a delta is known to be all that its place says: what clients add to a list, or what says once more."""
+    name, *inside = path
+    if name in ENTIRE or path[-1:] == ("index",):
+        return True
+    if name in DETAILS:
+        return len(inside) == 2 and inside[-1] in _DETAIL_FIELDS
+    value = delta[str(name)]
+    return name in TEXT_FIELDS and isinstance(value, list | tuple) and get(value[int(inside[0])], "index") is None
 
 
 def has_other_parts(value: object) -> bool:

@@ -22,9 +22,10 @@ from streamfilter.providers.counts import worded
 from streamfilter.providers.frames import Framing
 from streamfilter.providers.guarding_frames import Lines
 from streamfilter.providers.openai.chat.beside import quoted
+from streamfilter.providers.openai.chat.putting import continued, field_of, texts_put
 from streamfilter.providers.openai.chat.reading import HEAD, STRUCTURE, Origin, Parts
-from streamfilter.providers.openai.chat.texts import DETAILS, TEXT_FIELDS, Path, has_other_parts, is_signed
-from streamfilter.providers.places import put
+from streamfilter.providers.openai.chat.texts import DETAILS, is_signed
+from streamfilter.providers.places import Path, at, revised
 from streamfilter.providers.reasons import spelled
 from streamfilter.providers.recent import KEPT_ENDED
 from streamfilter.providers.rewriting import joined
@@ -37,9 +38,6 @@ FINISH_REASONS = {"blocked": "content_filter", "tool_calls": "tool_calls"}
 """The provider's word for why a stage ended the stream, where it is not our own."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-
-_FIELDS = {"answer": "content", "refusal": "refusal", "reasoning": "reasoning_content"}
-"""Where text of a kind goes that did not come from a chunk."""
 
 
 class Writer:
@@ -83,7 +81,7 @@ class Writer:
             if delta is not None:
                 self._template = origin.chunk
             self._seen.setdefault(parts.index)
-            if role := get(delta, "role"):
+            if isinstance(role := get(delta, "role"), str) and role:
                 self._roles.setdefault(parts.index, role)
 
     def write(self, items: Iterable[Item]) -> list[Any]:
@@ -179,7 +177,8 @@ class Writer:
     def _choice(self, parts: Parts, choice: Any, group: Sequence[Item], present: set[int]) -> Any:
         """What is left of a choice; None if nothing is."""
         index = parts.index
-        texts = {channel: text for channel, text in joined(group).items() if _field(channel)}
+        own = {slot.item.channel for slots in (parts.slots, *(call.slots for call in parts.calls)) for slot in slots}
+        texts = {channel: text for channel, text in joined(group).items() if channel in own or field_of(channel)}
         finish = next((item for item in group if isinstance(item, Finish)), None)
         extras = parts.extras is not None and id(parts.extras) in present
         called = any(id(item) in present for fragment in parts.calls for item in fragment.items)
@@ -187,24 +186,26 @@ class Writer:
             return None
         delta = get(choice, "delta")
         same = self._note_edits(parts, texts)
-        kept = self._calls(parts, delta, texts, present)
-        kept |= _texts_put(parts, delta, texts, extras)
-        if index not in self._sent and (role := self._roles.get(index)):
-            self._given_roles.add(index)
-            kept["role"] = role
-        self._sent.add(index)
-
         repeats = parts.repeats - parts.misquotes if same and parts.slots else frozenset()
         if index in self._edited and is_signed(delta):
             repeats -= {*DETAILS}
         if parts.calls:
             repeats -= {"message"}  # it may have arguments that leave otherwise
+        kept = self._calls(parts, delta, texts, present)
+        kept |= texts_put(parts, delta, texts, extras=extras, lost=parts.repeats - repeats)
+        if not (kept or finish or extras):
+            return None
+        if index not in self._sent and (role := self._roles.get(index)):
+            self._given_roles.add(index)
+            kept["role"] = role
+        self._sent.add(index)
 
         def gone(node: Any) -> list[str]:
             beside = [name for name in fields(node) if name not in STRUCTURE]
             return [name for name in beside if (name not in repeats if name in parts.repeats else not extras)]
 
-        dropped = [name for name in fields(delta) if name in STRUCTURE or name in parts.others] + gone(delta)
+        texted = {slot.path[0] for slot in parts.slots}  # what has come out of these is in what is kept
+        dropped = [name for name in fields(delta) if name in STRUCTURE or name in texted] + gone(delta)
         changes: dict[str, Any] = {"delta": kept if delta is None else edited(delta, kept, [n for n in dropped if n not in kept])}
         if finish is not None or get(choice, "finish_reason") is not None:
             changes["finish_reason"] = None if finish is None else finish.reason
@@ -226,18 +227,18 @@ class Writer:
         kept: dict[str, Any] = {}
         came = joined(item for fragment in parts.calls for item in fragment.items)
         moved = {channel: shown for channel, text in came.items() if (shown := texts.pop(channel, "")) != text}
-        for path, items, place in parts.calls:
-            arguments = next((item for item in items if isinstance(item, TextDelta)), None)
-            text = arguments.text if arguments is not None else ""
-            if arguments is not None and arguments.channel in moved:
-                text, moved[arguments.channel] = moved[arguments.channel], ""
-            if not text and not any(id(item) in present for item in items if item is not arguments):
+        for call in parts.calls:
+            said: dict[Path, str] = {}
+            for path, item in call.slots:
+                said[path[len(call.path) :]] = moved.get(item.channel, item.text)
+                moved.update({item.channel: ""} if item.channel in moved else {})
+            carriers = [item for item in call.items if not isinstance(item, TextDelta)]
+            comes = any(id(item) in present for item in carriers)
+            if not (comes or any(said.values())):
                 continue
-            holder = get(delta, str(path[0]))
-            fragment = holder if len(path) == 1 else holder[path[1]]
-            if arguments is not None and text != arguments.text:
-                fragment = put(fragment, place[1:] if len(path) == 1 else place, text)
-            if len(path) == 1:
+            fragment = at(delta, call.path)  # what it quotes is filtered there
+            fragment = revised(fragment, said) if comes or not carriers else continued(fragment, said)
+            if len(call.path) == 1:
                 kept["function_call"] = fragment
             else:
                 kept.setdefault("tool_calls", []).append(fragment)
@@ -263,7 +264,7 @@ class Writer:
             if channel.kind == "tool_arguments":
                 delta["tool_calls"] = [{"index": self._call(channel), "function": {"arguments": text}}]
             else:
-                if not (name := _field(channel)):
+                if not (name := field_of(channel)):
                     return []
                 delta[name] = text
         elif isinstance(item, ToolCall):
@@ -347,63 +348,6 @@ def _index(scope: object) -> int:
     return index if isinstance(index, int) else 0
 
 
-def _field(channel: Channel) -> str:
-    """The field for text of a channel: that in its key, if it is for this kind. Text of a kind that has no field is left out."""
-    own = str(channel.key[2]) if len(channel.key) == 3 else ""  # of this format
-    if TEXT_FIELDS.get(own, "other") == channel.kind:
-        return own
-    return _FIELDS.get(channel.kind, "content" if channel.kind == "tool_arguments" else "")
-
-
 def _like(delta: Any, values: dict[str, Any]) -> Any:
     """A delta with these values, of the class of another."""
     return values if delta is None else edited(delta, values, fields(delta).keys() - values.keys())
-
-
-def _texts_put(parts: Parts, delta: Any, texts: Mapping[Channel, str], extras: bool) -> dict[str, Any]:
-    """The fields of a delta with the texts that came out, each where its channel's first piece stood.
-
-    Args:
-        extras: whether parts of lists that are no text come out too.
-    """
-    left = dict(texts)
-    by_path = {slot.path: left.pop(slot.item.channel, "") for slot in parts.slots}
-    kept: dict[str, Any] = {}
-    for name in dict.fromkeys(str(path[0]) for path in by_path):
-        value = get(delta, name)
-        shown = by_path[(name,)] if isinstance(value, str) else _filled(value, _below(name, by_path), extras)
-        if shown:
-            kept[name] = shown
-    for name in TEXT_FIELDS:
-        if extras and name not in kept and has_other_parts(get(delta, name)):
-            kept[name] = _filled(get(delta, name), {}, extras)
-    for channel, text in left.items():  # an insertion into a channel of which this chunk has nothing
-        name = _field(channel)
-        said = kept.get(name, "")
-        kept[name] = said + text if isinstance(said, str) else [*said, text]
-    return kept
-
-
-def _below(name: str, by_path: Mapping[Path, str]) -> dict[Path, str]:
-    """What of some texts stands in a field, by its place there."""
-    return {path[1:]: text for path, text in by_path.items() if path[0] == name}
-
-
-def _filled(node: Any, by_path: Mapping[Path, str], extras: bool) -> Any:
-    """A part of a delta with its texts as they came out. What has nothing left is left out; so is a signed part that changed."""
-    if () in by_path:
-        return by_path[()]
-    if not by_path:
-        return node if extras else None
-    inside: dict[str | int, dict[Path, str]] = {}
-    for path, text in by_path.items():
-        inside.setdefault(path[0], {})[path[1:]] = text
-    if isinstance(node, list | tuple):
-        filled = [_filled(each, inside.get(n, {}), extras) for n, each in enumerate(node)]
-        return [each for each in filled if each]
-    values = {step: _filled(get(node, str(step)), below, extras) for step, below in inside.items()}
-    if not any(values.values()) or (
-        get(node, "signature") and any(get(node, str(step)) != value for step, value in values.items())
-    ):
-        return None
-    return edited(node, {str(step): value for step, value in values.items()})
