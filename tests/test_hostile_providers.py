@@ -306,6 +306,20 @@ def test_what_a_delta_of_any_type_says_goes_on_in_the_next_one(name: str) -> Non
         assert list(module.wrap(sf.Redact("\x00")).iter(framed)) == framed
 
 
+def test_parts_of_a_list_are_told_apart_by_their_index() -> None:
+    """As they are by clients, wherever in it they stand; and one text does not become another's."""
+    for cut in range(1, len(SECRET)):
+        parts = [{"index": 0, "text": "so"}, {"index": 1, "text": SECRET[:cut]}], [{"index": 1, "text": SECRET[cut:]}]
+        for module, events in (
+            (anthropic.messages, [block(type="odd_delta", odd=part) for part in parts]),
+            (bedrock, [{"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"odd": part}}} for part in parts]),
+            (openai.responses, [{"type": "response.odd.delta", "item_id": "i", "delta": {"odd": part}} for part in parts]),
+        ):
+            out = json.dumps(list(module.wrap(GUARD).iter(events)), ensure_ascii=False)
+            assert "█" in out
+            assert not any(piece in out for piece in (SECRET[:cut], SECRET[cut:]) if len(piece) > 3)
+
+
 PLACELESS: dict[str, tuple[Any, list[dict[str, Any]]]] = {
     **{name: (module, [made("it is said"), last]) for name, (module, made, last) in NOVEL.items()},
     "chat": (openai.chat, [chat({"novel": "it is said"}), chat({"content": "."})]),

@@ -17,7 +17,7 @@ from streamfilter.errors import MalformedInput, TruncatedInput
 from streamfilter.items import Channel, End, Item, Key, Raw, Scope, TextDelta
 from streamfilter.providers import foreign
 from streamfilter.providers.frames import BINARY_MESSAGES, NDJSON, SSE, TEXT_MESSAGES, Decoder, Framing, framing_of, message
-from streamfilter.providers.places import Opaque, Path, at, strings
+from streamfilter.providers.places import Opaque, Path, at, merged, strings
 from streamfilter.providers.sse import JOINED, Frame
 
 Made = TypeVar("Made")
@@ -122,7 +122,7 @@ class Origin:
             place: what tells it from deltas of other types and parts.
         """
         for inside, _ in strings(at(self.event, path), opaque, path):
-            self.text(inside, Channel("other", (*place, *inside)))
+            self.text(inside, Channel("other", (*place, *merged(self.event, inside))))
         return list(self.slots.values())
 
     def arguments(self, path: Path, channel: Channel) -> None:
