@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import operator
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -357,6 +360,14 @@ ADDED: dict[str, Callable[[str], dict[str, Any]]] = {
     "a field": lambda text: chunk(additional_kwargs={"novel": text}),
     "a field in a field": lambda text: chunk("so", additional_kwargs={"thinking": {"said": text}}),
     "a block": lambda text: chunk([{"type": "novel", "said": text, "index": 0}]),
+    "deep in a block": lambda text: chunk([{"type": "novel", "said": {"a": {"b": text}}, "index": 0}]),
+    "beside the text of a block": lambda text: chunk([{"type": "text", "text": "", "extras": {"a": text}, "index": 0}]),
+    "a list in a block": lambda text: chunk([{"type": "novel", "said": [{"index": 1, "a": text}], "index": "lc_1"}]),
+    "a list": lambda text: chunk(additional_kwargs={"novel": [{"index": 0, "type": "x", "note": text}]}),
+    "beside a call": lambda text: chunk(additional_kwargs={"tool_calls": [{"index": 0, "function": {"novel": text}}]}),
+    "beside a call of the older form": lambda text: chunk(additional_kwargs={"function_call": {"novel": text}}),
+    "what is told of the response": lambda text: chunk(response_metadata={"note": text}),
+    "deeper in that": lambda text: chunk("so", response_metadata={"a": {"b": [{"index": 3, "c": text}]}}),
 }
 """Chunks whose texts LangChain adds up, as it does all strings there: of these only some are known."""
 
@@ -384,6 +395,42 @@ def test_what_langchain_adds_up_is_one_text(name: str) -> None:
             came += each
         assert SECRET not in str(came)
         assert "so █ it is" in str(came)
+
+
+def filtered(node: Any) -> Any:
+    """A value with all its strings filtered, but for names of fields."""
+    if isinstance(node, dict):
+        return {name: filtered(each) for name, each in node.items()}
+    return [*map(filtered, node)] if isinstance(node, list) else GUARD.apply(node) if isinstance(node, str) else node
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_the_sum_of_what_leaves_is_the_filtered_sum(name: str) -> None:
+    """By LangChain's own `+`, wherever the text is cut."""
+    messages = real()
+    rng = random.Random(name)
+    text = f"so {SECRET} it is Zq7-kestrel-Wx5 and Zq7-k"
+    for _ in range(30):
+        cuts = sorted(rng.sample(range(1, len(text)), rng.choice([1, 2, 5, 9])))
+        given = [ADDED[name](text[a:b]) for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+        given.append(
+            chunk(response_metadata={"finish_reason": "stop", "model_name": "m", "created_at": "t"}, chunk_position="last")
+        )
+        came = [messages.AIMessageChunk(**{field: value for field, value in each.items() if field != "type"}) for each in given]
+        out = list(langchain.wrap(GUARD).iter(came))
+        want, got = (functools.reduce(operator.add, each).model_dump() for each in (came, out))
+        assert got == filtered(want), cuts
+
+
+def test_parts_of_lists_that_have_no_index_are_whole() -> None:
+    """LangChain puts them one behind the other: each leaves with its chunk, and not in two parts."""
+    for held in (
+        chunk([{"type": "text", "text": "so", "index": 0, "annotations": [{"title": "Zq7-k"}]}]),
+        chunk("so", additional_kwargs={"found": [{"title": "Zq7-k"}, "Zq7-k"]}),
+        chunk("so", response_metadata={"ratings": [{"note": "Zq7-k"}], "done_reason": "Zq7-k"}),
+    ):
+        out = list(langchain.wrap(GUARD).iter([held, chunk("!")]))
+        assert out[0] is held
 
 
 def texts_of(node: Any) -> list[str]:

@@ -142,10 +142,7 @@ def _with(event: Any, path: Path, text: str) -> Any:
     if len(inside) == 1:
         return put(event, place, edited(made, {str(inside[0]): text}))
     holder = at(message, (inside[0],))
-    if inside[0] == "additional_kwargs":
-        return put(event, place, edited(made, {"additional_kwargs": _only(holder, tuple(inside[1:]), text)}))
-    part = _piece(holder[inside[1]], tuple(inside[2:]), text)
-    return put(event, place, edited(made, {str(inside[0]): [part]}))
+    return put(event, place, edited(made, {str(inside[0]): _only(holder, tuple(inside[1:]), text)}))
 
 
 def _is_message(node: object) -> bool:
@@ -167,9 +164,4 @@ def _piece(part: Any, path: Path, text: str) -> Any:
         return text
     kept = {name: value for name, value in fields(part).items() if name in ("type", "index")}
     kept |= {name: None for name in ("name", "id") if get(part, name) is not None and path[-1] == "args"}
-    if len(path) == 1:
-        return {**kept, str(path[0]): text}
-    if path[0] in ("function", "reasoning_content"):
-        return {**kept, str(path[0]): {str(path[1]): text}}
-    inner = get(part, str(path[0]))[int(path[1])]
-    return {**kept, str(path[0]): [_piece(inner, path[2:], text)]}
+    return {**kept, str(path[0]): _only(get(part, str(path[0])), path[1:], text)}

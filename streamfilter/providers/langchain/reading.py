@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from streamfilter.items import Channel, Event, Finish, Key, Raw, ToolCall, Usage
 from streamfilter.providers.events import Origin
 from streamfilter.providers.foreign import check
-from streamfilter.providers.places import Opaque, Path, at, is_mute, is_opaque, within
+from streamfilter.providers.places import Opaque, Path, at, is_mute, merged, strings, within
 from streamfilter.providers.recent import Recent
 from streamfilter.providers.said import Said
 from streamfilter.providers.shapes import edited, fields, get, listed
@@ -45,6 +45,7 @@ OPAQUE: Opaque = frozenset(
         *("ls_model_type", "ls_integration", "lc_versions", "thread_id", "checkpoint_ns", "checkpoint_id", "langgraph_node"),
         *("langgraph_path", "langgraph_triggers", "langgraph_checkpoint_ns"),
         *within("tags", ""),
+        *(("response_metadata", name) for name in ("object", "created_at", "done_reason", "stopReason", "output_version")),
         *within("name", "", "tool_calls", "tool_call_chunks", "invalid_tool_calls", "function", "function_call"),
         *within("name", "tool_call", "tool_call_chunk", "tool_use", "server_tool_use", "mcp_tool_use"),
         *within("signature", "thinking", "reasoning", "reasoning_content", "extras"),
@@ -203,6 +204,31 @@ class Reading:
 
 def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, ...]]]:
     """The places of text in a chunk: (path, kind, what of the message it is)."""
+    taken = set()
+    for path, kind, key in _known(message):
+        taken.add(path)
+        yield path, kind, key
+    for name in ("content", "additional_kwargs", "response_metadata"):
+        node = message.get(name)
+        for path, _ in strings(node, OPAQUE, (name,)) if node and not isinstance(node, str) else ():
+            if path not in taken and _is_added(message, path):
+                kind = ADDITIONAL_TEXTS.get(str(path[1]), "other") if name == "additional_kwargs" else "other"
+                yield path, kind, ("added", *merged(message, path))
+
+
+def _is_added(message: Mapping[str, Any], path: Path) -> bool:
+    """Whether LangChain adds up the strings at a place, whatever they are: of what a list holds only those that have an index, and
+    all others come one behind the other."""
+    node: Any = message
+    for step in path:
+        node = at(node, (step,))
+        if isinstance(step, int) and get(node, "index") is None:
+            return False
+    return True
+
+
+def _known(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, ...]]]:
+    """The same, of those that are known."""
     content = message.get("content")
     if isinstance(content, str):
         yield ("content",), "answer", ("content",)
@@ -212,9 +238,8 @@ def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, .
             continue
         index = get(block, "index")
         for name, value in fields(block).items():
-            kind = BLOCK_TEXTS.get(name, "other")
-            if isinstance(value, str) and (kind != "other" or not (index is None or is_opaque(OPAQUE, name, block, "content"))):
-                yield ("content", n, name), kind, ("content", name) if index is None else ("content", name, index)
+            if isinstance(value, str) and name in BLOCK_TEXTS:
+                yield ("content", n, name), BLOCK_TEXTS[name], ("content", name) if index is None else ("content", name, index)
         for name in ("summary", "thinking", "reasoning"):
             parts = get(block, name)
             for m, _ in enumerate(parts) if isinstance(parts, list | tuple) else ():
@@ -227,8 +252,6 @@ def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, .
     beside = message.get("additional_kwargs")
     if not beside:
         return
-    for path in _added(beside, ("additional_kwargs",)):
-        yield path, ADDITIONAL_TEXTS.get(str(path[1]), "other"), ("additional", *path[1:])
     for n, each in enumerate(listed(get(get(beside, "reasoning"), "summary"))):  # OpenAI, in LangChain's older form
         yield ("additional_kwargs", "reasoning", "summary", n, "text"), "reasoning", ("additional", "summary", get(each, "index"))
     for n, fragment in enumerate(listed(get(beside, "tool_calls"))):
@@ -236,17 +259,6 @@ def _texts(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, .
         place: Path = ("additional_kwargs", "tool_calls", n, "function", "arguments")
         yield place, "tool_arguments", ("additional", "tool", n if index is None else index)
     yield ("additional_kwargs", "function_call", "arguments"), "tool_arguments", ("additional", "function")
-
-
-def _added(node: Any, path: Path) -> Iterator[Path]:
-    """The strings in an additional field, however deep: LangChain adds them up, whatever they are. What a list has is told apart
-    by its parts."""
-    for name, value in fields(node).items():
-        if isinstance(value, str):
-            if not is_opaque(OPAQUE, name, node, str(path[-1])):
-                yield *path, name
-        elif name != "function_call" and not isinstance(value, list | tuple):
-            yield from _added(value, (*path, name))
 
 
 def _pieces(node: Any, path: Path, *, is_top: bool = True) -> Iterator[tuple[Path, str, tuple[Any, ...]]]:
@@ -275,6 +287,8 @@ def read_whole(origin: Origin) -> None:
     """A message that did not stream: its text, and the arguments of its calls, which are parsed."""
     message = origin.event
     for path, kind, key in _texts(fields(message)):
+        if kind == "other":  # it goes on nowhere: a quote
+            continue
         channel = Channel(kind, (0, 0, *key, *path))
         origin.text(path, channel)
         for name in ("content", "refusal") if path == ("content",) else ():
