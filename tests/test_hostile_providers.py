@@ -13,6 +13,12 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from openai.types.responses import (
+    ResponseAudioDeltaEvent,
+    ResponseAudioDoneEvent,
+    ResponseAudioTranscriptDeltaEvent,
+    ResponseAudioTranscriptDoneEvent,
+)
 from recordings import body, shared
 from test_providers import payloads, pieces
 
@@ -318,6 +324,35 @@ def test_parts_of_a_list_are_told_apart_by_their_index() -> None:
             out = json.dumps(list(module.wrap(GUARD).iter(events)), ensure_ascii=False)
             assert "█" in out
             assert not any(piece in out for piece in (SECRET[:cut], SECRET[cut:]) if len(piece) > 3)
+
+
+def test_the_transcript_of_speech_is_text_and_its_sound_is_none() -> None:
+    """As OpenAI's types have them: without a place in an item; as objects, dicts and bytes."""
+    done = [ResponseAudioTranscriptDoneEvent(sequence_number=8, type="response.audio.transcript.done")]
+    sound = [
+        ResponseAudioDeltaEvent(delta=SECRET, sequence_number=6, type="response.audio.delta"),
+        ResponseAudioDoneEvent(sequence_number=7, type="response.audio.done"),
+    ]
+    for cut in range(len(SECRET) + 1):
+        said = [
+            ResponseAudioTranscriptDeltaEvent(delta=text, sequence_number=number, type="response.audio.transcript.delta")
+            for number, text in enumerate(("so ", SECRET[:cut], SECRET[cut:], " it is Zq7-k"), 1)
+        ]
+        events = [*said, *sound, *done]
+        dicts = [event.model_dump() for event in events]
+        frames = [b"data: " + json.dumps(each).encode() + b"\n\n" for each in dicts]
+        objects = list(openai.responses.wrap(GUARD).iter(events))
+        for out in (
+            [each.model_dump() for each in objects],
+            list(openai.responses.wrap(GUARD).iter(dicts)),
+            payloads(b"".join(openai.responses.wrap(GUARD).iter(frames))),
+        ):
+            assert "".join(each["delta"] for each in out if "transcript.delta" in each["type"]) == "so █ it is Zq7-k"
+            assert [each["delta"] for each in out if each["type"] == "response.audio.delta"] == [SECRET]
+            assert [each["type"] for each in out[-3:]] == [each["type"] for each in dicts[-3:]]
+        assert all(type(each).model_validate(each.model_dump()) == each for each in objects)
+        assert list(openai.responses.wrap(sf.Redact("\x00")).iter(frames)) == frames
+        assert "".join(sf.text_of(events)) == f"so {SECRET} it is Zq7-k"
 
 
 PLACELESS: dict[str, tuple[Any, list[dict[str, Any]]]] = {

@@ -183,17 +183,18 @@ class Making(rewriting.Making):
         """A delta, or what says that a text is done."""
         output, where, number = self._place(channel)
         base, index, field = _EVENTS[channel.kind if (channel.kind, where) in _EVENTS else "answer", where]
-        if self._items.get(output, {}).get("type") == "mcp_call":
+        if output is not None and self._items.get(output, {}).get("type") == "mcp_call":
             base = "response.mcp_call_arguments"
         event: dict[str, Any] = {"type": f"{base}.{step}", "sequence_number": 0}
-        event |= {"item_id": self._items.get(output, {}).get("id", ""), "output_index": output}
+        if output is not None:
+            event |= {"item_id": self._items.get(output, {}).get("id", ""), "output_index": output}
         if index:
             event[index] = number
         if base == "response.output_text":
             event["logprobs"] = []
         return {**event, "delta" if step == "delta" else field: text}
 
-    def _place(self, channel: Channel) -> tuple[int, str, int]:
+    def _place(self, channel: Channel) -> tuple[int | None, str, int]:
         if channel in self._own:
             return self._own[channel], "arguments" if channel.kind == "tool_arguments" else "content", 0
         output, where, number = channel.key[2:5]
@@ -203,7 +204,7 @@ class Making(rewriting.Making):
 
     def _ending(self, reason: str) -> Iterator[dict[str, Any]]:
         """All that is open is done, and then the response."""
-        said: dict[int, list[Channel]] = {}
+        said: dict[int | None, list[Channel]] = {}
         for channel in self.said:
             if channel in self._own or self._is_known(channel):
                 said.setdefault(self._place(channel)[0], []).append(channel)

@@ -33,6 +33,9 @@ TEXTS: dict[str, tuple[str, str, str, str]] = {
 """Events whose `.delta` brings text and whose `.done` has all of it: the kind of channel, the list of the item that it stands in,
 the field with the place in that, and the field of `.done` that has it."""
 
+ITEMLESS = ("transcript",)
+"""Where text stands that is in no item: by OpenAI's types, these events have no place."""
+
 CALLS: dict[str, tuple[str] | tuple[str, str]] = {
     "function_call": ("arguments",),
     "mcp_call": ("arguments",),
@@ -132,7 +135,9 @@ class Reading:
     def _channel(self, origin: Origin, kind: str, where: str, number: object = None, output: object = None) -> Channel:
         """The channel of a place in an item."""
         output = get(origin.event, "output_index") if output is None else output
-        if not isinstance(output, int):
+        if where in ITEMLESS:
+            output = None
+        elif not isinstance(output, int):
             raise MalformedInput("an event of an output item has no output_index", origin.frame.offset if origin.frame else 0)
         return Channel(kind, (*self._choice, output, where, number if isinstance(number, int) else 0))
 
