@@ -13,11 +13,13 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from openai.types.chat import ChatCompletionChunk
 from openai.types.responses import (
     ResponseAudioDeltaEvent,
     ResponseAudioDoneEvent,
     ResponseAudioTranscriptDeltaEvent,
     ResponseAudioTranscriptDoneEvent,
+    ResponseCreatedEvent,
 )
 from recordings import body, shared
 from test_providers import payloads, pieces
@@ -353,6 +355,90 @@ def test_the_transcript_of_speech_is_text_and_its_sound_is_none() -> None:
         assert all(type(each).model_validate(each.model_dump()) == each for each in objects)
         assert list(openai.responses.wrap(sf.Redact("\x00")).iter(frames)) == frames
         assert "".join(sf.text_of(events)) == f"so {SECRET} it is Zq7-k"
+
+
+MODERATED = {
+    "type": "moderation_result",
+    "model": "m",
+    "flagged": False,
+    "categories": {"hate": False},
+    "category_scores": {"hate": 0.1},
+    "category_applied_input_types": {"hate": ["text", "image"]},
+}
+ECHOED: dict[str, tuple[Any, Any, list[str], dict[str, Any]]] = {
+    "responses": (
+        openai.responses,
+        ResponseCreatedEvent,
+        ["low", "medium", "auto", "all_turns", "pro", "default-2024-11-15", "server", "text", "image"],
+        {
+            "type": "response.created",
+            "sequence_number": 0,
+            "response": {
+                "id": "r",
+                "object": "response",
+                "created_at": 1,
+                "model": "m",
+                "parallel_tool_calls": True,
+                "tool_choice": "auto",
+                "reasoning": {
+                    "effort": "low",
+                    "summary": "auto",
+                    "context": "all_turns",
+                    "mode": "pro",
+                    "generate_summary": "auto",
+                },
+                "tools": [
+                    {"type": "web_search", "search_context_size": "medium"},
+                    {"type": "tool_search", "execution": "server"},
+                    {"type": "file_search", "vector_store_ids": ["v"], "ranking_options": {"ranker": "default-2024-11-15"}},
+                    {"type": "file_search", "vector_store_ids": ["v"], "ranking_options": {"ranker": "auto"}},
+                ],
+                "output": [{"type": "tool_search_call", "id": "t", "execution": "server", "arguments": {}, "status": "completed"}],
+                "moderation": {"input": MODERATED, "output": MODERATED},
+            },
+        },
+    ),
+    "chat": (
+        openai.chat,
+        ChatCompletionChunk,
+        ["text", "image"],
+        {
+            "id": "c",
+            "object": "chat.completion.chunk",
+            "created": 1,
+            "model": "m",
+            "choices": [],
+            "moderation": {
+                side: {"type": "moderation_results", "model": "m", "results": [MODERATED]} for side in ("input", "output")
+            },
+        },
+    ),
+}
+"""Events that say words of closed vocabularies, their class, and those words."""
+
+
+@pytest.mark.parametrize("name", ECHOED)
+def test_a_word_of_a_closed_vocabulary_is_no_text_in_its_place(name: str) -> None:
+    """A rule about it leaves an event that its class takes; anywhere else, and anything else in its place, is filtered."""
+    module, kind, vocabulary, event = ECHOED[name]
+    kind.model_validate(event)
+    for word in vocabulary:
+        stage = module.wrap(sf.Redact(word, to="#"))
+        assert list(stage.iter([event])) == [event]
+        assert list(stage.iter([kind.model_validate(event)])) == [kind.model_validate(event)]
+        if name == "responses":
+            assert module.filter_response(sf.Redact(word, to="#"), event["response"]) == event["response"]
+        for path in places(event):
+            if isinstance(at(event, path), dict) and path[-1] != "choices":
+                (odd,) = stage.iter(changed([event], 0, (*path, "odd_thing"), {"said": word, "summary": word, "effort": [word]}))
+                assert at(odd, (*path, "odd_thing")) == {"said": "#", "summary": "#", "effort": ["#"]}, path
+            if at(event, path) == word and path[-1] not in ("type", "tool_choice"):
+                (odd,) = stage.iter(changed([event], 0, path, f"{word}, {word}"))
+                assert at(odd, path) == "#, #", path
+    thought = {"type": "reasoning", "id": "r", "summary": [{"type": "summary_text", "text": "auto"}]}
+    given: dict[str, Any] = {"object": "response", "output": [thought]}
+    out = openai.responses.filter_response(sf.Redact("auto", to="#"), given)
+    assert out["output"][0]["summary"] == [{"type": "summary_text", "text": "#"}]
 
 
 PLACELESS: dict[str, tuple[Any, list[dict[str, Any]]]] = {

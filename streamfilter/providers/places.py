@@ -16,8 +16,9 @@ Path: TypeAlias = tuple[str | int, ...]
 
 _NUMBER = re.compile(r"-?[0-9]{1,9}")
 
-Opaque: TypeAlias = frozenset[str | tuple[str, str]]
-"""Fields whose strings are no text: by their name, wherever they stand; or by a place and their name, as `within` makes them."""
+Opaque: TypeAlias = frozenset[str | tuple[str, ...]]
+"""Fields whose strings are no text: by their name, wherever they stand; or by a place and their name, as `within` makes them. And
+strings that are none in a place, as `words` makes them."""
 
 
 def at(node: Any, path: Path) -> Any:
@@ -133,6 +134,28 @@ def within(name: str, *places: str) -> Iterator[tuple[str, str]]:
     return ((place, name) for place in places)
 
 
+def words(place: str, *choices: str) -> Iterator[tuple[str, ...]]:
+    """Words of a closed vocabulary that are no text in one place of an event; what else stands there may be.
+
+    Args:
+        place: the fields from the event to it, with a dot between two; a `*` at the end is a field of any name.
+        choices: the words.
+
+    Example:
+        >>> opaque = frozenset(words("reasoning.effort", "low", "high"))
+        >>> list(strings({"reasoning": {"effort": "low"}, "part": {"effort": "low"}}, opaque))
+        [(('part', 'effort'), 'low')]
+        >>> list(strings({"reasoning": {"effort": "so"}}, opaque))
+        [(('reasoning', 'effort'), 'so')]
+    """
+    return ((*place.split("."), choice) for choice in choices)
+
+
+def _is_word(opaque: Opaque, path: Path, text: str) -> bool:
+    names = [step for step in path if isinstance(step, str)]
+    return len(names) > 1 and ((*names, text) in opaque or (*names[:-1], "*", text) in opaque)
+
+
 def is_opaque(opaque: Opaque, name: str, node: object, place: str | None) -> bool:
     """Whether the strings of a field are no text.
 
@@ -158,7 +181,7 @@ def strings(node: Any, opaque: Opaque, path: Path = (), *, is_spared: bool = Fal
         [(('type', 'title'), 'T')]
     """
     if isinstance(node, str):
-        if node and not is_spared:
+        if node and not (is_spared or _is_word(opaque, path, node)):
             yield path, node
     elif isinstance(node, list | tuple):
         for n, each in enumerate(node):
@@ -170,7 +193,7 @@ def strings(node: Any, opaque: Opaque, path: Path = (), *, is_spared: bool = Fal
 
 
 def is_mute(node: Any, opaque: Opaque, spared: Collection[str] = (), place: str | None = None) -> bool:
-    """Whether no string in a dict or an object may be text: whether `strings` would find none. It is asked of nearly every event.
+    """Whether no string in a dict or an object may be text: then `strings` finds none. It is asked of nearly every event.
 
     Args:
         node: the dict or the object.

@@ -30,7 +30,7 @@ def plantings(
     events: Sequence[Any],
     secret: str,
     *,
-    spared: Collection[str | tuple[str, str]] = (),
+    spared: Collection[str | tuple[str, ...]] = (),
     goes_on: Callable[[Any, Path], object] | None = None,
 ) -> Iterator[Planted]:
     """Every way to plant a secret in a string of some events: whole, and in halves where a text goes on in a later event.
@@ -109,7 +109,7 @@ def _texts(node: Any) -> Iterator[str]:
             yield from _texts(each)
 
 
-def _strings(node: Any, spared: frozenset[str | tuple[str, str]], path: Path = (), *, is_spared: bool = False) -> Iterator[Path]:
+def _strings(node: Any, spared: frozenset[str | tuple[str, ...]], path: Path = (), *, is_spared: bool = False) -> Iterator[Path]:
     if isinstance(node, str):
         if not is_spared:
             yield path

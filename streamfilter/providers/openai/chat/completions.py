@@ -7,7 +7,7 @@ from typing import Any
 from streamfilter.items import Channel, Finish
 from streamfilter.providers.events import Origin
 from streamfilter.providers.openai.chat.texts import DETAILS, texts
-from streamfilter.providers.places import Opaque, Path, within
+from streamfilter.providers.places import Opaque, Path, within, words
 from streamfilter.providers.shapes import fields, get, listed
 
 OPAQUE: Opaque = frozenset(
@@ -26,6 +26,8 @@ OPAQUE: Opaque = frozenset(
         *within("thought_signature", "google"),
         *within("encrypted_content", "delta", "message"),
         *within("reasoning_opaque", "delta", "message"),
+        *words("moderation.input.results.category_applied_input_types.*", "text", "image"),
+        *words("moderation.output.results.category_applied_input_types.*", "text", "image"),
     }
 )
 """Fields whose strings are no text: names, ids, audio, padding, and what only the provider can read."""

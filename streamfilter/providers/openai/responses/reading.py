@@ -12,7 +12,7 @@ from typing import Any
 from streamfilter.errors import MalformedInput
 from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
 from streamfilter.providers.events import Origin, Repeat, first_seen
-from streamfilter.providers.places import Opaque, Path, at, is_mute, is_opaque, within
+from streamfilter.providers.places import Opaque, Path, at, is_mute, is_opaque, within, words
 from streamfilter.providers.shapes import get, listed
 
 NAME = "openai.responses"
@@ -54,6 +54,22 @@ PARTS = {"output_text": ("answer", "text"), "refusal": ("refusal", "refusal"), "
 
 ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")
 
+
+def _echoed(place: str) -> Iterator[tuple[str, ...]]:
+    """The words that a response says of its request, by OpenAI's types: they are no text, though a rule may be about one."""
+    yield from words(f"{place}reasoning.effort", "none", "minimal", "low", "medium", "high", "xhigh", "max")
+    yield from words(f"{place}reasoning.summary", "auto", "concise", "detailed")
+    yield from words(f"{place}reasoning.generate_summary", "auto", "concise", "detailed")
+    yield from words(f"{place}reasoning.context", "auto", "current_turn", "all_turns")
+    yield from words(f"{place}reasoning.mode", "standard", "pro")
+    yield from words(f"{place}tools.search_context_size", "low", "medium", "high")
+    yield from words(f"{place}tools.ranking_options.ranker", "auto", "default-2024-11-15")
+    for execution in ("tools.execution", "output.execution"):
+        yield from words(f"{place}{execution}", "server", "client")
+    for side in ("input", "output"):
+        yield from words(f"{place}moderation.{side}.category_applied_input_types.*", "text", "image")
+
+
 OPAQUE: Opaque = frozenset(
     {
         *("type", "id", "object", "status", "role", "item_id", "call_id", "response_id", "previous_response_id", "container_id"),
@@ -76,6 +92,8 @@ OPAQUE: Opaque = frozenset(
         *within("file_id", "file_citation", "container_file_citation", "file_path", "input_image", "input_file", "results"),
         *within("result", "image_generation_call"),
         *within("partial_image_b64", "response.image_generation_call.partial_image"),
+        *(word for place in ("response.", "") for word in _echoed(place)),
+        *words("item.execution", "server", "client"),
     }
 )
 """Fields whose strings are no text: names, ids, settings, images, and what only OpenAI can read."""
