@@ -286,6 +286,56 @@ def test_what_once_says_the_text_again_and_then_something_else_is_one_text() -> 
             assert added(out)["content"] == f"{SECRET[:cut]}x"
 
 
+BACK: dict[str, list[Callable[[str], dict[str, Any]]]] = {
+    "details of reasoning": [
+        lambda text: {"reasoning_details": [{"index": 0, "text": text}]},
+        lambda text: {"reasoning_details": [{"index": 1, "text": text}]},
+    ],
+    "fields of one": [
+        lambda text: {"reasoning_details": [{"index": 0, "text": text}]},
+        lambda text: {"reasoning_details": [{"index": 0, "summary": text}]},
+    ],
+    "parts of the content": [
+        lambda text: {"content": [{"index": 0, "text": text}]},
+        lambda text: {"content": [{"index": 1, "text": text}]},
+    ],
+    "a call of two kinds": [
+        lambda text: {"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": text}}]},
+        lambda text: {"tool_calls": [{"index": 0, "custom": {"input": text}}]},
+    ],
+}
+"""Places whose texts are read as one, and clients keep apart."""
+
+
+@pytest.mark.parametrize("name", BACK)
+def test_what_goes_on_behind_another_part_is_refused(name: str) -> None:
+    """It could not be read as what clients make of it. One behind the other they are one text."""
+    first, second = BACK[name]
+    for cut in range(1, len(SECRET)):
+        events = [*map(chunk, (first(SECRET[:cut]), second("x"), first(SECRET[cut:])))]
+        out: list[Any] = []
+        with pytest.raises(TypeError, match=r"behind another|of a custom tool"):
+            out += chat.wrap(GUARD).iter(events)
+        assert not any(SECRET[cut:] in json.dumps(each) for each in out if len(SECRET) - cut > 2)
+        if "call" not in name:
+            assert not fragments(chat.wrap(GUARD).iter([events[0], chunk(second(SECRET[cut:]))]), SECRET), cut
+
+
+def test_details_that_have_repeated_the_reasoning_do_not_go_on_alone() -> None:
+    """Clients would add up what stood beside other text before."""
+    for cut in range(1, len(SECRET)):
+        events = [
+            chunk({"reasoning": SECRET[:cut], "reasoning_details": [{"index": 0, "type": "reasoning.text", "text": SECRET[:cut]}]}),
+            chunk({"reasoning": "x"}),
+            chunk({"reasoning_details": [{"index": 0, "text": SECRET[cut:]}]}),
+            chunk({"reasoning_details": [{"index": 0, "signature": "AA"}]}, {"finish_reason": "stop"}),
+        ]
+        total = added(list(chat.wrap(GUARD).iter(events)))
+        assert SECRET not in json.dumps(total), cut
+        assert total["reasoning"] == f"{SECRET[:cut]}x"
+        assert total["reasoning_details"][0]["signature"] == "AA"
+
+
 TWICE: dict[str, Callable[[str], dict[str, Any]]] = {
     "thinking_blocks": lambda text: chunk({"reasoning_content": text, "thinking_blocks": [{"type": "thinking", "thinking": text}]}),
     "provider_specific_fields": lambda text: chunk(

@@ -31,6 +31,7 @@ class Calls:
         self._ids: dict[object, int] = {}
         self._unnamed: dict[int | None, int] = {}  # by index, the last one that has no id yet; in the order in which they came
         self._placeless: set[int] = set()  # those of this message that have no index yet
+        self._kinds: dict[int, str] = {}
         self._has_places = False  # this message has one with an index
         self._before = 0  # how many there were before this message
 
@@ -61,10 +62,20 @@ class Calls:
         self._has_places = self._has_places or at is not None
         return found
 
+    def check(self, number: int, kind: str | None, offset: int) -> None:
+        """A fragment of a call says what kind of call it is, or does not.
+
+        Raises:
+            MalformedInput: it was of another kind: its arguments stand in two places.
+        """
+        if kind is not None and self._kinds.setdefault(number, kind) != kind:
+            raise MalformedInput("a tool call is of a function and of a custom tool", offset)
+
     def end(self) -> None:
         """A message is complete: of those before it the last calls are remembered, for what comes late."""
         self.messages += 1
         self._placeless.clear()
+        self._kinds.clear()
         self._has_places, self._before = False, self._count
         while len(self._ids) > KEPT_ENDED:
             del self._ids[next(iter(self._ids))]

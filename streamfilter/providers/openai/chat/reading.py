@@ -24,9 +24,11 @@ from streamfilter.providers.openai.chat.texts import (
     ENTIRE,
     REPEATS,
     TEXT_FIELDS,
+    Order,
     Path,
     echoes,
     has_other_parts,
+    is_repeating,
     misquotes,
     others,
     texts,
@@ -161,6 +163,8 @@ class Reader:
         self._sse: Decoder | None = None
         self._last: Channel | None = None  # the channel of the last text: chunks without a choice stand behind it
         self._calls: dict[int, Calls] = {}
+        self._orders: dict[int, Order] = {}
+        self._repeating: dict[int, set[str]] = {}  # by choice, the lists that have said its reasoning once more
         self._messages: Framing | None = None  # if it comes as messages of a WebSocket: how
         self._count = 0  # of them
         self.as_bytes: bool = False
@@ -252,13 +256,7 @@ class Reader:
         origin.parts.append(parts)
         self._seen.add((RESPONSE, parts.index))
         before = len(origin.items)
-        scope = self._channel("answer", parts.index, "content")
-        for kind, name, path, text in texts(given):
-            scope = self._channel(kind, parts.index, name)
-            piece = TextDelta(text, scope, origin)
-            parts.slots.append(Slot(path, piece))
-            origin.items.append(piece)
-            self._last = scope
+        scope = self._texts(origin, parts, given, offset)
         if "tool_calls" in given or "function_call" in given:
             self._tools(origin, parts, given, offset)
         is_usual = STRUCTURE.issuperset(outer) and STRUCTURE.issuperset(given)
@@ -267,7 +265,9 @@ class Reader:
         has_only_text = (is_usual and len(given) == len(parts.slots)) or is_mute(given, OPAQUE, spared, "delta")
         has_nested = not (is_plain and has_only_text) and self._others(origin, parts, given)
         if not is_usual:
-            _unusual(parts, outer, given)
+            said = _unusual(parts, outer, given)
+            if repeating := {name for name in DETAILS if said and is_repeating(given, name, said)}:
+                self._repeating.setdefault(parts.index, set()).update(repeating)
         finish = outer.get("finish_reason")
         finish = None if finish in ("", "null") else finish
         if isinstance(finish, Mapping | list):
@@ -285,7 +285,21 @@ class Reader:
         if finish is not None:
             if parts.index in self._calls:
                 self._calls[parts.index].end()
+            self._orders.pop(parts.index, None)
             finishes.append(Finish(str(finish), scope=(RESPONSE, parts.index), origin=origin))
+
+    def _texts(self, origin: Origin, parts: Parts, given: Mapping[str, Any], offset: int) -> Channel:
+        """What is known to be text. The channel of the last of it."""
+        scope = self._channel("answer", parts.index, "content")
+        for kind, name, path, text in texts(given, self._repeating.get(parts.index, ())):
+            if len(path) > 2:
+                self._orders.setdefault(parts.index, Order()).check(given, path, offset)
+            scope = self._channel(kind, parts.index, name)
+            piece = TextDelta(text, scope, origin)
+            parts.slots.append(Slot(path, piece))
+            origin.items.append(piece)
+            self._last = scope
+        return scope
 
     def _others(self, origin: Origin, parts: Parts, given: Mapping[str, Any]) -> bool:
         """What is not known. A string in a delta goes on in the next one, however deep: so do clients put it together. Whether
@@ -327,6 +341,8 @@ class Reader:
         found: list[tuple[Path, Any, Any, Path]] = []
         for n, fragment in enumerate(_listed(delta.get("tool_calls"), "tool_calls", offset)):
             custom = get(fragment, "custom") if get(fragment, "function") is None else None
+            if custom is None and get(fragment, "custom"):
+                raise MalformedInput("a fragment is of a function and of a custom tool", offset)
             place: Path = ("function", "arguments") if custom is None else ("custom", "input")
             found.append((("tool_calls", n), fragment, get(fragment, str(place[0])), place))
         if (legacy := delta.get("function_call")) is not None:
@@ -337,6 +353,7 @@ class Reader:
             number = calls.messages  # the older form has one in a message
             if fragment is not None:
                 number = calls.number(get(fragment, "index"), call_id, name, offset)
+                calls.check(number, str(place[0]) if function is not None else None, offset)
             channel = Channel("tool_arguments", (RESPONSE, parts.index, path[0], number))
             items: list[Item] = []
             if name or call_id:
@@ -351,8 +368,8 @@ class Reader:
             parts.calls.append(Fragment(path, legacy if fragment is None else fragment, channel, items, slots))
 
 
-def _unusual(parts: Parts, outer: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Fields that are not known, and what in them, or in those beside the text that are, says it once more."""
+def _unusual(parts: Parts, outer: Mapping[str, Any], given: Mapping[str, Any]) -> set[str | int]:
+    """Fields that are not known, and what in them, or in those beside the text that are, says it once more. The fields of text."""
     known = [slot for slot in parts.slots if slot.path not in parts.echoes]
     beside = [name for name in outer if name not in _KNOWN and type(outer[name]) is not int]
     if beside:
@@ -360,6 +377,7 @@ def _unusual(parts: Parts, outer: Mapping[str, Any], given: Mapping[str, Any]) -
     parts.repeats |= {str(path[0]) for path in parts.echoes}
     said = [(slot.path, slot.item.text) for slot in known if slot.item.channel.kind != "other" or len(slot.path) == 1]
     parts.misquotes = misquotes(outer, given, said)
+    return {path[0] for path, _ in said}
 
 
 def _unread(frame: sse.Frame, scope: Scope) -> Origin:

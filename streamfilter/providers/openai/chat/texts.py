@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from streamfilter.providers.places import Opaque, strings
+from streamfilter.errors import MalformedInput
+from streamfilter.providers.places import Opaque, merged, strings
 from streamfilter.providers.shapes import get, listed
 from streamfilter.providers.tokens import is_honest
 
@@ -46,8 +47,13 @@ REPEATS = frozenset(
 """Fields beside the text that say it once more. They are dropped where it changed, is not all there, or is not what they say."""
 
 
-def texts(delta: Mapping[str, Any]) -> Iterator[tuple[str, str, Path, str]]:
-    """The pieces of text in the fields of a delta: (kind of channel, name, path, text)."""
+def texts(delta: Mapping[str, Any], repeating: Container[str] = ()) -> Iterator[tuple[str, str, Path, str]]:
+    """The pieces of text in the fields of a delta: (kind of channel, name, path, text).
+
+    Args:
+        delta: it.
+        repeating: lists that have said the reasoning once more: what they say alone is not taken for it.
+    """
     reasons = False
     for name, kind in TEXT_FIELDS.items():
         if name not in delta:
@@ -61,7 +67,7 @@ def texts(delta: Mapping[str, Any]) -> Iterator[tuple[str, str, Path, str]]:
     if "audio" in delta and isinstance(text := get(delta["audio"], "transcript"), str) and text:
         yield "answer", "audio", ("audio", "transcript"), text
     for details in DETAILS:
-        if details in delta and not reasons:
+        if details in delta and not reasons and details not in repeating:
             for n, detail in enumerate(listed(delta[details])):
                 for name in _DETAIL_FIELDS:
                     if isinstance(text := get(detail, name), str) and text:
@@ -133,12 +139,47 @@ def misquotes(choice: Mapping[str, Any], delta: Mapping[str, Any], pieces: Seque
     if choice.get("text", "") not in ("", said.get("content")):
         found.add("text")
     for details in DETAILS:
-        joined = _joined(delta[details]) if details in delta and details not in said else ""
-        if joined and joined not in (said.get(name) for name, kind in TEXT_FIELDS.items() if kind == "reasoning"):
+        reasoning = (said.get(name) for name, kind in TEXT_FIELDS.items() if kind == "reasoning")
+        if is_repeating(delta, details, said) and _joined(delta[details]) not in reasoning:
             found.add(details)
     if not said:
         found |= {name for name in ("token_id", "token_ids") if choice.get(name) or delta.get(name)}
     return frozenset(found)
+
+
+class Order:
+    """Parts of lists whose texts are read as one, as they are shown: each is over when the next one begins."""
+
+    def __init__(self) -> None:
+        self._last: dict[str | int, Path] = {}  # by field, where it has said something last
+        self._over: set[Path] = set()
+
+    def check(self, delta: Mapping[str, Any], path: Path, offset: int) -> None:
+        """A part of a delta says something here.
+
+        Raises:
+            MalformedInput: it goes on behind another one: clients would put together what has not been seen so.
+        """
+        if len(path) < 3 or get(delta[str(path[0])][int(path[1])], "index") is None:
+            return
+        place = merged(delta, path)
+        last = self._last.get(place[0], place)
+        if place != last:
+            self._over.add(last)
+        if place in self._over:
+            raise MalformedInput("a part of a list goes on behind another one", offset)
+        self._last[place[0]] = place
+
+
+def is_repeating(delta: Mapping[str, Any], details: str, said: Container[str | int]) -> bool:
+    """Whether a list says reasoning that stands beside it.
+
+    Args:
+        delta: what has it.
+        details: its name.
+        said: the fields of the delta that are text.
+    """
+    return details in delta and details not in said and bool(_joined(delta[details]))
 
 
 def _joined(details: object) -> str:
