@@ -149,10 +149,13 @@ def test_limits_hold_in_arguments(text: str, limit: str, most: int) -> None:
         assert (out[-1].arguments, end) == (json.loads(text), None)
 
 
-@pytest.mark.parametrize(("item", "kind"), [({}, "dict"), (sf.TextDelta(3, THREE[0]), "int")])  # type: ignore[arg-type]
-def test_what_is_no_item_of_a_stream_is_refused(item: Any, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [({}, "dict: it reads items"), (sf.TextDelta(3, THREE[0]), "int where text is expected")],  # type: ignore[arg-type]
+)
+def test_what_is_no_item_of_a_stream_is_refused(item: Any, problem: str) -> None:
     """Saying by which stage, and what it was."""
-    with pytest.raises(TypeError, match=rf"^ToolCalls was fed {kind} where text is expected"):
+    with pytest.raises(TypeError, match=rf"^ToolCalls was fed {problem}"):
         list(ToolCalls().iter([item]))
 
 

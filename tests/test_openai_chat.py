@@ -565,7 +565,7 @@ def test_a_stage_in_the_wrong_place_is_refused_when_it_is_built() -> None:
     values: list[Any] = [sf.ParseJSON(), sf.ToolCalls(), sf.JSONEvents(), GUARD | sf.ParseJSON() | sf.Tap(id)]
     for inner in values:
         for wrap in (chat.wrap, sf.wrap):
-            with pytest.raises(TypeError, match=r"wrap gives chunks, which cannot say the values of .*: read `Decode\(\) \| stage`"):
+            with pytest.raises(TypeError, match=r"which cannot say the values of .*: read `Decode\(\) \| stage`"):
                 wrap(inner)
 
 

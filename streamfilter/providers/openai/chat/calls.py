@@ -25,7 +25,7 @@ class Calls:
     """
 
     def __init__(self) -> None:
-        self.messages = 0
+        self.messages: int = 0
         self._count = 0
         self._last: dict[int, int] = {}  # by index, the last one
         self._ids: dict[object, int] = {}
