@@ -1166,9 +1166,3 @@ def test_calls_at_the_same_time_do_not_mix(server: Server) -> None:
     server.replies(Reply([]))
     server.answer = answer
     assert asyncio.run(run()) == [f"You are joe{n}@x.com." for n in range(20)]
-
-
-def test_a_client_without_any_pipeline_is_not_guarded() -> None:
-    """It would look as if it were."""
-    with pytest.raises(ValueError, match="a pipeline is needed for one of them"):
-        sf.guard(object())

@@ -269,7 +269,11 @@ def test_recorded_streams_of_all_providers_are_traced(entry: dict[str, Any]) -> 
         (b"x" * (MAX_BYTES + 1), sf.MalformedInput, "longer than"),
         ("text", TypeError, "give a Path"),
         (b"data: {bad}\n\n", sf.MalformedInput, "not JSON"),
-        (b'{"model":"m","message":{"role":"assistant","content":"Hel"},"done":false}\n{"mod', sf.MalformedInput, "not JSON"),
+        (
+            b'{"model":"m","message":{"role":"assistant","content":"Hel"},"done":false}\n{"mod',
+            sf.TruncatedInput,
+            "ends inside an event",
+        ),
         (b"\x00" * 50, sf.MalformedInput, "offset 0"),
         ([b"x"], TypeError, "has bytes among its pieces"),
         (3, TypeError, "is int"),

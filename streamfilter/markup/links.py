@@ -70,7 +70,7 @@ class Links(TextStage):
         >>> stage.apply("[Paris](https://example.com/paris) ![](https://evil.org/?q=secret) and https://example.com@evil.org/")
         '[Paris](https://example.com/paris) ![](#) and [link]'
         >>> list(stage.iter(["see [this](java", "script:alert(1)", ") and ", "more"]))
-        ['see [this', '](', '#', ') and ', 'more']
+        ['see [this]', '(', '#', ') and ', 'more']
     """
 
     allow: _Hosts = ()

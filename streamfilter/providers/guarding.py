@@ -57,7 +57,7 @@ def guard(
     Raises:
         TypeError: the client is none of these or is guarded already, a pipeline is none of text stages, or must wait while the
             client is for plain code.
-        ValueError: `unknown` or `after_stop` is something else, or there is no pipeline at all.
+        ValueError: `unknown` or `after_stop` is something else.
 
     Example:
         >>> import streamfilter as sf
@@ -67,8 +67,6 @@ def guard(
     """
     if unknown not in get_args(Unknown):
         raise ValueError(f"unknown={unknown!r}: 'raise' or 'pass' is needed")
-    if request is None and response is None:
-        raise ValueError("request, response: a pipeline is needed for one of them, or nothing would be filtered")
     given: dict[str, Any] = {"request": request, "response": response, "context": context, "after_stop": after_stop}
     kind = _kind(client)
     made: C
