@@ -59,6 +59,10 @@ def test_turns_do_not_mix(form: Any) -> None:
         assert said(form, out, kind) == said(form, events, kind)
 
 
+MADE = re.compile(r"[0-9a-f]{10,}|[0-9-]{10}T[0-9:.]+")
+"""Ids and times, which may have any digits."""
+
+
 @formats
 def test_every_turn_is_filtered(form: Any) -> None:
     """Each as it would be alone: text, arguments, and what repeats them; as dicts and as bytes cut anywhere."""
@@ -71,15 +75,14 @@ def test_every_turn_is_filtered(form: Any) -> None:
     assert said(form, out) == "pin #### it is.So ####.Done ####"
     alone = [said(form, list(form.wrap(SAFE).iter(each)), "tool_arguments") for each in turns]
     assert said(form, out, "tool_arguments") == "".join(alone)
-    # Ids and times are made, and may have any digits.
-    written = re.sub(r"[0-9a-f]{10,}|[0-9-]{10}T[0-9:.]+", "", json.dumps(out))
+    written = MADE.sub("", json.dumps(out))
     assert not any(secret in written for secret in ("1234", "5566", "7890", "1212", "3434"))
     raw = framed(form, [event for each in turns for event in each])
     whole = b"".join(form.wrap(SAFE).iter([raw]))
     for size in (1, 7, 100):
         shown = b"".join(form.wrap(SAFE).iter([raw[at : at + size] for at in range(0, len(raw), size)]))
         assert said(form, [shown]) == said(form, [whole]) == "pin #### it is.So ####.Done ####"
-        written = re.sub("[0-9a-f]{10,}", "", shown.decode(errors="replace"))
+        written = MADE.sub("", shown.decode(errors="replace"))
         assert not any(secret in written for secret in ("1234", "5566", "7890", "1212", "3434"))
 
 
