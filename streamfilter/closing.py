@@ -43,8 +43,8 @@ class Closing:
                 await _close(target)
             except BaseException as error:  # the others are closed all the same
                 failure = failure or error
-        self._left = busy
-        self.is_open = bool(busy)
+        self._left += busy  # another call may have left some too
+        self.is_open = bool(self._left)
         if failure is None and busy:
             failure = RuntimeError("another task reads the source just now: it is closed when that has its item")
         if failure is not None:

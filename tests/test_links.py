@@ -256,6 +256,7 @@ TRICKS: list[tuple[str, str]] = [
     ("[x](https://example.com (a) @evil.org/)", "[x](# (a) @evil.org/)"),
     ("[x](https://example.com 'a' @evil.org/)", "[x](# 'a' @evil.org/)"),
     ("[x](mailto:a@example.com ,b@evil.org?subject=s)", "[x](# ,b@evil.org?subject=s)"),
+    ("[x](mailto:a@example.com ?cc=b@evil.org)", "[x](# ?cc=b@evil.org)"),
     ("<https://example.com @evil.org/?q=s>", "<[link] @evil.org/?q=s>"),
     # Where one reader ends a URL and another does not
     *((f"https://example.com{c}@evil.org/?q=s", f"[link]{c}@evil.org/?q=s") for c in "\xa0\u3000\u2028\x85\x1f\x1c\x0b\x0c"),

@@ -52,19 +52,24 @@ class Verdicts:
                 return bool(urls.judge(target[: odd.start()], False, loads))
             verdict = urls.judge(target, whole, loads)
             if verdict and kind in scan.WITH_BLANKS and OPEN_HOST.fullmatch(target):
-                return self._goes_on(buf, end, limit, kind, over)
+                return self._ends(buf, end, limit, kind, over, is_mail="//" not in target)
             if verdict is not None:
                 return verdict
         return None if len(buf) < limit and not over else False
 
-    def _goes_on(self, buf: str, at: int, limit: int, kind: str, over: bool) -> bool | None:
+    def _ends(self, buf: str, at: int, limit: int, kind: str, over: bool, *, is_mail: bool) -> bool | None:
         """Whether nothing makes another host of the one that has ended here, for those who take blanks for parts of a target."""
         depth = 1
         for found in scan.WITH_BLANKS[kind].finditer(buf, at, limit):
-            depth += {"(": 1, ")": -1}.get(found[0], 0)
-            if found[0] not in "()" or not depth:
-                return found[0] != "@"
-        return True if over and len(buf) < limit else None if len(buf) < limit else False
+            mark = found[0]
+            if mark == "@":
+                return False
+            depth += {"(": 1, ")": -1}.get(mark, 0)
+            if mark == ">" or not depth or (mark in "/?#" and not is_mail):
+                return True
+        if len(buf) >= limit:
+            return False
+        return True if over else None
 
     def autolink(self, buf: str, at: int, colon: int, over: bool) -> bool | None:
         """Whether `<scheme:…>` is. Without the `>` it is plain text, in which only some schemes make a link."""
