@@ -718,7 +718,9 @@ def test_a_string_that_begins_with_blanks_is_read_to_its_end(text: str, blank: s
         given = text.format(blank * count)
         out = stage.apply(given)
         assert pieces(stage, [given[at : at + 97] for at in range(0, len(given), 97)]) == out
-        assert out.count("#") <= 1 and not leaks(out) and out.replace("#", "").count(blank) <= given.count(blank)
+        assert out.count("#") <= 1 and not leaks(out)
+        if "evil" not in given and blank.isspace():  # other controls are swallowed with what is refused
+            assert out.replace("#", "") == given
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any
 
 import pytest
 from test_mutants_pump import Scripted, Source, later, pumped, virtually
 
+from streamfilter.closing import Closing
 from streamfilter.pump import Pump
 
 
@@ -145,3 +146,42 @@ def test_what_is_settled_comes_before_the_error_and_may_be_nothing() -> None:
             await pump.close()
 
     virtually(main)
+
+
+def test_what_one_of_two_closings_leaves_open_is_not_forgotten_by_the_other() -> None:
+    """The first waits for a slow source while the second finds a generator at work; who closes then closes that."""
+
+    async def main() -> tuple[list[str], list[bool]]:
+        closed: list[str] = []
+        may_go, may_close = asyncio.Event(), asyncio.Event()
+
+        class Slow:
+            async def aclose(self) -> None:
+                await may_close.wait()
+                closed.append("slow")
+
+        async def busy() -> AsyncIterator[str]:
+            try:
+                await may_go.wait()
+                yield "a"
+            finally:
+                closed.append("busy")
+
+        below = busy()
+        reading = asyncio.ensure_future(anext(below))
+        await asyncio.sleep(0)
+        closing = Closing(Slow(), (below,))
+        first = asyncio.create_task(closing.close())
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="another task reads the source"):
+            await closing.close()
+        may_close.set()
+        with pytest.raises(RuntimeError, match="another task reads the source"):
+            await first
+        open_then = [closing.is_open]
+        may_go.set()
+        await reading
+        await closing.close()
+        return closed, [*open_then, closing.is_open]
+
+    assert asyncio.run(main()) == (["slow", "busy"], [True, False])

@@ -18,6 +18,7 @@ from streamfilter.items import Channel, End, Item, Key, Raw, Scope, TextDelta
 from streamfilter.providers import foreign
 from streamfilter.providers.frames import BINARY_MESSAGES, NDJSON, SSE, TEXT_MESSAGES, Decoder, Framing, framing_of, message
 from streamfilter.providers.places import Opaque, Path, at, merged, strings
+from streamfilter.providers.shapes import object_in
 from streamfilter.providers.sse import JOINED, Frame
 
 Made = TypeVar("Made")
@@ -139,13 +140,7 @@ class Origin:
 
     def value(self, path: Path, text: str) -> Any:
         """What stands at a place if it says this text."""
-        if path not in self.parsed:
-            return text
-        try:
-            found = json.loads(text)
-        except (ValueError, RecursionError):  # it was cut off
-            return {}
-        return found if isinstance(found, dict) else {}
+        return (object_in(text) or {}) if path in self.parsed else text
 
     def rest(self, scope: Scope, *, boundary: bool = False) -> None:
         """All else that the event says has this place."""

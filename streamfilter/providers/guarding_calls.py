@@ -27,6 +27,7 @@ from streamfilter.providers.guarding_endpoints import Endpoint, endpoint_of
 from streamfilter.providers.guarding_frames import Beside
 from streamfilter.providers.guarding_pipelines import Pipelines, waits
 from streamfilter.providers.requests import FIXED, Filtering
+from streamfilter.providers.shapes import object_in
 from streamfilter.providers.wrapping import quoting
 
 Unknown: TypeAlias = Literal["raise", "pass"]
@@ -130,7 +131,7 @@ class Call:
 
     def asked(self, url_says: bool, body: bytes | None) -> None:
         """Take note of whether a stream was asked for."""
-        said = _object(body) if body else None
+        said = object_in(body) if body else None
         self._is_streamed = url_says or bool(said and said.get("stream") is True)
 
     def request(self, body: bytes) -> bytes:
@@ -140,7 +141,7 @@ class Call:
     async def arequest(self, body: bytes, *, is_live: bool = True) -> bytes:
         """The same in an event loop."""
         pipeline = self._request
-        said = _object(body)
+        said = object_in(body)
         if pipeline is None or said is None:
             raise MalformedInput("the body of a request is not a JSON object", 0)
         is_waiting = is_live and waits(pipeline)
@@ -222,16 +223,8 @@ def _quoted(value: Any, quote: Callable[[str], str], name: str = "") -> Any:
     return {key: _quoted(each, quote, key) for key, each in value.items()} if isinstance(value, Mapping) else value
 
 
-def _object(raw: bytes) -> dict[str, Any] | None:
-    try:
-        said = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    return said if isinstance(said, dict) else None
-
-
 def _answer(raw: bytes) -> dict[str, Any]:
-    said = _object(raw)
+    said = object_in(raw)
     if said is None:
         raise MalformedInput("the body of a response is not a JSON object", 0)
     return said

@@ -9,7 +9,6 @@ What comes of a call that is over, or that has not begun, is left out. This modu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from streamfilter.items import Channel, Item, Key, Scope, TextDelta, ToolCall, covers
 from streamfilter.providers.brackets import Brackets
 from streamfilter.providers.calls import ended_by
+from streamfilter.providers.shapes import object_in
 
 
 class _Pending:
@@ -152,13 +152,5 @@ class WholeCalls(_Order):
                     break
                 self._leave(channel)
                 text = "".join([item.text for item in call.items if isinstance(item, TextDelta)])
-                yield WholeCall(call.head.id, call.head.name, channel, _object(text), scope=channel)
+                yield WholeCall(call.head.id, call.head.name, channel, object_in(text), scope=channel)
         yield from self._said()
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

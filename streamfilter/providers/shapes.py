@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -111,3 +112,17 @@ def plain(node: Any) -> Any:
     """An SDK object as plain data, as it came; plain data as it is."""
     dump = getattr(node, "model_dump", None)
     return dump(exclude_unset=True, mode="json", warnings=False) if dump is not None else node
+
+
+def object_in(text: str | bytes) -> dict[str, Any] | None:
+    """The object that a JSON text is; None if it is none, or was cut off.
+
+    Example:
+        >>> object_in('{"a": 1}'), object_in("[1]"), object_in('{"a')
+        ({'a': 1}, None, None)
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -18,7 +18,6 @@ from streamfilter.providers.shapes import edited, fields, get
 _FIELDS = {"answer": "content", "refusal": "refusal", "reasoning": "reasoning_content"}
 """Where text of a kind goes that did not come from a chunk."""
 
-
 _TELLING = ("index", "type")
 """Fields that tell where a text stands; what is said in them again counts once."""
 
