@@ -111,6 +111,15 @@ def test_a_call_without_arguments_has_an_empty_object(name: str) -> None:
     assert sum(isinstance(item, sf.TextDelta) and item.text == "{}" for item in items) == 2
 
 
+@formats
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+def test_a_call_that_was_cut_off_before_its_arguments_is_given_none(name: str, reason: str) -> None:
+    """They would have followed."""
+    out = (openai.chat.Decode() | encode(name)).iter([fragment("", 0, "c0", "pay"), chunk({}, reason)])
+    items = list(FORMATS[name].Decode().iter(out))
+    assert not [item for item in items if isinstance(item, sf.TextDelta) and item.text]
+
+
 def test_arguments_are_json_for_who_reads_them_as_such() -> None:
     """Chat completions, the Responses API and Bedrock give them as text, which clients read with `json.loads`."""
     block = {"type": "tool_use", "id": "c0", "name": "now", "input": {}}

@@ -112,6 +112,31 @@ def test_a_call_without_arguments_has_none() -> None:
     assert isinstance(error, ValidationError)
 
 
+CUT = ["length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "content_filter", "SAFETY", "guardrail_intervened"]
+
+
+@pytest.mark.parametrize("reason", CUT)
+def test_a_call_that_has_said_nothing_when_its_answer_is_cut_off_is_none(reason: str) -> None:
+    """Its arguments would have followed: nobody may run it with `{}`."""
+    for origin in (None, "chunk"):
+        out, error = called([begins(0, "pay", "a"), sf.Finish(reason, scope=(0, 0), origin=origin)])
+        assert (out, type(error)) == ([], sf.TruncatedInput)
+    assert type(called([begins(0, "pay", "a"), sf.Failure("overloaded")])[1]) is sf.TruncatedInput
+    answered = [begins(0, "pay", "a"), sf.TextDelta("{}", channel(0)), sf.Finish(reason, scope=(0, 0))]
+    assert called(answered) == ([Call("a", "pay", {}, True, channel(0))], None)
+
+
+@pytest.mark.parametrize("before", [sf.StopAt("STOP"), sf.Limit(max_chars=2, reason="stop"), sf.Block("STOP", action="stop")])
+def test_a_call_that_has_said_nothing_when_a_stage_stops_its_answer_is_none(before: sf.Stage[Any, Any]) -> None:
+    """A stage's own word, `"stop"`, is that of services too, at whose end a call without arguments has none."""
+    items = [begins(0, "pay", "a"), sf.TextDelta("so STOP", sf.Channel("answer", (0, 0))), sf.TextDelta('{"a":1}', channel(0))]
+    items.append(sf.Finish("tool_calls", scope=(0, 0)))
+    with pytest.raises(sf.TruncatedInput):
+        list((before | ToolCalls()).iter(items))
+    out, error = called([begins(0, "now", "a"), sf.Finish("stop", scope=(0, 0), origin="chunk")])
+    assert (out, error) == ([Call("a", "now", {}, True, channel(0))], None)
+
+
 def test_bad_models_are_refused_when_the_stage_is_built() -> None:
     """By the name of the tool."""
     with pytest.raises(ValueError, match="models: weather: "):

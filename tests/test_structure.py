@@ -24,6 +24,7 @@ FLOORS: dict[str, int] = {
     "observer": 1,
     "stats": 1,
     "chain": 1,
+    "reasons": 1,
     "hold": 1,
     "lift": 1,
     "machine": 1,

@@ -18,6 +18,7 @@ from streamfilter.machine import Machine
 from streamfilter.parsing.documents import Documents, Reader
 from streamfilter.parsing.sink import MAX_DEPTH, MAX_STRING, Limits
 from streamfilter.pipeline import Stage, stage
+from streamfilter.reasons import ends_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,9 @@ class _Calls(Machine):
             return self._over(item)
         if isinstance(item, Event):
             is_pinned = isinstance(item.scope, Channel) and not item.boundary
-            return () if item.scope is None or is_pinned else self._settled(item.scope)
+            if item.scope is None or is_pinned:
+                return ()
+            return self._settled(item.scope, is_cut=not ends_calls(item))
         if isinstance(item, str) and self._has_begun:
             return ()
         kind = type(item).__qualname__

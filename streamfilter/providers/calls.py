@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from streamfilter.items import Channel, Event, Failure, Finish, Item, Key, Scope, TextDelta, ToolCall, covers
 from streamfilter.providers.brackets import Brackets
-from streamfilter.providers.reasons import for_calls
 from streamfilter.providers.recent import Recent
+from streamfilter.reasons import ends_calls, for_calls
 
 NO_ARGUMENTS = "{}"
 """The arguments of a call that has none, as JSON."""
@@ -80,8 +80,7 @@ class Calls:
                 call.brackets.add(item.text)
         elif (scope := ended_by(item)) is not None:
             is_cut = isinstance(item, Failure | Finish)
-            is_read = isinstance(item, Finish) and item.origin is not None  # a stage's comes from no chunk
-            yield from self._over(scope, is_cut=is_cut, has_none=is_read or not is_cut)
+            yield from self._over(scope, is_cut=is_cut, has_none=ends_calls(item))
             if isinstance(item, Finish):
                 if (reason := self._reason(item.reason, scope)) != item.reason:
                     item = replace(item, reason=reason)

@@ -12,8 +12,8 @@ from streamfilter.providers.bedrock.reading import KINDS
 from streamfilter.providers.choices import place_of
 from streamfilter.providers.counts import worded
 from streamfilter.providers.ordering import Blocks
-from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import get, plain
+from streamfilter.reasons import spelled
 
 _BLOCK_OF = {kind: block for block, kind in KINDS.items() if block != "toolResult"}
 

@@ -14,8 +14,8 @@ from streamfilter.providers import rewriting
 from streamfilter.providers.counts import worded
 from streamfilter.providers.gemini.reading import value_of, word
 from streamfilter.providers.ordering import WholeCall, WholeCalls
-from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import fields, get, plain
+from streamfilter.reasons import spelled
 
 _BROKEN = "MALFORMED_FUNCTION_CALL"
 """Gemini's word for a call that it could not complete."""

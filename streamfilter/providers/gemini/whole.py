@@ -11,9 +11,9 @@ from streamfilter.pipeline import Stage
 from streamfilter.providers.events import Origin
 from streamfilter.providers.gemini.reading import NAME, Reading, field_of, texts_of
 from streamfilter.providers.gemini.writing import Writer
-from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import edited, get
 from streamfilter.providers.wrapping import quoting
+from streamfilter.reasons import spelled
 
 T = TypeVar("T")
 

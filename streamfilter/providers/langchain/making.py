@@ -13,9 +13,9 @@ from streamfilter.providers import rewriting
 from streamfilter.providers.events import Origin
 from streamfilter.providers.langchain.reading import NAME, OPAQUE, reason_of
 from streamfilter.providers.places import Path, at, put, revised
-from streamfilter.providers.reasons import spelled
 from streamfilter.providers.rewriting import value_so_far
 from streamfilter.providers.shapes import edited, fields, get
+from streamfilter.reasons import spelled
 
 NOTHING: dict[str, Any] = {
     "content": "",

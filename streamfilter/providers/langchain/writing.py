@@ -12,7 +12,7 @@ from streamfilter.items import PLAIN, Channel, End, Failure, Finish, Item, Key, 
 from streamfilter.providers.choices import place_of
 from streamfilter.providers.counts import latest
 from streamfilter.providers.langchain import making
-from streamfilter.providers.reasons import spelled
+from streamfilter.reasons import spelled
 
 _BESIDE = {"reasoning": "reasoning_content", "refusal": "refusal"}
 """Text that is not the answer's, and the additional field that LangChain's integrations have for it."""

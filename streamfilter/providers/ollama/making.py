@@ -15,8 +15,8 @@ from streamfilter.providers.choices import place_of
 from streamfilter.providers.counts import worded
 from streamfilter.providers.ollama.reading import COUNTS
 from streamfilter.providers.ordering import WholeCall, WholeCalls
-from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import fields, get, plain
+from streamfilter.reasons import spelled
 
 
 class Making(rewriting.Making):

@@ -19,11 +19,11 @@ from streamfilter.providers.events import EventReader, Origin
 from streamfilter.providers.foreign import is_foreign
 from streamfilter.providers.frames import SSE
 from streamfilter.providers.places import Opaque, Path, at, is_opaque, within
-from streamfilter.providers.reasons import spelled
 from streamfilter.providers.rewriting import EventWriter
 from streamfilter.providers.shapes import fields, get, plain
 from streamfilter.providers.whole import Whole, afilter_request, filter_request
 from streamfilter.providers.wrapping import DecodeStage, EncodeStage, Format, Quote, WrapStage
+from streamfilter.reasons import spelled
 
 __all__ = [
     "FORMAT",

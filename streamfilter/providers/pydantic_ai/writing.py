@@ -12,7 +12,7 @@ from streamfilter.items import PLAIN, Channel, End, Failure, Finish, Item, TextD
 from streamfilter.providers.choices import place_of
 from streamfilter.providers.counts import latest
 from streamfilter.providers.pydantic_ai import making
-from streamfilter.providers.reasons import spelled
+from streamfilter.reasons import spelled
 
 _PARTS = {
     "answer": ("text", "TextPart", "content"),

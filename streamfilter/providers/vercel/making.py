@@ -14,9 +14,9 @@ from typing import Any
 from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCall
 from streamfilter.providers import rewriting
 from streamfilter.providers.events import Origin
-from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import edited, fields, get, plain
 from streamfilter.providers.vercel.reading import NAME, OPAQUE
+from streamfilter.reasons import spelled
 
 DONE = b"data: [DONE]\n\n"
 """What ends the stream."""

@@ -16,8 +16,8 @@ from streamfilter.providers.anthropic.messages.reading import BLOCKS, DELTAS
 from streamfilter.providers.choices import place_of
 from streamfilter.providers.counts import worded
 from streamfilter.providers.ordering import Blocks
-from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import fields, get, plain
+from streamfilter.reasons import spelled
 
 TYPES = {
     "message_start": "RawMessageStartEvent",

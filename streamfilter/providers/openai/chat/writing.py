@@ -26,10 +26,10 @@ from streamfilter.providers.openai.chat.putting import continued, field_of, text
 from streamfilter.providers.openai.chat.reading import HEAD, STRUCTURE, Origin, Parts
 from streamfilter.providers.openai.chat.texts import DETAILS, is_signed
 from streamfilter.providers.places import Path, at, revised
-from streamfilter.providers.reasons import spelled
 from streamfilter.providers.recent import KEPT_ENDED
 from streamfilter.providers.rewriting import joined
 from streamfilter.providers.shapes import edited, fields, get, plain
+from streamfilter.reasons import spelled
 
 DONE = b"data: [DONE]\n\n"
 """What ends OpenAI's event streams."""

@@ -16,8 +16,8 @@ from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCa
 from streamfilter.providers import rewriting
 from streamfilter.providers.counts import worded
 from streamfilter.providers.openai.responses.reading import CALLS, ENDS, TEXTS
-from streamfilter.providers.reasons import spelled
 from streamfilter.providers.shapes import edited, fields, get, plain
+from streamfilter.reasons import spelled
 
 _EVENTS = {(kind, where): (base, index, field) for base, (kind, where, index, field) in reversed(TEXTS.items())}
 """The events for text in a place. Where several kinds of calls have the same one, it is the first: what the item is tells."""

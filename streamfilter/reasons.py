@@ -5,6 +5,8 @@ Source: the references of the APIs named.
 
 from __future__ import annotations
 
+from streamfilter.items import Failure, Finish, Item
+
 _WORDS: dict[str, dict[str, str]] = {
     # (what it means): by format
     "stop": {"openai": "stop", "anthropic": "end_turn", "gemini": "STOP", "bedrock": "end_turn", "ollama": "stop"},
@@ -50,6 +52,23 @@ def for_calls(reason: str) -> str:
         ('tool_calls', 'length')
     """
     return "tool_calls" if reason in _UNSAID else reason
+
+
+def ends_calls(item: Item) -> bool:
+    """Whether a call that has said nothing until it ends with an item has no arguments: nothing has cut it off.
+
+    Example:
+        >>> ends_calls(Finish("tool_calls")), ends_calls(Finish("STOP", origin="chunk"))
+        (True, True)
+        >>> ends_calls(Finish("length", origin="chunk"))
+        False
+        >>> ends_calls(Finish("stop"))  # of no chunk: a stage has stopped the answer
+        False
+    """
+    if not isinstance(item, Finish):
+        return not isinstance(item, Failure)
+    meaning = _MEANINGS.get(item.reason)
+    return meaning == "tool_calls" or (item.origin is not None and meaning not in ("length", "content_filter"))
 
 
 def spelled(reason: str, family: str) -> str:
