@@ -188,10 +188,13 @@ class Finish(Event):
 
     Args:
         reason: the provider's word for why (`"stop"`, `"length"`, `"tool_calls"`, `"content_filter"`, …).
+        stopped: whether a stage has stopped the choice: what had begun in it, such as a tool call, may lack its rest. Like `origin`
+            it is carried along, and never compared.
     """
 
     reason: str
     scope: Scope = field(default=(), kw_only=True)
+    stopped: bool = field(default=False, kw_only=True, repr=False, compare=False)
 
 
 @dataclass(slots=True)

@@ -295,7 +295,7 @@ class Lift(Machine):
                 survivors += other.drop()
                 self._set_run(channel, MUTED)
         if choice:  # plain text has no choices, and so nothing that could finish apart from the stream
-            out.append(Finish(done.reason, scope=choice))
+            out.append(Finish(done.reason, scope=choice, stopped=True))
         return [*out, *survivors, *self._over()]
 
     def _over(self) -> Sequence[Item]:

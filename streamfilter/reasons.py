@@ -58,17 +58,12 @@ def ends_calls(item: Item) -> bool:
     """Whether a call that has said nothing until it ends with an item has no arguments: nothing has cut it off.
 
     Example:
-        >>> ends_calls(Finish("tool_calls")), ends_calls(Finish("STOP", origin="chunk"))
-        (True, True)
-        >>> ends_calls(Finish("length", origin="chunk"))
-        False
-        >>> ends_calls(Finish("stop"))  # of no chunk: a stage has stopped the answer
-        False
+        >>> ends_calls(Finish("stop")), ends_calls(Finish("length")), ends_calls(Finish("stop", stopped=True))
+        (True, False, False)
     """
-    if not isinstance(item, Finish):
-        return not isinstance(item, Failure)
-    meaning = _MEANINGS.get(item.reason)
-    return meaning == "tool_calls" or (item.origin is not None and meaning not in ("length", "content_filter"))
+    if isinstance(item, Finish):
+        return not item.stopped and _MEANINGS.get(item.reason) not in ("length", "content_filter")
+    return not isinstance(item, Failure)
 
 
 def spelled(reason: str, family: str) -> str:

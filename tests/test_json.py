@@ -252,6 +252,14 @@ def test_whole_strings() -> None:
         ('{"a": x}', sf.MalformedInput),
         ('{"a": 1', sf.TruncatedInput),
         ("[1, x]", sf.MalformedInput),
+        ('At [10:32:05] Ada said: {"a": 1}', {"a": 1}),
+        ('See [3rd ed.], [4:0†source], [1-3], [true story], [nullable], [-]: {"a": 1}', {"a": 1}),
+        ("[[2024-01-01] x] [12 \n 3] [[], 2024-01-01]", sf.MalformedInput),  # `[]` is an element
+        ("[10:32:05] all fine.", sf.TruncatedInput),
+        ("[0 , x]", sf.MalformedInput),
+        ("see [1] and so on", [1]),
+        ("see [[1.5e3 ] and so on", sf.MalformedInput),
+        ("[0, " + "1" * 5000 + "]", sf.LimitExceeded),
         ("{} {}", {}),
         ('\ufeff{"a": 1}', {"a": 1}),
     ],
@@ -282,6 +290,10 @@ def test_prose_is_skipped(text: str, want: Any) -> None:
         ("{}", 1),
         ("[{}]", 2),
         ('["a", 1]', 3),
+        ("[12, 1]", 3),
+        ("[12 , 1]", 4),
+        ("[true]", 5),
+        ("[[null , 1]]", 7),
         ('  {"a": 1}', 6),
     ],
 )
@@ -579,6 +591,14 @@ def test_a_limit_that_is_met_in_prose_shows_nothing() -> None:
         for pieces in cuts(text):
             out, error = parsed(pieces, **options)
             assert (out, type(error)) == ([], sf.LimitExceeded)
+    for text, where, options in (
+        ("see [" + "1" * 5000 + "]", "before offset 5005", {}),
+        ("<think>[</think>x [1] [[[1", "at offset 24", {"max_depth": 2, "many": True}),
+        ('so {x} ["abcdef', "begins at offset 9", {"max_string": 5}),
+        ("[" * 5000 + 'x: [["abcdef', "begins at offset 5006", {"max_string": 5, "max_depth": 9000}),
+    ):
+        for pieces in cuts(text):
+            assert str(parsed(pieces, **options)[1]).endswith(where)
     machine = sf.ParseJSON[Any](max_string=5).machine()
     assert [bool(machine.feed(character)) for character in '{"abcdef'] == [False] * 7 + [True]  # with the first that is too much
     assert parsed(["[" + " " * 12_000 + 'x] {"a":1}']) == ([{"a": 1}], None)

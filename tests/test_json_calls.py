@@ -133,7 +133,7 @@ def test_a_call_that_has_said_nothing_when_a_stage_stops_its_answer_is_none(befo
     items.append(sf.Finish("tool_calls", scope=(0, 0)))
     with pytest.raises(sf.TruncatedInput):
         list((before | ToolCalls()).iter(items))
-    out, error = called([begins(0, "now", "a"), sf.Finish("stop", scope=(0, 0), origin="chunk")])
+    out, error = called([begins(0, "now", "a"), sf.Finish("stop", scope=(0, 0))])
     assert (out, error) == ([Call("a", "now", {}, True, channel(0))], None)
 
 

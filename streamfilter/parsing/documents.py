@@ -212,7 +212,7 @@ class Documents(Machine):
             self._position = self._position.behind(text)
             return ""
         if not reader.strict:
-            skipped, candidate = self._search.feed(text)
+            skipped, candidate = self._search.feed(text, self._position.offset)
             if skipped:
                 self._position = self._position.behind(skipped)
             if candidate:

@@ -154,7 +154,7 @@ class Run(TextMachine):
                 self._position = self._position.behind(text[:at])
                 self._open()
                 return text[at:]
-        skipped, candidate = self._search.feed(text)
+        skipped, candidate = self._search.feed(text, self._position.offset)
         self._searched += len(text) - len(skipped) - len(candidate)
         self._position = self._position.behind(skipped)
         self._text(skipped)

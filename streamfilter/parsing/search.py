@@ -1,7 +1,8 @@
 """The search for a document in prose: where a bracket is one's beginning, and where it is only a bracket.
 
 Only `{` or `[` opens a document, and only once it has shown that it is one, by `{"key":`, `{}` or a first complete element. What is
-malformed before that was prose, and the search goes on one character later. What a model of reasoning thought first is no document.
+malformed before that was prose, and the search goes on one character later. A number or a literal is complete with the comma or the
+bracket behind it: `[10:32:05]` and `[true story]` are prose. What a model of reasoning thought first is no document.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import functools
 import re
 from typing import Any
 
-from streamfilter.errors import MalformedInput
-from streamfilter.parsing.parser import Limits, Parser, Sink
+from streamfilter.errors import LimitExceeded, MalformedInput
+from streamfilter.parsing.parser import Limits, Parser, Position, Sink
 
 PIECE_CHARS = 4096
 """Characters that are searched at a time: what follows a candidate that was prose is copied, which in all of a long text would take
@@ -48,12 +49,13 @@ class _Evident(Exception):
 
 
 class _Probe(Sink):
-    """Listens to what may be a document, until it has shown that it is one."""
+    """Listens to what may be a document, until it has shown that it is one. Of commas it hears nothing: see `Search._tried`."""
 
     takes_whole = False
 
     def __init__(self) -> None:
         self._arrays: list[bool] = []
+        self._has_value = False  # a number or a literal
 
     def begin_object(self) -> None:
         self._arrays.append(False)
@@ -66,14 +68,19 @@ class _Probe(Sink):
 
     def end(self) -> None:
         was_array = self._arrays.pop()
-        if not was_array or self._arrays:  # `{}`, or an element of an array; `[]` alone is nothing yet
+        if not was_array or self._arrays or self._has_value:  # `{}`, or an element of an array; `[]` alone is nothing yet
             raise _Evident
 
     def end_string(self) -> None:
         raise _Evident
 
     def value(self, value: Any) -> None:
-        raise _Evident
+        self._has_value = True
+
+
+def _has_comma(probe: Parser) -> bool:
+    """Whether there was one, behind an element. In objects there is none: a first key has shown what they are."""
+    return any(type(step) is int and step for step in probe.path)
 
 
 class Search:
@@ -100,8 +107,13 @@ class Search:
         self.has_empty: bool = False  # whether there was an empty array
         self._around = ""  # the beginning of the prose, to see whether it is but a fence
 
-    def feed(self, text: str) -> tuple[str, str]:
-        """What is prose, and then what is to be parsed, if that is known."""
+    def feed(self, text: str, offset: int = 0) -> tuple[str, str]:
+        """What is prose, and then what is to be parsed, if that is known.
+
+        Args:
+            text: more of it.
+            offset: behind all that was prose until now.
+        """
         if self._begun is not None:
             begun = self._begun + text
             found = _EVIDENT(begun)
@@ -109,7 +121,7 @@ class Search:
                 self._begun = None if found[1] else begun
                 return "", begun if found[1] else ""
             self._begun, text = None, begun
-        skipped, candidate = self._searched(text)
+        skipped, candidate = self._searched(text, offset)
         self._keep_around(skipped)
         return skipped, candidate
 
@@ -118,19 +130,21 @@ class Search:
         if len(self._around) <= FENCED_CHARS:
             self._around += prose[: FENCED_CHARS + 1]
 
-    def _searched(self, text: str) -> tuple[str, str]:
+    def _searched(self, text: str, offset: int) -> tuple[str, str]:
         skipped: list[str] = []
         if self._thought is not False:
             thought, text = self._behind_thought(text)
             skipped.append(thought)
+            offset += len(thought)
         for at in range(0, len(text), PIECE_CHARS):
-            prose, candidate = self._searched_piece(text[at : at + PIECE_CHARS])
+            prose, candidate = self._searched_piece(text[at : at + PIECE_CHARS], offset)
             skipped.append(prose)
+            offset += len(prose)
             if candidate:
                 return "".join(skipped), candidate + text[at + PIECE_CHARS :]
         return "".join(skipped), ""
 
-    def _searched_piece(self, text: str) -> tuple[str, str]:
+    def _searched_piece(self, text: str, offset: int) -> tuple[str, str]:
         skipped = ""
         while True:
             if self._probe is None:
@@ -139,7 +153,7 @@ class Search:
                     return skipped + text, ""
                 skipped += text[: found.start()]
                 text = text[found.start() :]
-                self._probe = Parser(_Probe(), self._limits)
+                self._probe = Parser(_Probe(), self._limits, Position(offset + len(skipped)))
             room = PROBE_CHARS - len(self._candidate)
             self._candidate += text
             verdict = self._tried(text[:room])
@@ -174,17 +188,22 @@ class Search:
         return prose, rest
 
     def _tried(self, text: str) -> str:
-        assert self._probe is not None
+        probe = self._probe
+        assert probe is not None
+        verdict = "open"
         try:
-            self._probe.feed(text)
+            probe.feed(text)
         except _Evident:
             return "document"
         except MalformedInput:
-            return "prose"
-        if self._probe.is_complete:
+            verdict = "prose"
+        except LimitExceeded:
+            if not _has_comma(probe):
+                raise
+        if probe.is_complete:
             self.has_empty = True
             return "prose"
-        return "open"
+        return "document" if _has_comma(probe) else verdict
 
     def _prose(self) -> int:
         """How much of the candidate is prose: the brackets that were open would fail at the same place, each by itself."""
