@@ -101,8 +101,15 @@ class VerdictCache:
         return f"<VerdictCache of {len(self)} verdicts, at most {self._max_entries}>"
 
     @staticmethod
-    def key(check: Hashable, kind: str, lookback: str, text: str) -> _Key:
+    def key(check: Hashable, kind: str, lookback: str, text: str, decided: int = 0) -> _Key:
         """What tells one question from another.
+
+        Args:
+            check: what is asked.
+            kind: of the channel.
+            lookback: what stands before the text.
+            text: what is asked about.
+            decided: characters at its beginning that the answer can no longer change: what stands in for the rest is without them.
 
         Raises:
             TypeError: the check is not hashable, and so not to be told from another.
@@ -113,7 +120,7 @@ class VerdictCache:
             raise TypeError(
                 f"the check is a {type(check).__qualname__}, which is not hashable, as a verdict cache needs it"
             ) from None
-        both = f"{len(lookback)}:{lookback}{text}".encode("utf-8", "surrogatepass")
+        both = f"{len(lookback)}:{decided}:{lookback}{text}".encode("utf-8", "surrogatepass")
         import hashlib  # noqa: PLC0415  # few streams have a cache
 
         return check, kind, hashlib.blake2b(both, digest_size=16).digest()

@@ -606,13 +606,28 @@ def test_no_character_that_was_found_stays(found: list[Any], decided: int) -> No
     found = [(kind, min(start, end), max(start, end), score) for kind, start, end, score in found]
     verdict = checks.presidio(Fixed(*(entity(*each) for each in found)), replace="")(sf.Window(text, decided=decided))
     kept = [char for at, char in enumerate(text) if at >= decided and not any(start <= at < end for _, start, end, _ in found)]
-    assert (verdict.text if found else text[decided:]) == "".join(kept)
+    is_replaced = any(end > decided for _, _, end, _ in found)
+    assert verdict.action == ("replace" if is_replaced else "allow")  # what was found before has been told
+    assert (verdict.text if is_replaced else text[decided:]) == "".join(kept)
 
 
 def test_growing_windows_are_replaced_part_by_part() -> None:
     """What has left is not said again."""
     check = checks.presidio(Analyzer(PERSON="Ada"), replace="[x]")
     assert moderated(check, "Hi. Ada. Oh Ada. Bye.", window=sf.cumulative(sf.by_sentence())) == "Hi. [x]. Oh [x]. Bye."
+    with sf.Moderate(check, window=sf.cumulative(sf.by_sentence())).iter(["I am Ada. It rains. It snows. Ada. Bye."]) as stream:
+        assert "".join(stream) == "I am [x]. It rains. It snows. [x]. Bye."
+        assert stream.report.counts == {"person": 2}
+
+
+@pytest.mark.parametrize("grows_first", [True, False])
+def test_what_stands_in_for_a_part_is_not_remembered_for_the_whole(grows_first: bool) -> None:
+    """Windows of the same text may differ in what of it is still to be decided on: one cache for both doubles nothing, and loses none."""
+    check = checks.presidio(Analyzer(PERSON="Ada"), replace="[x]")
+    context = sf.Context(verdicts=sf.VerdictCache())
+    windows = [sf.cumulative(sf.by_sentence()), sf.by_paragraph()]
+    for window in windows if grows_first else reversed(windows):
+        assert sf.Moderate(check, window=window).apply("Hello. I am Ada.", context=context) == "Hello. I am [x]."
 
 
 def test_an_analyzer_is_made_when_it_is_first_needed_and_once(monkeypatch: pytest.MonkeyPatch) -> None:

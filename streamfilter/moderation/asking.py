@@ -171,7 +171,7 @@ class Asking:
     def _is_known(self, question: Question) -> bool:
         cache, window = self._context.verdicts, question.window
         if cache is not None:
-            question.key = cache.key(self._check, window.channel.kind, window.lookback, window.text)
+            question.key = cache.key(self._check, window.channel.kind, window.lookback, window.text, window.decided)
             question.outcome = cache.get(question.key)
         return question.outcome is not None
 

@@ -101,7 +101,9 @@ class Presidio(Judging):
                 analyzer = _made()
         asked = None if self.entities is None else [*self.entities]
         found: Sequence[Entity] = analyzer.analyze(text=window.text, entities=asked, language=self.language)
-        found = sorted((each for each in found if each.score >= self.at), key=lambda each: (-each.score, each.start - each.end))
+        begin = 0 if self.replace is None else window.decided  # what was replaced there has been told
+        found = [each for each in found if each.score >= self.at and each.end > begin]
+        found = sorted(found, key=lambda each: (-each.score, each.start - each.end))
         if not found:
             return Verdict.allow()
         best = found[0]
