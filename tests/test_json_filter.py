@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import pickle
@@ -415,13 +416,72 @@ def test_text_around_documents_goes_through_the_pipeline(text: str, want: str) -
         assert outcome(stage, pieces) == (want, None)
 
 
-def test_white_space_around_documents_is_no_text() -> None:
-    """Unless there is so much that it would be held without a limit."""
+@pytest.mark.parametrize("blanks", [1000, 1001, 5000])
+@pytest.mark.parametrize("before", ["", "[1]", r'"\u0061"'])
+def test_white_space_around_documents_is_no_text(blanks: int, before: str) -> None:
+    """However much there is. Before text, the last thousand of it are text."""
     stage = FilterJSON(sf.Replace(" ", "_"))
-    for blanks, want in ((1000, " " * 1000), (1001, "_" * 1001)):
-        text = f'[1]{" " * blanks}["a b"]'
+    blank, shown = " " * blanks, before.replace(r"\u0061", "a")
+    for behind, want in (
+        ('["a b"]', blank + '["a_b"]'),
+        ('"a b"', blank + '"a_b"'),
+        ("", blank),
+        ("x", " " * (blanks - 1000) + "_" * 1000 + "x"),
+    ):
+        for pieces in cuts(random.Random(1), before + blank + behind):
+            out, end = outcome(stage, pieces)
+            assert (out.replace(r"\u0061", "a"), end) == (shown + want, None)
+    for text in (f"{blank}true{blank[:900]}", f"\n{blank}-1.5e3"):
         for pieces in cuts(random.Random(1), text):
-            assert outcome(stage, pieces) == (f'[1]{want}["a_b"]', None)
+            assert outcome(FilterJSON(sf.MapText(lambda text: text.replace("e", "x"))), pieces) == (text, None)
+
+
+READERS: list[sf.Stage[Any, Any]] = [
+    sf.ParseJSON(truncated="partial", strict=strict, many=many) for strict in (False, True) for many in (False, True)
+]
+READERS += [sf.ParseJSON(dict, truncated="partial"), sf.ParseJSON(list, truncated="partial"), sf.JSONItems("$[*]")]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_refused"),
+    [
+        (r'"Here you are: {"to": "joe\u0040home"}', True),
+        (r'"Sure! [{"to": "joe\u0040home"}]"', True),
+        (r'{"to": "x"} "and {"to": "joe\u0040home"}', True),
+        ('"see {\n"to": "joe\\u0040home"}', True),
+        (r'Hi {"a": 1} "and [1, "\u0040"]', True),
+        (r'"see [" "," "\u0040 "] x', True),
+        ('["{} joe\\u0040home\n"] x', True),  # read strictly, the string is shown before it is malformed
+        (r' [["joe\u0040home\x"]] x', True),
+        (r'"to {", said \u0040', True),
+        (r'1 "joe\u0040home"', False),
+        (r'true"joe\u0040home"', False),
+        ('{"a": 1}\n2\n"joe\\u0040home"\n', False),
+        ("1 " * 800 + r'"joe\u0040home"', False),
+        (r'["joe\u0040home', False),
+        ('\x1e["joe\\u0040home\\', False),
+        ('{"k": 1}<think>["\\u0040"]', False),
+        ('"see [1] {}" [1]', False),
+        ('"see {" {"a": "\\u0040"}', False),
+        (r'"a," [said] "{\u0040', False),
+    ],
+)
+def test_no_reader_of_json_finds_an_escape_that_was_not_filtered(text: str, is_refused: bool) -> None:
+    """What begins with a quotation mark is a string for one, and prose with a document in it for another: who could be misled by it
+    gets an error. Alike at every cut."""
+    stage = FilterJSON(sf.Redact("@", to="#"), keys=True)
+    found = set()
+    for pieces in cuts(random.Random(1), text):
+        out, end = outcome(stage, pieces)
+        assert (end is not None) == is_refused
+        found.add(out)
+        for reader in READERS:
+            values: list[Any] = []
+            with contextlib.suppress(sf.StreamFilterError):
+                for value in reader.iter([out]):
+                    values.append(value)  # noqa: PERF402  # what was given before an exception counts
+            assert "@" not in repr(values)
+    assert len(found) == 1
 
 
 def test_a_quotation_goes_on_as_one_text() -> None:

@@ -67,6 +67,13 @@ def junk(rng: random.Random) -> str:
     return "".join(rng.choice(parts) for _ in range(rng.randint(1, 14)))  # fmt: skip
 
 
+@pytest.mark.parametrize("text", ['{"{} ', '["Use {} ', 'Prose. ["Use {}\n', '["a {} [', '["a [1] {"', '["\\u0061 {} '])
+def test_what_is_cut_off_may_have_documents_in_it(text: str) -> None:
+    """And anything behind these: all of it leaves at the end."""
+    for pieces in ways(text, [9, 130]):
+        assert outcome(lenient(IDENTITY), pieces) == outcome(FilterJSON(IDENTITY).machine(), pieces) == (text, None)
+
+
 @pytest.mark.parametrize("keys", [False, True])
 def test_what_does_nothing_changes_nothing(keys: bool) -> None:
     """Of whatever text. What is malformed goes on where that is allowed; else it ends the stream, at the same place at every cut."""
@@ -131,21 +138,22 @@ def test_a_literal_leaves_when_it_is_whole(word: str) -> None:
 
 @pytest.mark.parametrize("quiet", [3, 4])
 def test_white_space_up_to_so_much_is_no_text(quiet: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before, between and behind documents and quotations; one more, and all of it is text. So are empty arrays in it."""
+    """Before, between and behind documents and quotations, however much there is; only so much of it is text before text."""
     monkeypatch.setattr("streamfilter.parsing.filtering.QUIET_CHARS", quiet)
     stage = FilterJSON(sf.MapText(lambda text: text.replace(" ", "_").upper()))
     for n in range(1, 7):
         blank = " " * n
-        kept = blank if n <= quiet else "_" * n
+        waits = " " * max(0, n - quiet) + "_" * min(n, quiet)
         for text, want in (
-            (f'{blank}["a"]', f'{kept}["A"]'),
-            (f'{blank}"a"', f'{kept}"A"'),
-            (f'["a"]{blank}["a"]', f'["A"]{kept}["A"]'),
-            (f'["a"]{blank}"a"', f'["A"]{kept}"A"'),
-            (f'"a"{blank}{{"a": "a b"}}', f'"A"{kept}{{"a": "A_B"}}'),
-            (f'["a"]{blank}', f'["A"]{kept}'),
-            (blank, kept),
-            (f'["a"]{blank}a', f'["A"]{"_" * n}A'),
+            (f'{blank}["a"]', f'{blank}["A"]'),
+            (f'{blank}"a"', f'{blank}"A"'),
+            (f'["a"]{blank}["a"]', f'["A"]{blank}["A"]'),
+            (f'["a"]{blank}"a"', f'["A"]{blank}"A"'),
+            (f'"a"{blank}{{"a": "a b"}}', f'"A"{blank}{{"a": "A_B"}}'),
+            (f'["a"]{blank}', f'["A"]{blank}'),
+            (blank, blank),
+            (f'["a"]{blank}[ ]{blank}["a"]', f'["A"]{blank}[ ]{blank}["A"]'),
+            (f'["a"]{blank}a', f'["A"]{waits}A'),
             (f'x{blank}["a"]', f'X{"_" * n}["A"]'),
         ):
             for pieces in ways(text, [9, 130]):

@@ -47,10 +47,12 @@ class FilterJSON(TextStage):
       closed; a key gets `null` for a value. What an error cuts off stays cut off.
     - Several documents may stand one behind another. Text around them goes through the pipeline as it is, between two documents
       as one text; only `{` or `[` opens a document there, once it has shown that it is one, as for `ParseJSON`, and a `"` with
-      nothing but white space before it. A number, a literal or an empty array stays as it is if it is all there is. Where the
-      answer is prose, leave it to text stages; those that are guards read the arguments of tool calls as JSON by themselves.
-    - A document that is malformed ends the stream at the place. One that is cut off stays cut off, and is no error here; with
-      `keys`, a last key that is not whole is left out.
+      nothing but numbers, literals and white space before it. A number (of up to 1,000 characters), a literal or an empty array
+      stays as it is if it is all there is. Where the answer is prose, leave it to text stages; those that are guards read the
+      arguments of tool calls as JSON by themselves.
+    - A document that is malformed ends the stream at the place, and so does what is a string for one reader and prose with a
+      document in it for another: `"Here you are: {"to": …}`. One that is cut off stays cut off, and is no error here; with `keys`,
+      a last key that is not whole is left out.
     - The report counts characters of each decoded string, or of each text around documents, from 0.
 
     Args:

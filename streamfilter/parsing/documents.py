@@ -266,7 +266,7 @@ class Documents(Machine):
             elif self._decoder is not None and self._decoder.getstate()[0]:
                 raise TruncatedInput("the bytes end inside a character", path=(), **self._position.place)
             elif not self.completed and not self._reader.many:
-                raise TruncatedInput("there is no JSON document in the text", self._position.offset)
+                raise TruncatedInput("there is no JSON document in the text", path=(), **self._position.place)
         except TruncatedInput as error:
             return out if self._reader.truncated == "partial" else [*out, *self._refused(error)]
         except Exception as error:

@@ -26,16 +26,18 @@ READ_CHARS = 4096
 """Characters that are read at once: at each quotation mark the rest of them is copied."""
 
 QUIET_CHARS = 1000
-"""White space around a document is left alone. More than this counts as text, or it would be held without a limit."""
+"""White space around a document is left alone; before text it is text, so the last of it waits for what follows: so much. A number
+that is all there is may be as long."""
 
 _Match: TypeAlias = Callable[..., re.Match[str]]
 _BLANK = r"[ \t\n\r]*"
-_NO_TEXT = rf"(?:[ \t\n\r\x1e]|\[{_BLANK}\])*+"  # an empty array is a document
+_NO_TEXT = rf"(?:[ \t\n\r\x1e]++|\[{_BLANK}\])*+"  # an empty array is a document
 _QUIET = cast("_Match", re.compile(_NO_TEXT).match)  # always matches, as does the last
-_UNDECIDED = re.compile(rf"{_NO_TEXT}\[{_BLANK}").fullmatch
 _SCALAR = re.compile(rf"{_BLANK}(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?){_BLANK}").fullmatch
 _PARTS_OF_WORDS = tuple(word[:n] for word in ("true", "false", "null") for n in range(len(word) - 1, 0, -1))
-_SCALAR_BEGUN = re.compile(rf"{_BLANK}(?:(?:true|false|null|[-0-9][-+.eE0-9]*){_BLANK}|{'|'.join(_PARTS_OF_WORDS)})").fullmatch
+_SCALARS = cast("_Match", re.compile(rf"(?:[ \t\n\r\x1e]++|\[{_BLANK}\]|true|false|null|[-+.eE0-9]++)*+").match)
+_BEGUN = re.compile(rf"\[{_BLANK}|{'|'.join(_PARTS_OF_WORDS)}|").fullmatch  # what may become more of that
+_BRACKET = re.compile(r"[\[{]").search
 _TO_QUOTE = cast("_Match", re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL).match)
 
 
@@ -74,6 +76,8 @@ class Run(TextMachine):
         self._search = Search("{[", self._limits)
         self._searched = 0  # characters that wait in it
         self._quiet = ""  # what is no text if a document follows
+        self._has_bracket = False  # in a string that was a document
+        self._is_json = True  # all so far
         # In a document:
         self._parser: Parser | None = None
         self._document = Listener(None)
@@ -143,21 +147,25 @@ class Run(TextMachine):
     def _between(self, text: str) -> str:
         """Text that is in no document. What is left of it, and is."""
         if self._head is not None:
-            text = self._head + text
-            at = _QUIET(text).end()
-            if len(text) <= QUIET_CHARS and self._is_undecided(text, at):
-                self._head = text
-                return ""
+            text, front = self._rested(self._head + text)
+            self._position = self._position.behind(front)
+            at = _SCALARS(text).end()
+            if _BEGUN(text, at):
+                if len(text) - _QUIET(text).end() <= QUIET_CHARS:
+                    self._head = text
+                    return ""
+                if at:  # what is more than a number is text, and may still be followed by a string
+                    self._is_first, self._head = False, text[at:]
+                    self._text(text[:at])
+                    self._position = self._position.behind(text[:at])
+                    return ""
             self._head = None
-            if at <= QUIET_CHARS and text.startswith('"', at):
-                self._out.keep(at)
-                self._position = self._position.behind(text[:at])
-                self._open()
-                return text[at:]
+            if text.startswith('"', at):
+                return self._quoted(text, at)
         skipped, candidate = self._search.feed(text, self._position.offset)
         self._searched += len(text) - len(skipped) - len(candidate)
-        self._position = self._position.behind(skipped)
         self._text(skipped)
+        self._position = self._position.behind(skipped)
         if not candidate or self.done is not None:
             return ""
         self._out.keep(len(self._quiet))
@@ -166,26 +174,52 @@ class Run(TextMachine):
             self._open()
         return candidate
 
-    def _is_undecided(self, head: str, quiet: int) -> bool:
-        """Whether the text may be over here, or go on with white space or a document, and be none."""
-        return quiet == len(head) or _UNDECIDED(head) is not None or (self._is_first and _SCALAR_BEGUN(head) is not None)
+    def _quoted(self, text: str, at: int) -> str:
+        """A string begins here, a document: there is no text before it. What of this text is in it."""
+        self._text(text[:at])
+        self._position = self._position.behind(text[:at])
+        self._out.keep(len(self._quiet))
+        self._quiet = ""
+        if self._end_text():
+            self._open()
+        return text[at:]
 
     def _text(self, text: str) -> None:
         """Text that is in no document, and behind it neither is what comes before the next."""
         if not text:
             return
+        at = _SCALARS(text).end()
+        if at < len(text):
+            problem, self._is_json = self._problem(self._position.offset + at), False
+            if problem:
+                self._text(text[:at])
+                raise MalformedInput(problem, path=(), **self._position.behind(text[:at]).place)
         if self._paths is not None:
             self._out.keep(len(text))
             return
         if self._passage is None:
-            text = self._quiet + text
-            self._quiet = text if _QUIET(text).end() == len(text) <= QUIET_CHARS else ""
+            text, _ = self._rested(self._quiet + text)
+            self._quiet = text if _QUIET(text).end() == len(text) else ""
             if self._quiet:
                 return
             self._passage = self._started(is_spelled=False)
         self._passage.feed([Token(text)])
         if self._passage.done is not None:
             self._stopped(self._passage.done)
+
+    def _rested(self, text: str) -> tuple[str, str]:
+        """Of text that begins with more white space than waits for what follows: the rest, and what of it is left alone now."""
+        front = _QUIET(text, 0, max(0, _QUIET(text).end() - QUIET_CHARS)).end()
+        self._out.keep(front)
+        return text[front:], text[:front]
+
+    def _problem(self, offset: int) -> str:
+        """Why what is no JSON at an offset is no text either: others may read its escapes before they find out."""
+        if self._has_bracket:
+            return "text behind a string with a bracket in it, which may begin a document"
+        if self._is_json and not self._is_lenient and self._search.escaped == offset:
+            return "an array whose first string has a control character, or an escape that is none"
+        return ""
 
     def _end_text(self) -> bool:
         """The text before a document ends. Whether the document may begin."""
@@ -199,18 +233,24 @@ class Run(TextMachine):
     def _finish_text(self) -> None:
         """The run ends, not in a document as far as is known."""
         out = self._out
-        if self._head is not None:
-            head, self._head = self._head, None
-            if self._is_first and _SCALAR(head):
-                out.keep(len(head))
-            else:
-                self._read(head)
-        while self._searched and self._parser is None and self.done is None:
-            held = out.last(self._searched)  # it was no document; there may be one inside
+        while (self._head is not None or self._searched) and self._parser is None and self.done is None:
+            if self._head is not None:
+                head, self._head = self._head, None
+                if self._is_first and _SCALAR(head):
+                    out.keep(len(head))
+                else:
+                    self._read(head)
+                continue
+            held = out.last(self._searched)
             prose, rest = self._search.finish()
-            self._position = self._position.behind(prose)
             self._searched = 0
+            if "\\" in held and self._end_text():  # who reads strictly takes it for one that is cut off
+                self._open()
+                self._read(held)
+                break
+            # It was no document; there may be one inside.
             self._text(held[: len(held) - len(rest)])
+            self._position = self._position.behind(prose)
             self._read(rest)
         if self._parser is None and self.done is None:
             out.keep(len(self._quiet))
@@ -282,10 +322,14 @@ class Run(TextMachine):
         out, document, passage = self._out, self._document, self._passage
         quote = self._quote(text)
         wrong: MalformedInput | LimitExceeded | None = None
+        is_document, begin = not parser.path and not self._is_lenient, parser.end
         try:
             parser.feed(text[:quote] if quote else text)
         except (MalformedInput, LimitExceeded) as error:
             wrong = error
+        if is_document:
+            # Where text follows, a reader that skips prose may begin inside of this string, and read what is text here as escapes.
+            self._has_bracket = self._has_bracket or _BRACKET(text, 0, max(0, parser.end - begin)) is not None
         tokens = document.take()
         if passage is None:
             out.keep(sum([token.chars for token in tokens]))
@@ -297,7 +341,7 @@ class Run(TextMachine):
             self._stopped(passage.done, '"')
             return ""
         if wrong is not None:
-            if isinstance(wrong, MalformedInput) and (self._is_lenient or not parser.path):
+            if isinstance(wrong, MalformedInput) and (self._is_lenient or not (parser.path or self._has_bracket)):
                 return self._as_text(parser)
             raise wrong
         if quote:
@@ -310,6 +354,7 @@ class Run(TextMachine):
     def _as_text(self, parser: Parser) -> str:
         """What was taken for JSON is none, such as text that begins with a quotation mark. What is left of it goes on as text."""
         self._parser = None
+        self._is_json = False
         self._document.closers.clear()  # a stop in text closes nothing
         self._is_escaped = self._is_in_key = False
         if (passage := self._passage) is not None:

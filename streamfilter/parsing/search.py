@@ -33,6 +33,7 @@ FENCED_CHARS = 100
 
 _FENCED = re.compile(r"\s*(?:```[a-zA-Z]*\s*)?\[\s*\]\s*(?:```\s*)?").fullmatch
 _BRACKET = re.compile(r"[\[{]")
+_ESCAPED = re.compile(r'(?:\[[ \t\n\r]*)+"[^"\\\x00-\x1f]*\\').match
 
 
 _EVIDENT = re.compile(r'(?:\[[ \t\n\r]*)?(?:\{[ \t\n\r]*(?:"[^"\\\x00-\x1f]*(?:"[ \t\n\r]*(:)?)?)?)?').match
@@ -90,6 +91,9 @@ class Search:
         opens: which brackets may open one.
         limits: of the parser.
 
+    Attributes:
+        escaped: where the first array began that was prose, with an escape in its first string: who reads strictly may have read it.
+
     Example:
         >>> Search("{[", Limits()).feed('Use {x}: {"a":')
         ('Use {x}: ', '{"a":')
@@ -104,6 +108,7 @@ class Search:
         self._candidate = ""
         self._thought: bool | None = None  # whether we are inside of one; None until that is known
         self._tag = ""  # what may become a tag
+        self.escaped: int | None = None
         self.has_empty: bool = False  # whether there was an empty array
         self._around = ""  # the beginning of the prose, to see whether it is but a fence
 
@@ -118,8 +123,11 @@ class Search:
             begun = self._begun + text
             found = _EVIDENT(begun)
             if found and begun[0] in self._opens and found.end() < self._evident and (found[1] or found.end() == len(begun)):
-                self._begun = None if found[1] else begun
-                return "", begun if found[1] else ""
+                if not found[1]:
+                    self._begun = begun
+                    return "", ""
+                self._begun, self._thought = None, False
+                return "", begun
             self._begun, text = None, begun
         skipped, candidate = self._searched(text, offset)
         self._keep_around(skipped)
@@ -165,6 +173,8 @@ class Search:
                 return skipped, candidate
             if verdict == "open":
                 return skipped, ""
+            if self.escaped is None and "\\" in self._candidate and _ESCAPED(self._candidate):
+                self.escaped = offset + len(skipped)
             prose = self._prose()
             skipped += self._candidate[:prose]
             text = self._candidate[prose:]
