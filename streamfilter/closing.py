@@ -30,7 +30,7 @@ class Closing:
         """Close all of it, whatever one of them raises. What is closed is not closed again.
 
         Raises:
-            RuntimeError: an async generator is at work for another task. It is left open: that task shall close it.
+            RuntimeError: a generator is at work for another task, or a thread. It is left open: that shall close it.
         """
         failure: BaseException | None = None
         busy: list[object] = []
@@ -46,7 +46,7 @@ class Closing:
         self._left += busy  # another call may have left some too
         self.is_open = bool(self._left)
         if failure is None and busy:
-            failure = RuntimeError("another task reads the source just now: it is closed when that has its item")
+            failure = RuntimeError("another task reads the source just now, or a thread: it is closed when that has its item")
         if failure is not None:
             raise failure
 

@@ -97,6 +97,11 @@ class PlainSource:
         except StopIteration:
             raise StopAsyncIteration from None
 
+    @property
+    def ag_running(self) -> bool:
+        """Whether a generator is at work for another thread, as async generators say it."""
+        return getattr(self._iterator, "gi_running", False)
+
     def close(self) -> None:
         """Close the iterable if it can be closed, and the iterator it gave."""
         iterator, self._iterator = self._iterator, None

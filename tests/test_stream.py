@@ -930,6 +930,43 @@ def test_a_pattern_that_is_a_word_is_explained_as_that() -> None:
         assert "itself" not in stage.explain()
 
 
+def test_a_generator_that_is_at_work_for_a_thread_is_closed_by_that() -> None:
+    """Another thread that closes the stream meanwhile is told so; nothing more leaves, and nothing stays open."""
+    asked, go_on, said, closed = threading.Event(), threading.Event(), [], []
+
+    def source() -> Iterator[str]:
+        try:
+            yield "a sec"
+            asked.set()
+            go_on.wait(20)
+            yield "ret"
+            yield "c"
+        finally:
+            closed.append(threading.current_thread())
+
+    def read() -> None:
+        try:
+            said.extend(stream)
+        except RuntimeError as error:
+            said.append(str(error))
+
+    stream = sf.Redact("secret").iter(source())
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        assert asked.wait(20)
+        with pytest.raises(RuntimeError, match="another task reads the source just now, or a thread: it is closed when"):
+            stream.close()
+        assert closed == []
+    finally:
+        go_on.set()
+        reader.join()
+    assert said[0] == "a "
+    assert "failed in another task that read it, or a thread" in said[1]
+    assert closed == [reader]
+    stream.close()
+
+
 def test_only_one_thread_reads_a_stream_of_plain_code() -> None:
     """Another gets an error, at once and nothing of the text; the one that reads goes on as if it were alone."""
     asked, go_on = threading.Event(), threading.Event()

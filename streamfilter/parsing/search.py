@@ -92,7 +92,7 @@ class Search:
         limits: of the parser.
 
     Attributes:
-        escaped: where the first array began that was prose, with an escape in its first string: who reads strictly may have read it.
+        escaped: where the first array began that was prose, an escape in its first string: who reads strictly may have read it.
 
     Example:
         >>> Search("{[", Limits()).feed('Use {x}: {"a":')
