@@ -159,9 +159,7 @@ class Stream(Generic[T_co]):
         arrived = items = feed = None  # type: ignore[assignment]
         if self._settled and self._outcome.fault is not None:  # another task has left: here it must not seem whole
             await self._closing.close()  # what was at work for this task could not be closed there
-            raise RuntimeError(
-                f"the stream of {self._name} has failed in another task that read it, or a thread: let one read a stream"
-            )
+            raise RuntimeError(f"the stream of {self._name} has failed in another task that read it, or a thread: let one read it")
         return await self.__anext__()
 
     async def aclose(self) -> None:

@@ -932,7 +932,9 @@ def test_a_pattern_that_is_a_word_is_explained_as_that() -> None:
 
 def test_a_generator_that_is_at_work_for_a_thread_is_closed_by_that() -> None:
     """Another thread that closes the stream meanwhile is told so; nothing more leaves, and nothing stays open."""
-    asked, go_on, said, closed = threading.Event(), threading.Event(), [], []
+    asked, go_on = threading.Event(), threading.Event()
+    said: list[str] = []
+    closed: list[threading.Thread] = []
 
     def source() -> Iterator[str]:
         try:

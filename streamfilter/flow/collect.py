@@ -45,8 +45,8 @@ class Collected:
 class Collect(Stage[str, str]):
     """Pass everything, and call a function with the whole text once the stream is over.
 
-    It is called once for each stream that was begun, however that ended: at the end of the text, before the stream's last items
-    are delivered; after an error, a cancel, an `aclose`, or a stop by a stage behind it, with what came until then, which is not
+    It is called once for each stream, however that ended: at the end of the text, before the stream's last items are delivered;
+    after an error, a cancel, an `aclose`, or a stop by a stage behind it, with what came until then, if anything, which is not
     `complete`. To collect what the consumer gets, let it stand last. It cannot be called for a stream that is dropped without a
     word: read in `async with`.
 
