@@ -186,6 +186,7 @@ class Stage(Declared, Generic[In, Out]):
         check_text(text, self.stages, "apply")
         self._check_plain("apply", "aapply")
         with cast("Stage[str, str]", self).iter((text,), context=context) as stream:
+            del text  # what reports errors records variables
             return "".join(item for item in stream if isinstance(item, str))
 
     async def aapply(self, text: str, *, context: Context | None = None) -> str:
@@ -196,6 +197,7 @@ class Stage(Declared, Generic[In, Out]):
         """
         check_text(text, self.stages, "aapply")
         async with open_stream(self._segments(), PlainSource((text,)), context, "close", is_live=True, stage=self) as stream:
+            del text
             return "".join([item async for item in stream if isinstance(item, str)])
 
     @overload

@@ -891,6 +891,30 @@ def test_no_frame_of_ours_keeps_text(stage: Any, items: list[Any]) -> None:
         assert [frame.name for frame in ours if SECRET in str(frame.locals)] == []
 
 
+def test_calls_for_a_whole_text_keep_none_either() -> None:
+    """Of what they were given, which stands in the caller's own variables alone."""
+    stage = sf.Moderate(lambda window: False, action="raise")
+    response = {"choices": [{"index": 0, "message": {"role": "assistant", "content": SECRET}}]}
+    errors: list[BaseException] = []
+    calls: list[Callable[[], object]] = [
+        lambda: stage.apply(SECRET),
+        lambda: asyncio.run(stage.aapply(SECRET)),
+        lambda: openai.chat.filter_response(stage, response),
+        lambda: asyncio.run(openai.chat.afilter_response(stage, response)),
+        lambda: openai.chat.filter_request(stage, [{"role": "user", "content": SECRET}]),
+        lambda: asyncio.run(openai.chat.afilter_request(stage, [{"role": "user", "content": SECRET}])),
+    ]
+    for call in calls:
+        with pytest.raises(sf.Blocked) as caught:
+            call()
+        errors.append(caught.value)
+    for each in (each for error in errors for each in led_to(error)):
+        shown = traceback.TracebackException.from_exception(each, capture_locals=True)
+        ours = [frame for frame in shown.stack if "/streamfilter/" in frame.filename]
+        assert ours
+        assert [frame.name for frame in ours if SECRET in str(frame.locals)] == []
+
+
 def test_an_error_of_a_source_keeps_no_text_either() -> None:
     """What was held when it came is in no variable; nor when a cancel comes."""
 

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @contextmanager
 def _cleared() -> Iterator[None]:
-    """No text stays in the variables of an error's traceback, but what the caller has given."""
+    """No text stays in the variables of an error's traceback. Those of the function that is in here are its own to delete."""
     try:
         yield
     except Exception as error:
@@ -61,8 +61,10 @@ def filter_request(pipeline: Stage[str, str], request: T, *, context: Context | 
     async def quoted(text: str) -> str:
         return quote(text)
 
+    work = _filtered_request(request, Filtering(apply, quoted))
+    del request
     with _cleared():
-        return cast("T", run_through(_filtered_request(request, Filtering(apply, quoted))))
+        return cast("T", run_through(work))
 
 
 async def afilter_request(pipeline: Stage[str, str], request: T, *, context: Context | None = None) -> T:
@@ -79,8 +81,10 @@ async def afilter_request(pipeline: Stage[str, str], request: T, *, context: Con
         await turns.before(text)
         return await quote.in_turn(text) if isinstance(quote, Quoted) else text
 
+    work = _filtered_request(request, Filtering(apply, quoted))
+    del request
     with _cleared():
-        return cast("T", await _filtered_request(request, Filtering(apply, quoted)))
+        return cast("T", await work)
 
 
 async def _filtered_request(request: Any, filtering: Filtering) -> Any:
@@ -133,16 +137,24 @@ class Whole:
             {'choices': [{'index': 0, 'message': {'role': 'assistant', 'content': 'pin #'}}]}
         """
         origin = Origin(response, "")
-        self.read(origin)
-        with _cleared():
-            return filtered(pipeline, origin, self, context)  # type: ignore[no-any-return]
+        del response
+        try:
+            self.read(origin)
+            with _cleared():
+                return filtered(pipeline, origin, self, context)  # type: ignore[no-any-return]
+        finally:
+            del origin
 
     async def afilter(self, pipeline: Stage[str, str], response: T, context: Context | None = None) -> T:
         """The same as `filter_response`, through stages that wait too."""
         origin = Origin(response, "")
-        self.read(origin)
-        with _cleared():
-            return await afiltered(pipeline, origin, self, context)  # type: ignore[no-any-return]
+        del response
+        try:
+            self.read(origin)
+            with _cleared():
+                return await afiltered(pipeline, origin, self, context)  # type: ignore[no-any-return]
+        finally:
+            del origin
 
 
 def filtered(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Context | None) -> Any:
