@@ -216,6 +216,40 @@ class Holder(RootModel[Annotated[Annotated[One, AfterValidator(told)] | Other, F
     pass
 
 
+class Small(BaseModel):
+    kind: Literal["small"]
+    text: str
+
+
+class Big(BaseModel):
+    kind: Literal["big"]
+    text: str
+
+
+class SmallDict(TypedDict):
+    kind: Literal["small"]
+    text: str
+
+
+class BigDict(TypedDict):
+    kind: Literal["big"]
+    text: str
+
+
+Choice = Annotated[Annotated[Small, Whole] | Big, Field(discriminator="kind")]
+SizeDicts = Annotated[Annotated[SmallDict, Whole] | BigDict, Field(discriminator="kind")]
+Key = TypeAliasType("Key", Annotated[str, Required])
+SameKey = TypeAliasType("SameKey", Key)
+ToldKey = TypeAliasType("ToldKey", Annotated[Key, Field(description="a key")])
+HeldSmall = TypeAliasType("HeldSmall", Annotated[Small, Whole])
+HeldTold = TypeAliasType("HeldTold", Annotated[list[str], AfterValidator(told), Whole])
+
+
+def keyed(kind: Any, *names: str) -> Any:
+    """A model with a field, and others of one kind. Of what is there twice pydantic's schema has references."""
+    return create_model("Keyed", text=(str, None), **dict.fromkeys(names, (kind, None)))  # type: ignore[call-overload]
+
+
 PLAIN = PlainValidator(same)
 STRING = core_schema.str_schema(strict=True, ref="t", metadata={}, serialization=core_schema.to_string_ser_schema())
 
@@ -304,6 +338,26 @@ SHOWN: list[tuple[Any, str, list[str]]] = [
     (marked(Annotated[int, PLAIN, Required]), '[{"text":"a|","x":3,|', ["[]", "[Partial[Model](x=3, text='a')]"]),
     (marked(Annotated[int, Required, PLAIN]), '[{"text":"a|', ["[Partial[Model](x=None, text='a')]"]),
     (marked(of(Union, Annotated[int, Required], None)), '[{"text":"a|', ["[Partial[Model](x=None, text='a')]"]),
+    # What is marked is withheld, or withholds its object, wherever it stands.
+    (Annotated[str, Whole] | int, '"a|b"', ["", "'ab'"]),
+    (int | Annotated[str, Whole] | None, '"a|b"', ["", "'ab'"]),
+    (Annotated[str, Whole] | Bullet, '"a|b"', ["", "'ab'"]),
+    (Annotated[str, Whole] | Bullet, '{"text":"a|', [BULLET_A]),
+    (Annotated[str, Whole] | list[str], '["a|b"]', ["['a']", "['ab']"]),
+    (of(list, Annotated[str, Whole] | int), '["a|",1]', ["[]", "['a', 1]"]),
+    (Choice, '{"kind":"small","text":"a|"}', ["", "Small(kind='small', text='a')"]),
+    (Choice, '{"kind":"big","text":"a|"}', ["Partial[Big](kind='big', text='a')", "Big(kind='big', text='a')"]),
+    (of(list, SizeDicts), '[{"kind":"small","text":"a|"},|{"kind":"big","text":"b|"}]', ["[]", "[{'kind': 'small', 'text': 'a'}]", "[{'kind': 'small', 'text': 'a'}, Partial[BigDict](kind='big', text='b')]"]),
+    (keyed(HeldSmall, "x", "y"), '{"x":{"kind":"small"|,"text":"a"}|', ["Partial[Keyed](text=None, x=None, y=None)", "Partial[Keyed](text=None, x=Small(kind='small', text='a'), y=None)"]),
+    (keyed(Annotated[list[str], AfterValidator(told), Whole], "x"), '{"x":["a|"],"text":"b|', ["Partial[Keyed](text=None, x=None)", "Partial[Keyed](text='b', x=None)"]),
+    (keyed(HeldTold, "x", "y"), '{"x":["a|"],"text":"b|', ["Partial[Keyed](text=None, x=None, y=None)", "Partial[Keyed](text='b', x=None, y=None)"]),
+    *(
+        (of(list, keyed(key, "x", "y")), '[{"text":"a|","x":"b"|,"y":"c"|}]', ["[]", "[]", "[Partial[Keyed](text='a', x='b', y='c')]"])
+        for key in (Key, SameKey, ToldKey, Annotated[Key, Field(description="another")])
+    ),
+    # What is required of an object and waits for it is not there before.
+    (of(list, keyed(Annotated[str, Required, AfterValidator(told)], "x")), '[{"x":"b",|"text":"a|"}]', ["[]", "[]"]),
+    (of(list, keyed(Annotated[list[str], AfterValidator(told), Required], "x")), '[{"x":["b|"],|"text":"a|"}]', ["[]", "[]", "[]"]),
     # Lists, dicts and strings of which nothing is said, and of which all is.
     (list, '[1,|"a|', ["[1]", "[1, 'a']"]),
     (dict, '{"a":1,|"b":"a|', ["{'a': 1}", "{'a': 1, 'b': 'a'}"]),

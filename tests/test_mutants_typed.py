@@ -442,6 +442,10 @@ def test_a_marker_is_for_its_place_only() -> None:
         (Annotated[Path, Whole, Required], Path),
         (Annotated[int, WithJsonSchema({"type": "string"}), Whole], Annotated[int, WithJsonSchema({"type": "string"})]),
         (Annotated[Person, Required], Person),
+        (
+            Annotated[Annotated[Big, Whole] | Circle, Field(discriminator="kind")],
+            Annotated[Big | Circle, Field(discriminator="kind")],
+        ),
     ]
     for marked, plain in several:
         assert TypeAdapter(marked).json_schema() == TypeAdapter(plain).json_schema()

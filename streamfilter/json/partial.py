@@ -148,6 +148,10 @@ def unfinished(item: object) -> tuple[str, ...]:
 # ---------------------------------------------------------------------- markers
 
 
+_KEPT: Final[dict[str, Any]] = {"pydantic_js_updates": {}}
+"""Where a model has but one place, pydantic 2.10 drops its metadata, unless it knows one of the keys. This one says nothing."""
+
+
 class _Marker:
     """What stands behind a type in `Annotated`. Pydantic passes it by; the plan of a model finds it."""
 
@@ -156,10 +160,8 @@ class _Marker:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Callable[[Any], Any]) -> Any:
         schema: Any = handler(source)
-        if schema["type"] == "definition-ref":  # it is shared with other places; a chain of one costs nothing
-            schema = {"type": "chain", "steps": [schema]}
-        marks = schema.get("metadata", {}).get(MARK, ())
-        return {**schema, "metadata": {**schema.get("metadata", {}), MARK: (*marks, cls)}}
+        known: Any = schema.get("metadata") or {}
+        return {**schema, "metadata": {**_KEPT, **known, MARK: (*known.get(MARK, ()), cls)}}
 
 
 class Whole(_Marker):

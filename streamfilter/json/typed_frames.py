@@ -236,9 +236,10 @@ class FieldFrame(Frame):
         self._parts.append(field.part)
         if not field.is_hidden:
             self.shown[field.name] = value
-        if not field.is_late:
-            self.mask |= field.bit
-            self._mark(self._marked, self.mask)
+        if field.is_late:
+            return False  # what is required is not there before the object is complete
+        self.mask |= field.bit
+        self._mark(self._marked, self.mask)
         return self._awaited is not None and self._is_due()
 
     def fail(self) -> None:

@@ -144,10 +144,14 @@ class Definitions:
         self.root: Schema = schema["schema"] if has_any else schema
         self._known: dict[str, Schema] = {each["ref"]: each for each in schema["definitions"]} if has_any else {}
 
+    def named(self, reference: Schema) -> Schema:
+        """What a reference is to: it may be another one, with markers of its own."""
+        return self._known[reference["schema_ref"]]
+
     def resolved(self, schema: Schema) -> Schema:
-        """What a schema refers to, or itself."""
+        """What a schema refers to in the end, or itself."""
         while schema["type"] == "definition-ref":
-            schema = self._known[schema["schema_ref"]]
+            schema = self.named(schema)
         return schema
 
     def closed(self, schema: Schema) -> Schema:

@@ -110,9 +110,7 @@ class Planner:
         ):
             return schema["schema"]  # type: ignore[no-any-return]
         if kind == "definition-ref":
-            return self._definitions.resolved(schema)
-        if kind == "chain" and len(schema["steps"]) == 1:
-            return schema["steps"][0]  # type: ignore[no-any-return]
+            return self._definitions.named(schema)
         return schema["json_schema"] if kind == "json-or-python" else None
 
     # ------------------------------------------------------------------ nodes
@@ -207,7 +205,7 @@ class Planner:
                 self._fill(alone, takers[0], config, around)
                 setattr(node, kind, getattr(alone, kind))
         strings = [each for each, kinds in choices if "string" in kinds]
-        others = [each for each in strings if each["type"] != "str" or not _is_plain(each, config)]
+        others = [each for each in strings if each["type"] != "str" or Whole in _marks(each) or not _is_plain(each, config)]
         is_smart = schema.get("mode", "smart") == "smart"  # a string stays one then, even if it looks like a number
         only_numbers = all(each["type"] in _NUMBERS for each in others) and (is_smart or not others)
         node.grows = not around.steps and len(strings) - len(others) == 1 and only_numbers
@@ -301,7 +299,7 @@ class Planner:
         if not self._sees_fields(schema):
             hole = hole_or_default(known["schema"] if is_default else known, keys) if validates else HOLE
             return schema, {**known, "schema": hole} if is_default else hole
-        if is_default or known["type"] == "function-after":
+        if (is_default or known["type"] == "function-after") and Whole not in (*_marks(schema), *_marks(known)):
             inner, rest = self._peeled(known["schema"], config, keys, validates=validates)
             return inner, {**known, "schema": rest}
         return None, schema
@@ -326,7 +324,10 @@ class Planner:
         """Whether a field is marked."""
         inner: Schema | None = schema
         while inner is not None and Required not in _marks(inner):
-            inner = inner["schema"] if inner["type"].startswith(("function-", "default")) and "schema" in inner else None
+            if inner["type"] == "definition-ref":
+                inner = self._definitions.named(inner)
+            else:
+                inner = inner["schema"] if inner["type"].startswith(("function-", "default")) and "schema" in inner else None
         return inner is not None
 
 
