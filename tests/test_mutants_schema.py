@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Union
@@ -84,6 +84,7 @@ class Sizes(RootModel[list[int]]):
         (Sizes, "["),
         (Annotated[dict[str, int], WrapValidator(lambda value, then: then(value))], "{"),
         (Annotated[Circle, Required], "{"),
+        (Iterable[int], "{["),
     ],
     ids=str,
 )
@@ -271,6 +272,8 @@ SHOWN: list[tuple[Any, str, list[str]]] = [
     (Lines | list[int], '["1"|,"x"|]', ["", "", "Lines(lines=['1', 'x'])"]),
     (Annotated[Lines | Circle, CHECKED] | list[int], '["1"|,"x"|]', ["", "", "Lines(lines=['1', 'x'])"]),
     (Annotated[Lines, CHECKED] | list[int], '["1"|,"x"|]', ["", "", "Lines(lines=['1', 'x'])"]),
+    (Bullet | Iterable[str], '{"id":1,|"text":"a"|}', ["", "", repr(TypeAdapter(Iterable[str]).validate_json("{}"))]),
+    (Iterable[str] | list[int], "[1|,2|]", ["", "", repr(TypeAdapter(Iterable[str]).validate_json("{}"))]),
     (Annotated[Sizes | Bullet, Field(union_mode="left_to_right")], '{"id":1|,"text":2|}', ["", "", "Sizes(root=[1, 2])"]),
     # A string is not, if it is not sure that it stays what it is.
     (str | int, '"1|2"', ["'1'", "'12'"]),

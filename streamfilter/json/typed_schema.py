@@ -44,7 +44,7 @@ _NUMBERS: Final = ("int", "float", "bool")
 _ALL_KINDS: Final = frozenset(("object", "array", "string"))
 _KINDS: Final[dict[str, frozenset[str]]] = {
     **dict.fromkeys(("model-fields", "dataclass-args", "typed-dict", "dict", "tagged-union"), frozenset(("object",))),
-    **dict.fromkeys(("list", "tuple", "set", "frozenset", "generator"), frozenset(("array",))),
+    **dict.fromkeys(("list", "tuple", "set", "frozenset"), frozenset(("array",))),
     **dict.fromkeys(("date", "datetime", "time", "timedelta", "decimal", "uuid", "url"), frozenset(("string",))),
     **dict.fromkeys(("str", "bytes", "literal", "json", *_NUMBERS), frozenset(("string",))),
     "none": frozenset(),
