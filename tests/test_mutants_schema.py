@@ -22,6 +22,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetPydanticSchema,
+    PlainSerializer,
     PlainValidator,
     RootModel,
     Tag,
@@ -30,6 +31,8 @@ from pydantic import (
     ValidationInfo,
     WrapValidator,
     create_model,
+    field_serializer,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -853,6 +856,46 @@ def test_what_grows_is_written_as_what_it_is(kind: Any, text: str, want: Any) ->
     """In whatever it stands; what is complete is written as ever, and what is no attribute is not."""
     value: Any = partial(create_model("Model", x=(kind, ...), y=(int, ...)), f'{{"x":{text}')
     assert json.loads(to_json(value)) == json.loads(value.model_dump_json()) == {"x": want, "y": None}
+
+
+class PlainFields(BaseModel):
+    first: Annotated[Bullet, PlainValidator(Bullet.model_validate)]
+    text: str
+    second: Bullet
+
+    @field_validator("second", mode="plain")
+    @classmethod
+    def _made(cls, value: Any) -> Bullet:
+        return Bullet.model_validate(value)
+
+    @field_serializer("text")
+    def _written(self, text: str) -> Bullet:
+        return Bullet(id=0, text=text)
+
+
+@pydantic_dataclass
+class PlainData:
+    first: Annotated[Bullet, PlainValidator(Bullet.model_validate)]
+    nodes: Annotated[tuple[Node, ...], PlainSerializer(lambda nodes: [node.name for node in nodes])]
+    second: Bullet | None = None
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        (PlainFields, '{"first":{"id":1,"text":"a"},"text":"b",|"second":{"id":2,"text":"c"}}'),
+        (PlainFields, '{"second":{"id":2,"text":"c"},|"text":"b","first":{"id":1,"text":"a"}}'),
+        (PlainData, '{"first":{"id":1,"text":"a"},|"nodes":[{"name":"b"}]}'),
+        (PlainData, '{"nodes":[{"name":"b"},{"name":"c","children":[{"name":"d"}]}],|"first":{"id":1,"text":"a"}}'),
+    ],
+)
+def test_complete_parts_are_written_as_in_the_whole(model: Any, text: str) -> None:
+    """Also where how they are written refers to other models, or they do."""
+    whole = json.loads(to_json(TypeAdapter(model).validate_json(text.replace("|", ""))))
+    value = partial(model, text.split("|", maxsplit=1)[0])
+    missing = unfinished(value)
+    assert 0 < len(missing) < len(whole)
+    assert json.loads(to_json(value)) == {name: None if name in missing else part for name, part in whole.items()}
 
 
 def test_a_field_of_whatever_name_may_refer_to_its_own_type() -> None:

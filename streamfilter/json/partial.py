@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
-from pydantic_core import CoreSchema, PydanticUndefined, SchemaSerializer
+from pydantic_core import PydanticUndefined, SchemaSerializer
 
 Model = TypeVar("Model")
 NEW: Final[Callable[[type], Any]] = object.__new__
@@ -211,19 +211,19 @@ _CLASSES: weakref.WeakKeyDictionary[type, weakref.ref[type]] = weakref.WeakKeyDi
 """The partial class of each model. It holds on to its model, so it must not be held here."""
 
 
-def partial_class(model: type, names: tuple[str, ...], serialized: Callable[[type], CoreSchema] | None = None) -> type:
+def partial_class(model: type, names: tuple[str, ...], serializer: Callable[[type], SchemaSerializer] | None = None) -> type:
     """The partial class of a model, made when it is first asked for.
 
     Args:
         model: a model, a dataclass or a `TypedDict`.
         names: its fields.
-        serialized: makes a core schema by which it is serialised, for a class.
+        serializer: makes what serialises it, for a class.
     """
     with _LOCK:
         known = _CLASSES.get(model)
         partial = known() if known is not None else None
         if partial is None:
-            partial = _created(model, names, serialized)
+            partial = _created(model, names, serializer)
             _CLASSES[model] = weakref.ref(partial)
         return partial
 
@@ -231,17 +231,16 @@ def partial_class(model: type, names: tuple[str, ...], serialized: Callable[[typ
 class _Serializer:
     """The serialiser of a class, built when it is first asked for: by then the schema of a recursive type is complete."""
 
-    def __init__(self, serialized: Callable[[type], CoreSchema]) -> None:
-        self._serialized = serialized
+    def __init__(self, make: Callable[[type], SchemaSerializer]) -> None:
+        self._make = make
 
     def __get__(self, item: Any, partial: type) -> SchemaSerializer:
-        schema: Any = self._serialized(partial)
-        serializer = SchemaSerializer(schema, schema["config"])  # which is for what has no serialiser of its own
+        serializer = self._make(partial)
         type.__setattr__(partial, "__pydantic_serializer__", serializer)
         return serializer
 
 
-def _created(model: type, names: tuple[str, ...], serialized: Callable[[type], CoreSchema] | None) -> type:
+def _created(model: type, names: tuple[str, ...], serializer: Callable[[type], SchemaSerializer] | None) -> type:
     is_dict = issubclass(model, dict)  # of a TypedDict the class is one, though it has no instances
     base = dict if is_dict else model
     has_dict = is_dict or any("__dict__" in vars(each) for each in model.__mro__)
@@ -253,8 +252,8 @@ def _created(model: type, names: tuple[str, ...], serialized: Callable[[type], C
         "_partial_of": model,
         "_partial_repr": frozenset(name for name in names if _is_in_repr(model, name)),
     }
-    if serialized is not None:
-        body["__pydantic_serializer__"] = _Serializer(serialized)
+    if serializer is not None:
+        body["__pydantic_serializer__"] = _Serializer(serializer)
     if issubclass(model, BaseModel):
         extra = model.model_config.get("extra") == "allow"
         body["__pydantic_fields_set__"] = property(_fields_set, _ignored)

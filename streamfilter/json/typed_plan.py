@@ -19,7 +19,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel
-from pydantic_core import SchemaError, SchemaValidator, ValidationError
+from pydantic_core import SchemaError, SchemaSerializer, SchemaValidator, ValidationError
 
 from streamfilter.json.partial import Maker
 
@@ -154,12 +154,12 @@ class Definitions:
             schema = self.named(schema)
         return schema
 
-    def closed(self, schema: Schema) -> Schema:
-        """A schema that can stand alone: with all that it refers to."""
+    def closed(self, schema: Schema, *, written: bool = False) -> Schema:
+        """A schema that can stand alone: with all that it refers to, and if it is `written`, what it is serialised by."""
         needed: dict[str, Schema] = {}
         open_ones = [schema]
         while open_ones:
-            for ref in _refs(open_ones.pop()):
+            for ref in _refs(open_ones.pop(), written=written):
                 if ref not in needed:
                     needed[ref] = self._known[ref]
                     open_ones.append(needed[ref])
@@ -170,16 +170,16 @@ _NO_SCHEMAS = frozenset(("metadata", "serialization", "default", "config", "expe
 """What a schema has under these keys is none. A field may have such a name."""
 
 
-def inside(value: Any) -> Iterator[Schema]:
-    """The schemas directly inside of one, however they are kept in it."""
+def inside(value: Any, *, written: bool = False) -> Iterator[Schema]:
+    """The schemas directly inside of one, however they are kept in it; if it is to be `written`, in its serialiser too."""
     skipped = _NO_SCHEMAS if isinstance(value, Mapping) and is_schema(value) else ()
     for key, each in value.items() if isinstance(value, Mapping) else enumerate(value):
-        if key in skipped:
+        if key in skipped and not (written and key == "serialization"):
             continue
         if isinstance(each, Mapping) and is_schema(each):
             yield each
         elif isinstance(each, Mapping | list | tuple):
-            yield from inside(each)
+            yield from inside(each, written=written)
 
 
 def is_schema(value: Schema) -> bool:
@@ -187,11 +187,11 @@ def is_schema(value: Schema) -> bool:
     return isinstance(value.get("type"), str)
 
 
-def _refs(schema: Schema) -> Iterator[str]:
+def _refs(schema: Schema, *, written: bool = False) -> Iterator[str]:
     if schema["type"] == "definition-ref":
         yield schema["schema_ref"]
-    for each in inside(schema):
-        yield from _refs(each)
+    for each in inside(schema, written=written):
+        yield from _refs(each, written=written)
 
 
 # ---------------------------------------------------------------------- what a plan is made of
@@ -351,25 +351,31 @@ def own_fields(schema: Schema) -> list[tuple[str, Schema]]:
     return list(fields.items()) if isinstance(fields, dict) else [(field["name"], field) for field in fields]
 
 
-def serialized(partial: type, schema: Schema, config: Any, fields: dict[str, Field]) -> Any:
-    """How partial values are serialised: complete parts as ever, all else as what it is. Nothing is computed from them."""
+def serializer(partial: type, schema: Schema, config: Any, fields: dict[str, Field], builder: Definitions) -> SchemaSerializer:
+    """What serialises partial values: complete parts as ever, all else as what it is. Nothing is computed from them."""
 
     def of(name: str, field: Schema) -> Schema:
         node = fields[name].node
-        is_leaf = not (node.object or node.array or has_refs(field))
+        is_leaf = not (node.object or node.array)
         return {**field, "schema": {"type": "nullable", "schema": field["schema"]} if is_leaf else ANY}
 
     own = [(name, of(name, field)) for name, field in own_fields(schema) if not field.get("init_only")]
+    whole: Any = {"cls": partial, "config": config or {}}
     if schema["type"] == "model-fields":
-        inner = {"type": "model-fields", "fields": dict(own)}
-        return {"type": "model", "cls": partial, "schema": inner, "config": config or {}}
-    args = {"type": "dataclass-args", "fields": [field for _, field in own]}
-    return {"type": "dataclass", "cls": partial, "schema": args, "fields": [name for name, _ in own], "config": config or {}}
+        whole |= {"type": "model", "schema": {"type": "model-fields", "fields": dict(own)}}
+    else:
+        args = {"type": "dataclass-args", "fields": [field for _, field in own]}
+        whole |= {"type": "dataclass", "schema": args, "fields": [name for name, _ in own]}
+    return _serializer(builder.closed(whole, written=True), config)
 
 
-def serialized_root(partial: type, config: Any) -> Any:
+def root_serializer(partial: type, config: Any) -> SchemaSerializer:
     """The same for a `RootModel`."""
-    return {"type": "model", "cls": partial, "schema": ANY, "root_model": True, "config": config or {}}
+    return _serializer({"type": "model", "cls": partial, "schema": ANY, "root_model": True, "config": config or {}}, config)
+
+
+def _serializer(schema: Any, config: Any) -> SchemaSerializer:
+    return SchemaSerializer(schema, config)  # which is for what has no serialiser of its own
 
 
 def has_refs(schema: Schema) -> bool:

@@ -33,8 +33,8 @@ from streamfilter.json.typed_plan import (
     hole_or_default,
     inside,
     own_fields,
-    serialized,
-    serialized_root,
+    root_serializer,
+    serializer,
     takes_holes,
 )
 
@@ -158,7 +158,7 @@ class Planner:
         if schema.get("custom_init"):
             return
         if schema.get("root_model"):
-            partial = partial_class(schema["cls"], ("root",), lambda made: serialized_root(made, config))
+            partial = partial_class(schema["cls"], ("root",), lambda made: root_serializer(made, config))
             node.partial = node.partial or partial
             self._fill(node, inner, config, _Around(steps, _dressed(partial, around.dress)))
         elif inner["type"] == "model-fields":
@@ -243,7 +243,8 @@ class Planner:
         is_dict = schema["type"] == "typed-dict"
         names = tuple(name for name, field in own if not field.get("init_only"))
         blank = dict.fromkeys(name for name in names if not is_dict or _is_expected(dict(own)[name], schema))
-        partial = partial_class(cls, names, None if is_dict else lambda partial: serialized(partial, schema, config, made))
+        written = None if is_dict else lambda made_of: serializer(made_of, schema, config, made, self._definitions)
+        partial = partial_class(cls, names, written)
         stage = {**schema, "fields": staged if isinstance(schema["fields"], dict) else list(staged.values())}
         others = schema.get("extra_behavior") or (config or {}).get("extra_fields_behavior") or "ignore"
         node.partial = node.partial or partial
