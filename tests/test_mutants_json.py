@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -267,6 +267,29 @@ def test_a_model_that_is_none_is_named_in_one_sentence(model: Any, says: str) ->
     """What pydantic says of it, without what else could be done about it."""
     with pytest.raises(ValueError, match=f"^JSONItems: {says}$"):
         JSONItems("$", model)
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ({"a": Nothing}, "a model is given as a type, not by its name or as a value: this is dict"),
+        ([int], "a model is given as a type, not by its name or as a value: this is list"),
+        (TypeAdapter(int), "a model is given as a type, not by its name or as a value: this is TypeAdapter"),
+        (len, "a function is no model: len"),
+        (begins, "a function is no model: begins"),
+    ],
+    ids=str,
+)
+def test_what_is_no_model_is_none_for_any_stage(model: Any, says: str) -> None:
+    """Pydantic would take a function for its arguments, and some values for schemas."""
+    makes: list[Callable[[], Any]] = [
+        lambda: sf.ParseJSON(model),
+        lambda: JSONItems("$", model),
+        lambda: JSONEvents(patch=True, model=model),
+    ]
+    for make in makes:
+        with pytest.raises(ValueError, match=f"^(ParseJSON|JSONItems|JSONEvents): model: {says}$"):
+            make()
 
 
 # ------------------------------------------------------------------ values

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, overload
 
-from pydantic import TypeAdapter
 from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
 from pydantic_core import to_json
 
@@ -16,6 +15,7 @@ from streamfilter.declaration import show
 from streamfilter.items import told
 from streamfilter.json.stages import JSONStage, M, Options, Value
 from streamfilter.json.typed import MAX_DEPTH as MAX_TYPED_DEPTH
+from streamfilter.json.typed import adapter_of
 from streamfilter.parsing.documents import Reading
 from streamfilter.parsing.paths import Follower, JSONPath, PathLike
 from streamfilter.pipeline import stage
@@ -121,9 +121,9 @@ def validator(model: Any, *, as_json: bool) -> Callable[[Any], Any]:
     if isinstance(model, str):
         raise ValueError("model is a name: give the type itself")
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(model)
-        if not adapter.pydantic_complete:
-            adapter.rebuild(raise_errors=True)
+        adapter = adapter_of(model)
+    except TypeError as error:
+        raise ValueError(f"model: {error}") from None
     except (PydanticUserError, PydanticUndefinedAnnotation) as error:
         problem = str(error).splitlines()[0].partition(". ")[0]
         raise ValueError(f"model {show(model)} is none that pydantic can validate: {problem}") from None

@@ -84,14 +84,30 @@ def _has_schema(model: object) -> bool:
     return hasattr(model, "__get_pydantic_core_schema__") and not isinstance(model, BaseModel)
 
 
-def _planned(model: Any) -> Plan:
+def adapter_of(model: Any) -> TypeAdapter[Any]:
+    """What validates values of a type.
+
+    Raises:
+        TypeError: it is a function or a value, and no type.
+        PydanticUserError: pydantic has no schema for it.
+        PydanticUndefinedAnnotation: it names what there is not.
+
+    Example:
+        >>> adapter_of(set[int]).validate_json("[1, 2, 1]")
+        {1, 2}
+    """
     if inspect.isroutine(model):  # pydantic would validate its arguments
         raise TypeError(f"a function is no model: {show(model)}")
     if not (isinstance(model, type) or get_origin(model) is not None or type(model).__module__ in _TYPING or _has_schema(model)):
         raise TypeError(f"a model is given as a type, not by its name or as a value: this is {type(model).__qualname__}")
+    adapter: TypeAdapter[Any] = TypeAdapter(model)
+    adapter.rebuild()
+    return adapter
+
+
+def _planned(model: Any) -> Plan:
     try:
-        adapter = TypeAdapter(model)
-        adapter.rebuild()
+        adapter = adapter_of(model)
         schema: Any = adapter.core_schema
         planner = Planner(schema)
         kinds = planner.kinds(planner.root().schema, sure=False)
