@@ -29,6 +29,7 @@ from pydantic import (
     Discriminator,
     Field,
     JsonValue,
+    OnErrorOmit,
     PlainValidator,
     PrivateAttr,
     RootModel,
@@ -47,6 +48,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import PydanticOmit, SchemaError
 from typing_extensions import TypedDict
 
 from streamfilter.json import typed_plan, typed_schema
@@ -419,6 +421,12 @@ class Steps(BaseModel):
     by_name: dict[str, Step] = {}
 
 
+class Settings(TypedDict):
+    name: str
+    seconds: NotRequired[OnErrorOmit[float]]
+    last: NotRequired[OnErrorOmit[Bullet]]
+
+
 class Lenient(BaseModel):
     n: Annotated[int, Field(default=3)] = 3
     names: list[str] = Field(default=["a"], max_length=2)
@@ -585,6 +593,17 @@ CASES: list[tuple[Any, list[str]]] = [
     (SORTED, ["[3, 1, 2]"]),
     (list[Bullet] | Bullet, ['[{"id": 1, "text": "a"}]', '{"id": 1, "text": "abc"}', "3"]),
     (list[Annotated[Card, Required]], ['[{"title": "abc"}]']),
+    (list[OnErrorOmit[Bullet]], ['[{"id": 1, "text": "a"}, {"id": "x"}, {"id": 2, "text": "b"}, 3]', '[{"id": []}]']),
+    (Annotated[list[OnErrorOmit[int]], Field(min_length=2, max_length=3)], ['["x", 1, "y", 2]', '[1, "x"]', '[1, 2, 3, "x", 4]']),
+    (
+        dict[OnErrorOmit[int], OnErrorOmit[list[Annotated[int, AfterValidator(abs)]]]],
+        ['{"1": [1], "x": [2, {"y": 3}], "x": {"y": "z"}, "2": "y", "3": ["z"], "4": [-5]}', '{"1": [2], "1": ["x"], "x": [1, 2]}'],
+    ),
+    (dict[OnErrorOmit[int], list[int]], ['{"1": [1], "x": "y", "2": [2]}', '{"x": 1, "1": ["x"]}']),
+    (
+        Settings,
+        ['{"name": "a", "seconds": "b", "last": {"id": 3}}', '{"seconds": "x"}'],
+    ),
 ]
 
 ALL = [
@@ -993,6 +1012,20 @@ class Leaf(BaseModel):
         CALLS.append(f"init {self.n}")
 
 
+class Kept(BaseModel):
+    leaves: list[OnErrorOmit[Leaf]]
+    by: dict[Annotated[OnErrorOmit[int], noted("key")], OnErrorOmit[list[Leaf]]] = {}
+    settings: list[Settings] = []
+    some: list[Annotated[Leaf, AfterValidator(lambda leaf: leaf if leaf.n > 1 else omitted())]] = []
+
+
+def omitted() -> Any:
+    raise PydanticOmit
+
+
+KEPT = '{"leaves": [{"n": 1}, {"n": "bad"}, {"n": 3}, 4, {"n": 5}], "by": {"6": [{"n": 7}], "x": [{"n": 8}], "9": [{}], "10": []}, "settings": [{"name": "a", "seconds": "b", "last": 3}, {"name": "c", "seconds": 4}], "some": [{"n": 1}, {"n": 2, "text": "a"}, {"n": 0}, {"n": 3}]}'
+
+
 class Once(BaseModel):
     leaves: Annotated[list[Leaf], noted("leaves")]
     by: dict[Annotated[str, noted("key")], Leaf] = {}
@@ -1016,15 +1049,78 @@ class Once(BaseModel):
 ONCE = '{"leaves": [{"n": 1, "text": "a"}, {"n": 2}], "by": {"x": {"n": 3}}, "ids": [4, 5], "tagged": {"r": 1, "kind": "circle"}, "late": [{"n": 6}]}'
 
 
-def test_every_validator_runs_once() -> None:
+@pytest.mark.parametrize(("model", "text"), [(Once, ONCE), (Kept, KEPT)])
+def test_every_validator_runs_once(model: type[BaseModel], text: str) -> None:
     """As often as for the whole document at once, and on the same values; in whichever pieces it comes."""
     CALLS.clear()
-    Once.model_validate_json(ONCE)
+    whole = model.model_validate_json(text)
     expected = sorted(CALLS)
-    for pieces in cuts(ONCE):
+    for pieces in cuts(text):
         CALLS.clear()
-        read(Once, pieces)
+        assert read(model, pieces)[-1] == whole
         assert sorted(CALLS) == expected
+
+
+def test_what_is_left_out_is_shown_no_more_and_hides_nothing() -> None:
+    """Of what may be left out nothing is shown before its end, unless its own validator leaves it out."""
+    seen = [shown(Kept, *pieces) for pieces in (cuts(KEPT)[0], list(KEPT))]
+    assert seen[0] == seen[1][-1:]
+    for kept in ("[Leaf(n=1, text='')]", "[Leaf(n=1, text=''), Leaf(n=3, text='')]", "by={6: [Leaf(n=7, text='')]}"):
+        assert any(kept in value for value in seen[1])
+    some = [value.rpartition("some=")[2] for value in seen[1]]
+    assert [each for each, _ in itertools.groupby(some)] == [
+        "None)",
+        "[])",
+        "[Partial[Leaf](n=None, text=None)])",
+        "[])",
+        "[Partial[Leaf](n=None, text=None)])",
+        "[Partial[Leaf](n=2, text=None)])",
+        "[Partial[Leaf](n=2, text='a')])",
+        "[Leaf(n=2, text='a')])",
+        "[Leaf(n=2, text='a'), Partial[Leaf](n=None, text=None)])",
+        "[Leaf(n=2, text='a')])",
+        "[Leaf(n=2, text='a'), Partial[Leaf](n=None, text=None)])",
+        "[Leaf(n=2, text='a'), Leaf(n=3, text='')])",
+    ]
+
+
+SMALL = Annotated[list[int], AfterValidator(lambda numbers: numbers if sum(numbers) < 9 else omitted())]
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "so_far", "missing"),
+    [
+        (Settings, '{"seconds":3,"name":"a","seconds":"b"', "Partial[Settings](name='a')", ("seconds", "last")),
+        (
+            create_model("Model", x=(SMALL, None), a=(str, None)),
+            '{"x":[3],"a":"b","x":[9]',
+            "Partial[Model](x=None, a='b')",
+            ("x",),
+        ),
+        (dict[str, SMALL], '{"x":[3],"y":[9],"x":[1,8]', "{'x': [3]}", ()),
+        (dict[str, SMALL], '{"x":[9],"x":[3],"x":[10],"x":[4]', "{'x': [4]}", ()),
+    ],
+)
+def test_what_is_left_out_may_have_come_before(model: Any, text: str, so_far: str, missing: tuple[str, ...]) -> None:
+    """A field is what came last, an entry the last that is not left out, as pydantic has it."""
+    whole = text + "}"
+    for pieces in ([text, "}"], [*text, "}"]):
+        values = read(model, pieces)
+        assert repr(values[-2]) == so_far
+        assert values[-1] == TypeAdapter(model).validate_json(whole)
+        assert unfinished(values[-2]) == missing
+
+
+@pytest.mark.parametrize("model", [OnErrorOmit[int], Annotated[list[str], AfterValidator(lambda _: omitted())]])
+def test_a_whole_document_cannot_be_left_out(model: Any) -> None:
+    """Pydantic says so."""
+    text = '["x"]'
+    with pytest.raises(SchemaError) as wanted:
+        TypeAdapter(model).validate_json(text)
+    for pieces in cuts(text):
+        with pytest.raises(SchemaError) as raised:
+            read(model, pieces)
+        assert str(raised.value) == str(wanted.value)
 
 
 def test_no_validator_sees_what_is_not_complete() -> None:

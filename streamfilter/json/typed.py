@@ -21,7 +21,7 @@ from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUndefined
 from streamfilter.declaration import show
 from streamfilter.json.partial import NEW
 from streamfilter.json.typed_frames import ChoiceFrame, Frame, RowFrame, array_frame, object_frame
-from streamfilter.json.typed_plan import FAILED, RAW, Bounds, Node, Rows, json_of
+from streamfilter.json.typed_plan import FAILED, OMITTED, RAW, Bounds, Node, Rows, json_of
 from streamfilter.json.typed_schema import Planner
 from streamfilter.parsing.documents import Reading
 
@@ -307,9 +307,12 @@ class Typed(Reading):
 
     def _settle(self, frame: Frame, value: Any) -> None:
         """A value is complete, and validated. The frame is the innermost."""
-        if value is FAILED:
+        if value is FAILED or (value is OMITTED and frame is self._top):  # a document is in nothing that it could be left out of
             self._failed = True
             frame.fail()
+        elif value is OMITTED:
+            if frame.omit() and self._visible == len(self._frames):
+                self._changed = True
         elif frame.settle(value):
             self._show()
         elif not frame.hides and self._visible == len(self._frames):

@@ -11,7 +11,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 from streamfilter.json.partial import Maker, set_mask
-from streamfilter.json.typed_plan import FAILED, ONE, RAW, Choices, Entries, Field, Fields, Node, Rows, Step, json_of, run
+from streamfilter.json.typed_plan import FAILED, OMITTED, ONE, RAW, Choices, Entries, Field, Fields, Node, Rows, Step, json_of, run
 
 
 class Frame:
@@ -85,12 +85,16 @@ class Frame:
     def fail(self) -> None:
         """The next value is complete, and not valid. What is shown of it stays as it is."""
 
+    def omit(self) -> bool:
+        """The next value is complete, and left out. Gives whether that changes what is shown."""
+        return False
+
     def leave(self, value: Any) -> bool:
         """The next value is complete, and is not to be validated by itself. Gives the same as `settle`."""
         return False
 
     def close(self) -> Any:
-        """The value of the container, validated; or `FAILED`."""
+        """The value of the container, validated; or `FAILED`, or `OMITTED`."""
         return self._finished(self._node.validated(self.raw))
 
     def wrap(self, dress: Callable[[Any], Any] | None, steps: tuple[Step, ...]) -> None:
@@ -140,6 +144,12 @@ class RowFrame(Frame):
     def fail(self) -> None:
         self._failed = self.hides = True  # what comes after it would stand in the wrong place
 
+    def omit(self) -> bool:
+        is_shown = not self.hides and self.place < len(self.shown)
+        if is_shown:
+            self.shown.pop()
+        return is_shown
+
     def close(self) -> Any:
         if self._failed or not self._plan.bounds.hold(len(self.shown)):
             return FAILED
@@ -149,11 +159,12 @@ class RowFrame(Frame):
 class EntryFrame(Frame):
     """An object that is any dict, and whose values are shown."""
 
-    __slots__ = ("_failed", "_plan")
+    __slots__ = ("_before", "_failed", "_plan")
 
     def __init__(self, plan: Entries) -> None:
         super().__init__({})
         self._plan = plan
+        self._before: Any = OMITTED  # what the key had that came last
         self._failed = False
         self.next: Node = plan.value
         self.is_ready = True
@@ -167,8 +178,10 @@ class EntryFrame(Frame):
         self.key = self.place = key
         if self._plan.key is not None:
             self.place: Any = self._plan.key(key)
-            self.hides: bool = self.place is FAILED
-            self._failed = self._failed or self.hides
+            self.hides: bool = self.place is FAILED or self.place is OMITTED
+            self.next = RAW if self.place is OMITTED else self._plan.value  # pydantic does not look at what such a key has
+            self._failed = self._failed or self.place is FAILED
+        self._before = self.shown.get(self.place, OMITTED)
 
     def settle(self, value: Any) -> bool:
         if not self.hides:
@@ -177,6 +190,14 @@ class EntryFrame(Frame):
 
     def fail(self) -> None:
         self._failed = True
+
+    def omit(self) -> bool:
+        is_shown = self.shown.get(self.place, OMITTED) is not self._before
+        if is_shown and self._before is OMITTED:
+            del self.shown[self.place]
+        elif is_shown:
+            self.shown[self.place] = self._before
+        return is_shown
 
     def close(self) -> Any:
         if self._failed or not self._plan.bounds.hold(len(self.shown)):
@@ -244,6 +265,20 @@ class FieldFrame(Frame):
 
     def fail(self) -> None:
         self._failed = True
+
+    def omit(self) -> bool:
+        field = self._field
+        self._done[self.key] = OMITTED
+        self._parts.append(field.part)
+        is_shown = self.shown.get(field.name) is not None
+        if is_shown and field.name in self._plan.blank():
+            self.shown[field.name] = None
+        elif is_shown:  # a typed dict need not have it
+            del self.shown[field.name]
+        if self.mask & field.bit:
+            self.mask ^= field.bit
+            self._mark(self._marked, self.mask)
+        return is_shown
 
     def leave(self, value: Any) -> bool:
         if self._field is not _OTHER or self._plan.keeps_others:

@@ -19,7 +19,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel
-from pydantic_core import SchemaError, SchemaSerializer, SchemaValidator, ValidationError
+from pydantic_core import PydanticOmit, SchemaError, SchemaSerializer, SchemaValidator, ValidationError
 
 from streamfilter.json.partial import Maker
 
@@ -28,12 +28,18 @@ Schema: TypeAlias = Mapping[str, Any]
 FAILED: Final = object()
 """Stands for a part that is not valid. What is wrong is said by pydantic, of the whole document, at its end."""
 
+OMITTED: Final = object()
+"""Stands for a part that is left out of what it stands in, as `OnErrorOmit` says."""
+
 _FETCHED: ContextVar[Mapping[str, Any]] = ContextVar("_FETCHED")
 
 
 def _fetch(name: str) -> Any:
     """What a hole gives: the part of this name."""
-    return _FETCHED.get()[name]
+    part = _FETCHED.get()[name]
+    if part is OMITTED:
+        raise PydanticOmit
+    return part
 
 
 ANY: Final[Schema] = {"type": "any"}
@@ -52,7 +58,7 @@ def hole_or_default(schema: Schema, keys: Collection[str]) -> Schema:
 
     def fetch_or_validate(value: Any, validate: Callable[[Any], Any]) -> Any:
         parts = _FETCHED.get()
-        return parts[value] if type(value) is str and value in keys and value in parts else validate(value)
+        return _fetch(value) if type(value) is str and value in keys and value in parts else validate(value)
 
     return {"type": "function-wrap", "function": {"type": "no-info", "function": fetch_or_validate}, "schema": schema}
 
@@ -89,6 +95,11 @@ def _built(schema: Any, config: Any) -> SchemaValidator:
     return validator
 
 
+def _refused(error: SchemaError) -> object:
+    """What a part is that pydantic raises this for: by itself it stands in nothing to be left out of. Only the text tells."""
+    return OMITTED if "Uncaught Omit" in str(error) else FAILED
+
+
 class Step:
     """One thing that is done to put a value together: a schema with holes.
 
@@ -113,7 +124,7 @@ class Step:
 def run(steps: Sequence[Step], text: str, parts: Mapping[str, Any]) -> Any:
     """Run some steps: the first on a JSON text in which names stand for parts, each other on what the one before it gave.
 
-    Gives `FAILED` if something is not valid, and without any steps the one part.
+    Gives `FAILED` if something is not valid, `OMITTED` if it is left out, and without any steps the one part.
     """
     if not steps:
         return parts["0"]
@@ -125,8 +136,10 @@ def run(steps: Sequence[Step], text: str, parts: Mapping[str, Any]) -> Any:
             if step is not steps[-1]:
                 text = ONE
                 _FETCHED.set({"0": value})
-    except (ValidationError, SchemaError):  # pydantic raises the latter for what is omitted where nothing may be
+    except ValidationError:
         return FAILED
+    except SchemaError as error:
+        return _refused(error)
     finally:
         _FETCHED.reset(before)
     return value
@@ -229,11 +242,13 @@ class Node:
         return SchemaValidator(schema, self._config)
 
     def validated(self, value: Any) -> Any:
-        """What becomes of a complete value; or `FAILED`."""
+        """What becomes of a complete value; or `FAILED`, or `OMITTED`."""
         try:
             return self._validator.validate_json(json_of(value))
-        except (ValidationError, SchemaError):
+        except ValidationError:
             return FAILED
+        except SchemaError as error:
+            return _refused(error)
 
 
 @dataclass(slots=True)
@@ -314,7 +329,7 @@ class Entries:
     """What to do with an object that is any dict.
 
     Attributes:
-        key: gives a key as validated, or `FAILED`; `None` if it stays what it is.
+        key: gives a key as validated, or `FAILED`, or `OMITTED`; `None` if it stays what it is.
         value: of its values.
         bounds: of their number.
         dress: as for `Fields`.

@@ -18,6 +18,7 @@ from streamfilter.json.typed_plan import (
     ANY,
     FAILED,
     HOLE,
+    OMITTED,
     RAW,
     Bounds,
     Choices,
@@ -220,7 +221,7 @@ class Planner:
 
         def key(text: str) -> Any:
             try:
-                return next(iter(validator.validate_json(f"{{{quoted(text)}:0}}")))
+                return next(iter(validator.validate_json(f"{{{quoted(text)}:0}}")), OMITTED)
             except ValidationError:
                 return FAILED
 
