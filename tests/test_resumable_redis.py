@@ -246,6 +246,35 @@ def test_a_store_that_forgets_the_last_items_fails_closed(lost: int) -> None:
         run(lambda: main(server))
 
 
+@pytest.mark.parametrize("ends", [True, False], ids=["then the source ends", "then it is silent"])
+def test_a_writer_of_which_the_last_items_are_forgotten_says_so_without_another_item(ends: bool) -> None:
+    """Neither its end nor a sign of life passes for what comes behind the items that are left: nobody reads a part as the whole."""
+
+    async def main(server: Server) -> None:
+        async with clients() as opened:
+            source = Steps(ITEMS[:5])
+            answer = ResumableStream(opened(server.port), "a")
+            producer = await answer.start(source)
+            reader = answer.read()
+            for _ in range(5):
+                source.gate.release()
+            assert await taken(reader, 5) == ITEMS[:5]
+            created = str(reader.last_id).partition("-")[0]
+            raw = Redis(port=server.port)
+            await raw.xdel("streamfilter:{a}:items", f"{created}-4", f"{created}-5")
+            await raw.hset("streamfilter:{a}:state", "last", "3")
+            await raw.aclose()
+            if ends:
+                source.gate.release()
+            with pytest.raises(StoreFailed, match="no longer there"):
+                await producer.wait()
+            assert producer.ended is not None and producer.ended.how == "failed" and source.closings == 1
+            assert await answer.status() != "ended"
+
+    with served(persists=False) as server:
+        run(lambda: main(server))
+
+
 def test_a_connection_that_is_silent_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that takes everything and answers nothing, as behind a firewall that forgot it: another one is tried."""
     monkeypatch.setattr("streamfilter.resumable.redis_streams.ANSWER_SECONDS", 0.2)
@@ -483,7 +512,7 @@ def test_redis_does_what_memory_does(seed: int) -> None:
                     ("ask", [id]),
                 ]
                 if rng.random() < 0.05:
-                    calls = [("end", [id, owner, END, "{}"]), ("delete", [id])]
+                    calls = [("end", [id, owner, rng.randint(1, 12), END, "{}"]), ("delete", [id])]
                 if rng.random() < (0.05 if id in begun else 0.5):
                     calls = [("create", [id, owner, terms])]
                     begun.add(id)

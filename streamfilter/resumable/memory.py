@@ -100,13 +100,16 @@ class MemoryStore:
             _left(kept, reader, now)
         return Sign(kept.is_asked, 0.0 if kept.unread is None else now - kept.unread)
 
-    async def end(self, id: str, owner: str, name: str, payload: str) -> None:  # noqa: A002
+    async def end(self, id: str, owner: str, first: int, name: str, payload: str) -> None:  # noqa: A002
         """Add the last entry; see `Store`."""
         kept, now = self._written(id, owner)
-        if not kept.is_ended:
-            self._add(kept, name, payload)
-            kept.is_ended = True
-            kept.expires = now + kept.terms.keep_seconds
+        if kept.is_ended:
+            return
+        if first > kept.last + 1:
+            raise StoreFailed(LOST)
+        self._add(kept, name, payload)
+        kept.is_ended = True
+        kept.expires = now + kept.terms.keep_seconds
 
     async def page(self, id: str, after: int, limit: int, reader: str) -> Page:  # noqa: A002
         """What follows a number; see `Store`."""

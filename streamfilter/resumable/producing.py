@@ -8,7 +8,6 @@ it; what it has given before its end is written; then the store is told how it e
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from typing import Any
@@ -186,7 +185,7 @@ class Producer:
         """Signs of life, until the end is told."""
         while True:
             await asyncio.sleep(min(BEAT_SECONDS, self._lease / 3))
-            if not await self._said(1, ()):
+            if not await self._said(self._items + 1, ()):
                 return
 
     async def _said(self, first: int, payloads: Sequence[str]) -> bool:
@@ -196,8 +195,7 @@ class Producer:
             async with asyncio.timeout_at(self._until):
                 sign = await self._store.append(self._id, self._owner, first, ITEM, payloads)
         except Exception as error:
-            is_late = isinstance(error, TimeoutError)
-            self._fail(StoreFailed(f"no answer for the {self._lease} s of the lease") if is_late else error)
+            self._fail(self._failure(error))
             return False
         self._until = max(self._until, now + self._lease)
         if sign.is_asked:
@@ -205,6 +203,10 @@ class Producer:
         elif self._unread is not None and sign.unread_seconds > 0 and sign.unread_seconds >= self._unread:
             self._end("unread")
         return True
+
+    def _failure(self, error: Exception) -> Exception:
+        """What a call of the store has ended with."""
+        return StoreFailed(f"no answer for the {self._lease} s of the lease") if isinstance(error, TimeoutError) else error
 
     def _fail(self, error: Exception) -> None:
         """The store has failed."""
@@ -233,12 +235,14 @@ class Producer:
         self.ended = ended
         if isinstance(error, StoreFailed):
             return  # its readers see that it is silent
-        with contextlib.suppress(StoreFailed):
-            try:
-                async with asyncio.timeout_at(self._until):
-                    await self._store.end(self._id, self._owner, END, ending_encoded(ended))
-            except TimeoutError:
-                LOG.warning("the end of a resumable stream could not be written")
+        try:
+            async with asyncio.timeout_at(self._until):
+                await self._store.end(self._id, self._owner, self._items + 1, END, ending_encoded(ended))
+        except Exception as failed:
+            LOG.warning("the end of a resumable stream could not be written")
+            if error is None:  # what its readers do not get has not ended well
+                self._error = self._failure(failed)
+                self.ended = Ended.by(self._error)
 
 
 def _is_stopped(source: object) -> bool:

@@ -130,11 +130,11 @@ class RedisStore:
 
     async def append(self, id: str, owner: str, first: int, name: str, payloads: Sequence[str]) -> Sign:  # noqa: A002
         """Add entries; see `Store`."""
-        return await self._written(id, [owner, first, name, *(payload.encode() for payload in payloads)])
+        return await self._written(id, [owner, first, name, "", *(payload.encode() for payload in payloads)])
 
-    async def end(self, id: str, owner: str, name: str, payload: str) -> None:  # noqa: A002
+    async def end(self, id: str, owner: str, first: int, name: str, payload: str) -> None:  # noqa: A002
         """Add the last entry; see `Store`."""
-        await self._written(id, [owner, "end", name, payload.encode()])
+        await self._written(id, [owner, first, name, "end", payload.encode()])
 
     async def page(self, id: str, after: int, limit: int, reader: str) -> Page:  # noqa: A002
         """What follows a number; see `Store`."""

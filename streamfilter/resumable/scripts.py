@@ -37,7 +37,7 @@ APPEND = f"""
 {_NOW}{_KEEP}
 local owner, created, heard, last, ended, lease, kept, max, asked, came, unread = unpack(redis.call('HMGET', KEYS[2],
   'owner', 'created', 'heard', 'last', 'ended', 'lease', 'keep', 'max', 'asked', 'came', 'unread'))
-local is_end = ARGV[2] == 'end'
+local is_end = ARGV[4] == 'end'
 if not owner or owner ~= ARGV[1] then return 'lost' end
 if ended then
   if is_end then return {{0, 0}} end
@@ -45,9 +45,10 @@ if ended then
 end
 if now - heard > tonumber(lease) then return 'lapsed' end
 last = tonumber(last)
-local number = is_end and last + 1 or tonumber(ARGV[2])
+local number = tonumber(ARGV[2])
 if number > last + 1 or (last > 0 and redis.call('EXISTS', KEYS[1]) == 0) then return 'lost' end
-for n = 4, #ARGV do
+if is_end then number = last + 1 end
+for n = 5, #ARGV do
   if number > last then
     redis.call('XADD', KEYS[1], 'MAXLEN', '~', max, created .. '-' .. string.format('%d', number), ARGV[3], ARGV[n])
     last = number
@@ -72,7 +73,7 @@ end
 keep(lease + kept)
 return {{asked and 1 or 0, unread and now - unread or 0}}
 """
-"""Add entries: owner, the first one's number or 'end', their name, and each of them."""
+"""Add entries: owner, the first one's number, their name, 'end' if it is the last one or '', and each of them."""
 
 PAGE = f"""
 {_NOW}{_KEEP}

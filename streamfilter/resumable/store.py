@@ -133,12 +133,13 @@ class Store(Protocol):
     async def append(self, id: str, owner: str, first: int, name: str, payloads: Sequence[str]) -> Sign:  # noqa: A002
         """Add entries, of which those that are there already are left out; without any, it is a sign of life.
 
+        `first` is the number of the first one, or would be: so the store sees whether it still has all before.
         Raises `StoreFailed` too if the stream is another's, was lost in part or as a whole, has ended, or if its lease is over.
         """
 
     @abstractmethod
-    async def end(self, id: str, owner: str, name: str, payload: str) -> None:  # noqa: A002
-        """Add the last entry. Raises as `append` does."""
+    async def end(self, id: str, owner: str, first: int, name: str, payload: str) -> None:  # noqa: A002
+        """Add the last entry, behind all that there are. Raises as `append` does."""
 
     @abstractmethod
     async def page(self, id: str, after: int, limit: int, reader: str) -> Page:  # noqa: A002
