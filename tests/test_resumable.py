@@ -803,6 +803,44 @@ def test_a_reader_that_comes_back_in_time_keeps_it_going(run: Run[Any]) -> None:
     run(main)
 
 
+def test_a_reader_that_is_cut_off_before_it_was_heard_has_come_and_left(run: Run[Any]) -> None:
+    """Its first question may never reach the store, as a client may leave at any time: its leaving says that it was there."""
+
+    async def main(store: Open) -> None:
+        source = Source(["x"], ends=False)
+        producer = await ResumableStream(store(), "a", unread_seconds=0.3).start(source)
+        other = await ResumableStream(store(), "b").start(Source(["x"]))
+        for id in ("a", "b"):  # noqa: A001
+            deaf: Any = MemoryStore()
+            deaf.page, deaf.leave = lambda *_: asyncio.Event().wait(), store().leave
+            waiting = asyncio.ensure_future(anext(ResumableStream(deaf, id).read()))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            await asyncio.wait([waiting])
+        assert (await producer.wait()).how == "unread" and source.closed == 1
+        assert (await other.wait()).how == "finished"  # one that counts no readers
+
+    run(main)
+
+
+def test_a_reader_that_leaves_while_another_reads_stops_nothing(run: Run[Any]) -> None:
+    """Whether the store had heard of it or not, and however often it says so."""
+
+    async def main(store: Open) -> None:
+        view = store()
+        await view.create("a", "me", Terms(30.0, 100.0, 1000, counts_readers=True))
+        await view.page("a", 0, 1, "one")
+        for reader in ("never heard of", "one", "one"):
+            assert (await view.append("a", "me", 1, ITEM, [])).unread_seconds == 0
+            await view.leave("a", reader)
+        await asyncio.sleep(0.1)
+        before = (await view.append("a", "me", 1, ITEM, [])).unread_seconds
+        await view.leave("a", "one")  # does not begin the time anew
+        assert 0.05 < before <= (await view.append("a", "me", 1, ITEM, [])).unread_seconds
+
+    run(main)
+
+
 def test_a_reader_that_vanishes_counts_until_its_lease_is_over(run: Run[Any]) -> None:
     """Nobody says good-bye for one whose server was killed."""
 

@@ -139,7 +139,7 @@ class MemoryStore:
     async def leave(self, id: str, reader: str) -> None:  # noqa: A002
         """A reader counts no longer; see `Store`."""
         kept = self._streams.get(id)
-        if kept is not None:
+        if kept is not None and kept.terms.counts_readers:
             _left(kept, reader, _now())
 
     async def ask(self, id: str) -> bool:  # noqa: A002
@@ -206,7 +206,8 @@ def _announce(kept: _Kept) -> None:
 
 
 def _left(kept: _Kept, reader: str, now: float) -> None:
-    if kept.readers.pop(reader, None) is not None and not kept.readers:
+    kept.readers.pop(reader, None)
+    if not kept.readers and kept.unread is None:
         kept.unread = now
 
 

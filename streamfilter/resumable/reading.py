@@ -60,6 +60,7 @@ class Reader:
         self._asks = True  # how the stream is, before it waits for more
         self._seconds = 0.0  # to wait
         self._token = secrets.token_hex(8)
+        self._counts = False  # for the store, as far as is known: a question that was cut off may have reached it, or not
         self._attending: asyncio.Task[None] | None = None
         self._waiting: asyncio.Timeout | None = None
         self._is_over = False
@@ -105,6 +106,8 @@ class Reader:
         if attending is not None:
             attending.cancel()
             await asyncio.wait([attending])
+        counts, self._counts = self._counts, False
+        if counts:
             with contextlib.suppress(StoreFailed, TimeoutError):
                 async with asyncio.timeout(LEAVE_SECONDS):
                     await self._store.leave(self._id, self._token)
@@ -144,6 +147,7 @@ class Reader:
                     entries = await self._store.follow(self._id, self._after, PAGE_ITEMS, self._seconds)
                 if not entries:
                     number = 0 if self._after is None else self._after.number
+                    self._counts = True
                     entries = self._seen(await self._store.page(self._id, number, PAGE_ITEMS, self._token))
         except TimeoutError:
             if not self._is_over:
@@ -154,6 +158,7 @@ class Reader:
 
     def _seen(self, page: Page) -> Sequence[Entry]:
         """What there is, once it is known to be what follows."""
+        self._counts = page.counts_readers and not page.is_ended
         if self._after is None:
             self._after = Position(page.created, 0)
         if self._after.created != page.created:
@@ -164,7 +169,7 @@ class Reader:
             raise NotResumable(_FORGOTTEN)
         if not page.entries and page.lease_left < 0:
             raise ProducerLost
-        if page.counts_readers and not page.is_ended and self._attending is None:
+        if self._counts and self._attending is None:
             attending = _attend(self._store, self._id, self._token, page.lease_seconds / 3)
             self._attending = asyncio.get_running_loop().create_task(attending)
         self._asks = False

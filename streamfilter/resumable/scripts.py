@@ -94,8 +94,10 @@ return {{created, tonumber(last), ended and 1 or 0, heard + lease - now, tonumbe
 
 LEAVE = f"""
 {_NOW}
-if redis.call('ZREM', KEYS[3], ARGV[1]) == 1 and redis.call('ZCARD', KEYS[3]) == 0 and redis.call('EXISTS', KEYS[2]) == 1 then
-  redis.call('HSET', KEYS[2], 'unread', string.format('%d', now))
+redis.call('ZREM', KEYS[3], ARGV[1])
+local counts, unread = unpack(redis.call('HMGET', KEYS[2], 'counts', 'unread'))
+if counts == '1' and not unread and redis.call('ZCARD', KEYS[3]) == 0 then
+  redis.call('HSET', KEYS[2], 'came', 1, 'unread', string.format('%d', now))
 end
 """
 """A reader has left: the reader."""

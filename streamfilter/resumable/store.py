@@ -154,7 +154,7 @@ class Store(Protocol):
 
     @abstractmethod
     async def leave(self, id: str, reader: str) -> None:  # noqa: A002
-        """A reader counts no longer."""
+        """A reader counts no longer. It has been there, if it is one to be counted, also if the store has not heard of it."""
 
     @abstractmethod
     async def ask(self, id: str) -> bool:  # noqa: A002
