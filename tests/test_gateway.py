@@ -263,6 +263,7 @@ def test_a_request_whose_end_is_not_certain_is_refused(headers: list[tuple[bytes
     with pytest.raises(Refused) as caught:
         check({"method": "POST", "headers": headers, "http_version": version})
     assert caught.value.status == 400
+    assert (b"connection", b"close") in caught.value.headers
 
 
 @pytest.mark.parametrize("method", ["CONNECT", "TRACE", "PROPFIND", "get"])

@@ -347,6 +347,40 @@ def test_requests_that_smuggle_or_ask_elsewhere_do_not_reach_the_upstream(reques
     assert not upstream.scopes or b"chunked\r\n\r\nzz" in request_
 
 
+TWO_ENDS = [
+    "content-length: {}\r\ntransfer-encoding: chunked\r\n",
+    "transfer-encoding: chunked\r\ncontent-length: {}\r\n",
+]
+
+
+@pytest.mark.parametrize("parser", ["h11", "httptools"])
+@pytest.mark.parametrize("lengths", TWO_ENDS, ids=["length first", "coding first"])
+@pytest.mark.parametrize(
+    "begun",
+    [
+        f"POST {CHAT} HTTP/1.1\r\n",
+        "POST //x HTTP/1.1\r\n",
+        "TRACE /v1/x HTTP/1.1\r\n",
+        "GET /-/healthz HTTP/1.1\r\n",
+        "POST /-/other HTTP/1.1\r\n",
+        f"POST {CHAT} HTTP/1.1\r\nx-streamfilter-pipeline: none\r\n",
+        f"POST {CHAT} HTTP/1.1\r\nconnection: keep-alive\r\n",
+    ],
+)
+def test_nothing_is_served_behind_a_request_whose_end_is_not_certain(parser: str, lengths: str, begun: str) -> None:
+    """RFC 9112, 6.1: after the 400 the connection is closed, whatever else is wrong with the request, and whatever it is for."""
+    pytest.importorskip(parser)
+    body = b"0\r\n\r\nGET /v1/smuggled HTTP/1.1\r\nhost: x\r\n\r\n"
+    head = f"{begun}host: x\r\n{lengths.format(len(body))}\r\n".encode()
+    upstream = Upstream([b"{}"], JSON)
+    with serving(upstream) as (host, port):
+        gateway = Gateway(f"http://{host}:{port}", {"main": SAFE}, "main", allow_private_upstream=True)
+        with serving(gateway, http=parser) as (at, bound):
+            raw = sent_raw(f"http://{at}:{bound}", head + body)
+    assert raw.startswith(b"HTTP/1.1 400") and raw.count(b"HTTP/1.1 ") == 1, raw
+    assert not upstream.scopes
+
+
 def test_nothing_is_hidden_behind_a_request() -> None:
     """The upstream sees one request with one end, whatever the client's connection header names."""
     upstream = Upstream([b"{}"], JSON)

@@ -24,7 +24,7 @@ from streamfilter.gateway.exchange import CURRENT, KEY, Exchange
 from streamfilter.gateway.forwarding import Forward
 from streamfilter.gateway.limits import Limits
 from streamfilter.gateway.line import Line
-from streamfilter.gateway.messages import check, length_of, target_of
+from streamfilter.gateway.messages import check, doubt_of, length_of, target_of
 from streamfilter.gateway.refusals import Refused
 from streamfilter.gateway.resuming import OWN, UNREAD_SECONDS, stream_id
 from streamfilter.observe.recordings import over_text
@@ -189,7 +189,7 @@ class Gateway:
         elif scope["type"] != "http":
             await receive()
             await send({"type": "websocket.close", "code": 1008})
-        elif scope["path"] == self._status or scope["path"].startswith(self._status + "/"):
+        elif f"{scope['path']}/".startswith(self._status + "/") and doubt_of(scope) is None:  # with a doubt it is refused as any is
             await self._told(scope, send)
         else:
             await self._exchanged(scope, receive, send)

@@ -35,6 +35,9 @@ _DIGITS = 20
 
 VIA = (b"via", b"1.1 streamfilter")
 
+CLOSE = (b"connection", b"close")
+"""Goes with an answer to a request whose end is not known: what comes behind it is not to be read as the next one."""
+
 _PLAIN = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)+")
 """RFC 3986, 3.3: segments of `pchar`."""
 
@@ -80,16 +83,30 @@ def check(scope: Mapping[str, Any]) -> None:
     Raises:
         Refused: it is such a one.
     """
+    if (doubt := doubt_of(scope)) is not None:
+        raise Refused(400, doubt, headers=[CLOSE])
     if scope["method"] not in METHODS:
         raise Refused(405, "the method is not allowed", headers=[(b"allow", ", ".join(sorted(METHODS)).encode())])
+
+
+def doubt_of(scope: Mapping[str, Any]) -> str | None:
+    """Why two servers may see the end of a request in two places; None if they cannot. Source: RFC 9112, 6.1 and 6.3.
+
+    Args:
+        scope: of ASGI.
+
+    Example:
+        >>> doubt_of({"headers": [(b"content-length", b"5"), (b"transfer-encoding", b"chunked")]})
+        "the length of the request's body is said in more than one way"
+        >>> doubt_of({"headers": [(b"content-length", b"5")]})
+    """
     headers: Headers = scope["headers"]
     lengths = [value for name, value in headers if name.lower() == b"content-length"]
     codings = [value for name, value in headers if name.lower() == b"transfer-encoding"]
     is_plain = len(lengths) <= 1 and all(value.isdigit() for value in lengths) and len(codings) <= 1
     if not is_plain or (lengths and codings) or any(value.strip().lower() != b"chunked" for value in codings):
-        raise Refused(400, "the length of the request's body is said in more than one way")
-    if codings and scope.get("http_version") == "1.0":
-        raise Refused(400, "HTTP/1.0 has no chunked bodies")
+        return "the length of the request's body is said in more than one way"
+    return "HTTP/1.0 has no chunked bodies" if codings and scope.get("http_version") == "1.0" else None
 
 
 def length_of(headers: Headers) -> int | None:
