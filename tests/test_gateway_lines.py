@@ -716,6 +716,47 @@ def test_an_answer_that_is_kept_goes_on_without_its_client_until_it_ends() -> No
     assert frames[-1] == b"data: [DONE]"
 
 
+@pytest.mark.parametrize("far", [False, True], ids=["a store far away", "a store that is gone"])
+def test_a_gateway_that_ends_waits_until_the_store_has_been_told_or_its_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, *, far: bool
+) -> None:
+    """All frames and the end are there, though each call takes longer than the upstream; one that is not answered holds nothing up."""
+    monkeypatch.setattr("streamfilter.gateway.serving._LAST_SECONDS", 0.5)
+    is_gone = threading.Event()
+
+    class Far(MemoryStore):
+        async def append(self, id: str, owner: str, first: int, name: str, payloads: Any) -> Any:  # noqa: A002
+            await self.travel()
+            return await super().append(id, owner, first, name, payloads)
+
+        async def end(self, id: str, owner: str, first: int, name: str, payload: str) -> None:  # noqa: A002
+            await self.travel()
+            await super().end(id, owner, first, name, payload)
+
+        async def travel(self) -> None:
+            if is_gone.is_set():
+                await asyncio.Event().wait()
+            await asyncio.sleep(0.2)
+
+    store = Far()
+    upstream = Stalling(chat_frames(["Hi, "], done=False)[:-1])
+    with serving(upstream) as (host, port):
+        gateway = Gateway(f"http://{host}:{port}", {"main": SAFE}, "main", allow_private_upstream=True, resumable=store)
+        with running(gateway, grace=0.5 if far else WAIT) as (url, server):
+            at, _, bound = url.removeprefix("http://").partition(":")
+            named = raw_request(headers="authorization: Bearer k\r\nx-stream-id: a\r\n")
+            connection, _ = exchange(at, int(bound), named, lambda raw: b"Hi" in raw)
+            connection.close()
+            if far:
+                is_gone.set()
+            server.should_exit = True
+            upstream.let_go.set()
+    [kept] = store._streams
+    assert store._streams[kept].is_ended is not far
+    if not far:
+        assert asyncio.run(read_all(ResumableStream(store, kept)))[-1] == b"data: [DONE]"
+
+
 async def read_all(stream: ResumableStream) -> list[Any]:
     async with stream.read() as reader:
         return [entry async for entry in reader]

@@ -35,6 +35,7 @@ from streamfilter.resumable import (
     StoreFailed,
     StreamExists,
     StreamUnknown,
+    close_producers,
 )
 from streamfilter.resumable.encoding import END, ITEM, Encoding, ending_decoded, ending_encoded
 from streamfilter.resumable.failures import How
@@ -740,6 +741,39 @@ def test_held_text_dies_when_it_is_ended_from_outside(run: Run[Any], name: str, 
         assert await end(producer, other) in (None, False)  # once more does nothing
         with pytest.raises(error) if error else contextlib.nullcontext():
             assert "4" not in "".join([item async for item in other.read()])
+
+    run(main)
+
+
+def test_a_server_that_goes_down_ends_what_it_writes(run: Run[Any]) -> None:
+    """What ends in time has all of it in the store; the rest is cancelled, its source closed, its readers told. Others go on."""
+
+    async def main(store: Open) -> None:
+        view, other = store(), store()
+        far = other if other is not view else MemoryStore()
+        gate = asyncio.Semaphore(0)
+        sources = [Source("ab", gate=gate), Source("ab", ends=False), Source("ab", ends=False)]
+        stores = [view, view, far]
+        producers = [await ResumableStream(stores[n], str(n)).start(sources[n]) for n in range(3)]
+        closing = asyncio.ensure_future(close_producers(view, 2.0))
+        for _ in range(3):
+            gate.release()
+        assert await read(ResumableStream(store(), "0")) == ["a", "b"]
+        with pytest.raises(ProducerFailed, match="CancelledError"):
+            await read(ResumableStream(store(), "1"))
+        await closing
+        assert [each.ended and each.ended.how for each in producers] == ["finished", "cancelled", None]
+        assert [each.closed for each in sources] == [1, 1, 0]
+        waiting = asyncio.ensure_future(close_producers(far, None))
+        await asyncio.sleep(1)
+        assert not waiting.done()
+        await ResumableStream(far, "2").stop()
+        await waiting
+        assert producers[2].ended is not None and producers[2].ended.how == "asked"
+        await close_producers(view)  # there are none
+        for seconds in (-1, float("inf"), "1"):
+            with pytest.raises(ValueError, match="seconds"):
+                await close_producers(view, seconds)  # type: ignore[arg-type]
 
     run(main)
 

@@ -19,6 +19,7 @@ import streamfilter as sf
 from streamfilter.resumable import (
     MemoryStore,
     NotResumable,
+    ProducerFailed,
     ProducerLost,
     RedisStore,
     ResumableStream,
@@ -393,6 +394,62 @@ def test_a_writer_that_dies_is_told_by_its_readers(sent: signal.Signals, error: 
                 with pytest.raises(sf.StreamFilterError) as caught:
                     await anext(reader)
                 assert type(caught.value).__name__ == error
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                writer.kill()
+            await writer.wait()
+
+    with served(persists=False) as server:
+        run(lambda: main(server))
+
+
+SERVER = """
+import asyncio, sys, uvicorn
+from redis.asyncio import Redis
+from streamfilter.resumable import RedisStore, ResumableStream, close_producers
+
+async def source():
+    try:
+        for n in range(5):
+            yield f"t{n} "
+        print("written", flush=True)
+        await asyncio.Event().wait()
+    finally:
+        print("closed", flush=True)
+
+async def app(scope, receive, send):
+    assert scope["type"] == "lifespan"
+    store = RedisStore(Redis(port=int(sys.argv[1])))
+    await receive()
+    await ResumableStream(store, "a").start(source())
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await close_producers(store)
+    await send({"type": "lifespan.shutdown.complete"})
+
+uvicorn.run(app, port=0, log_level="critical")
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_shuts_down_tells_its_readers(sent: signal.Signals) -> None:
+    """Under uvicorn, which ends the process by the signal it got: in the lifespan the source is closed, and the end is told."""
+    pytest.importorskip("uvicorn")
+
+    async def main(server: Server) -> None:
+        writer = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", SERVER, str(server.port), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert writer.stdout is not None
+        try:
+            assert await writer.stdout.readline() == b"written\n"
+            async with clients() as opened:
+                reader = ResumableStream(opened(server.port), "a").read()
+                assert await taken(reader, 5) == [f"t{n} " for n in range(5)]
+                writer.send_signal(sent)
+                with pytest.raises(ProducerFailed, match="CancelledError"):
+                    await anext(reader)
+            assert await writer.stdout.read() == b"closed\n"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 writer.kill()

@@ -30,7 +30,7 @@ from streamfilter.gateway.resuming import OWN, UNREAD_SECONDS, stream_id
 from streamfilter.observe.recordings import over_text
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.providers.openai import chat
-from streamfilter.resumable import ResumableStream, Store
+from streamfilter.resumable import ResumableStream, Store, close_producers
 from streamfilter.web.bodies import Unreadable
 from streamfilter.web.exchange import Receive, Scope, Send
 from streamfilter.web.middleware import StreamFilterMiddleware
@@ -329,6 +329,8 @@ class Gateway:
         await receive()
         await self._forward.ended()  # answers that are kept go on without their clients, until `end`
         await self.aclose()
+        if self._store is not None:
+            await close_producers(self._store, None)  # the last frames are still to be written, and the end
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -20,7 +20,8 @@ _BACKLOG = 2048
 """Connections that wait to be taken: uvicorn's own number."""
 
 _LAST_SECONDS = 5.0
-"""That a client has to read how its stream ends, once the time is over that it had to end by itself."""
+"""That a client has to read how its stream ends, once the time is over that it had to end by itself; then so long again, at most,
+until a store has been told."""
 
 
 def serve(
@@ -103,6 +104,9 @@ class _Server(uvicorn.Server):
         """Take no more connections, and let streams end."""
         ending = asyncio.get_running_loop().call_later(self._grace, self._gateway.end)
         try:
-            await super().shutdown(sockets)
+            async with asyncio.timeout(self._grace + 2 * _LAST_SECONDS):
+                await super().shutdown(sockets)
+        except TimeoutError:
+            return  # a store that does not answer: its readers see that nothing more comes
         finally:
             ending.cancel()

@@ -16,7 +16,7 @@ from streamfilter.closing import Closing
 from streamfilter.errors import LimitExceeded
 from streamfilter.resumable.encoding import END, ITEM, Encoding, ending_encoded
 from streamfilter.resumable.failures import Ended, How, StoreFailed
-from streamfilter.resumable.store import Store, Terms
+from streamfilter.resumable.store import Store, Terms, check_seconds
 from streamfilter.stream import Stream
 
 BEAT_SECONDS = 1.0
@@ -26,6 +26,7 @@ BATCH_ITEMS = 100
 """Items that may wait to be written, before no more are read: some seconds of a model's, and what a script takes in one go."""
 
 LOG = logging.getLogger("streamfilter.resumable")
+_RUNNING: set[Producer] = set()
 
 
 class Producer:
@@ -79,6 +80,8 @@ class Producer:
         loop = asyncio.get_running_loop()
         self._until = loop.time() + self._lease
         self._task = loop.create_task(self._run())
+        _RUNNING.add(self)
+        self._task.add_done_callback(lambda _: _RUNNING.discard(self))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'running' if self.ended is None else self.ended.how}>"
@@ -243,6 +246,41 @@ class Producer:
             if error is None:  # what its readers do not get has not ended well
                 self._error = self._failure(failed)
                 self.ended = Ended.by(self._error)
+
+
+async def close_producers(store: Store, seconds: float | None = 0.0) -> None:
+    """End the streams that this event loop writes into a store, as a server does that goes down, before it closes its client.
+
+    Tasks of a process that ends just die: sources would not be closed, and readers elsewhere learn of it by the lease alone.
+
+    Args:
+        store: as it was given to `ResumableStream`.
+        seconds: that streams have to end by themselves. Those that have not are cancelled, which their readers are told
+            (`ProducerFailed`). None: as long as they take.
+
+    Raises:
+        ValueError: the seconds are none.
+
+    Example:
+        >>> from streamfilter.resumable import MemoryStore, ResumableStream
+        >>> async def endless():
+        ...     while True:
+        ...         yield "tick "
+        >>> async def main():
+        ...     store = MemoryStore()
+        ...     producer = await ResumableStream(store, "answer-1").start(endless())
+        ...     await close_producers(store)
+        ...     return producer
+        >>> asyncio.run(main())
+        <Producer cancelled>
+    """
+    if seconds is not None:
+        check_seconds("seconds", seconds, zero=True)
+    loop = asyncio.get_running_loop()
+    running = [each for each in _RUNNING.copy() if each._store is store and each._task.get_loop() is loop]  # noqa: SLF001
+    if running:
+        await asyncio.wait([each._task for each in running], timeout=seconds)  # noqa: SLF001
+        await asyncio.gather(*(each.aclose() for each in running), return_exceptions=True)
 
 
 def _is_stopped(source: object) -> bool:
