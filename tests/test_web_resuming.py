@@ -649,6 +649,7 @@ class Broken:
         raise StoreFailed("gone")
 
     page = create
+    ask = create
 
 
 @pytest.mark.parametrize("last_id", ["", "17-3"])
@@ -801,6 +802,76 @@ def test_an_answer_that_nobody_reads_is_stopped_and_counts_until_then() -> None:
         assert busy.status_code == 503
         assert upstream.left.wait(WAIT)
         upstream.let_go.set()
+
+
+def test_a_client_of_the_gateway_stops_its_stream() -> None:
+    """DELETE with the path, the name and the key it was asked with; what else is deleted is the upstream's business."""
+    pytest.importorskip("httpcore2")
+    pytest.importorskip("prometheus_client")
+    httpx = pytest.importorskip("httpx")
+    from gateway_serving import Stalling, between, chat_frames
+
+    upstream = Stalling(chat_frames(["Write ", "to "], done=False)[:-1])
+    named = {**KEY, "x-stream-id": "a1"}
+    with between(upstream, resumable=MemoryStore()) as url, httpx.Client(timeout=WAIT) as client:
+        path = f"{url}/v1/chat/completions?a=1"
+        with client.stream("POST", path, json={"model": "m"}, headers=named) as response:
+            got = next(pieces := response.iter_raw())
+            for at, headers, status in (
+                (path, {**named, "authorization": "Bearer two"}, 404),
+                (path, {**named, "x-stream-id": "a2"}, 404),
+                (f"{url}/v1/completions?a=1", named, 404),
+                (path, {"x-stream-id": "a1"}, 400),
+            ):
+                answer = client.delete(at, headers=headers)
+                assert (answer.status_code, "stream" in answer.json()["error"]["message"]) == (status, True), answer.text
+            assert not upstream.left.is_set()
+            stopped = client.delete(path, headers=named)
+            assert (stopped.status_code, stopped.content) == (204, b"")
+            got += b"".join(pieces)
+        assert upstream.left.wait(WAIT)
+        assert ID.sub(b"", got).endswith(b"data: [DONE]")  # what ends a stream that was stopped
+        assert client.post(path, json={"model": "m"}, headers=named).content == got  # it is there as far as it went
+        assert client.delete(path, headers=named).status_code == 404  # it has ended
+        assert [scope["method"] for scope in upstream.scopes] == ["POST"]
+        upstream.let_go.set()
+        for at, headers in ((path, KEY), (f"{url}/v1/files/1", named)):  # no stream is named; none could have been begun there
+            assert client.delete(at, headers=headers).status_code == 200
+        assert [scope["method"] for scope in upstream.scopes] == ["POST", "DELETE", "DELETE"]
+
+
+def test_a_stream_can_be_stopped_where_there_is_room_for_no_other_request() -> None:
+    """That makes room."""
+    pytest.importorskip("httpcore2")
+    pytest.importorskip("prometheus_client")
+    httpx = pytest.importorskip("httpx")
+    from gateway_serving import Stalling, between, chat_frames
+
+    upstream = Stalling(chat_frames(["Write ", "to "], done=False)[:-1])
+    given: dict[str, Any] = {"headers": {**KEY, "x-stream-id": "a1"}}
+    with between(upstream, resumable=MemoryStore(), limits={"streams": 1}) as url, httpx.Client(timeout=WAIT) as client:
+        path = f"{url}/v1/chat/completions"
+        with client.stream("POST", path, json={"model": "m"}, **given) as response:
+            assert next(response.iter_raw())
+            assert client.post(path, json={"model": "m"}, headers=KEY).status_code == 503
+            assert client.delete(path, **given).status_code == 204
+        assert upstream.left.wait(WAIT)
+        upstream.let_go.set()
+
+
+def test_a_stop_that_the_store_does_not_hear_is_no_success() -> None:
+    """502 that says so, for the stream goes on."""
+    pytest.importorskip("httpcore2")
+    pytest.importorskip("prometheus_client")
+    from gateway_serving import SAFE as MAILS
+
+    from streamfilter.gateway import Gateway
+
+    broken: Any = Broken()
+    gateway = Gateway("https://api.example.com", {"main": MAILS}, "main", resumable=broken)
+    headers = [(b"authorization", b"Bearer one"), (b"x-stream-id", b"a1")]
+    sent = asyncio.run(called(gateway, {"method": "DELETE", "path": "/v1/chat/completions", "headers": headers}))
+    assert (sent[0]["status"], b"store" in body_of(sent)) == (502, True)
 
 
 def test_readers_of_a_named_store_may_wait_longer_than_its_client_would() -> None:

@@ -30,7 +30,7 @@ from streamfilter.gateway.resuming import OWN, UNREAD_SECONDS, stream_id
 from streamfilter.observe.recordings import over_text
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.providers.openai import chat
-from streamfilter.resumable import ResumableStream, Store, close_producers
+from streamfilter.resumable import ResumableStream, Store, StoreFailed, close_producers
 from streamfilter.web.bodies import Unreadable
 from streamfilter.web.exchange import Receive, Scope, Send
 from streamfilter.web.middleware import StreamFilterMiddleware
@@ -81,7 +81,8 @@ class Gateway:
         others: what becomes of paths where no model answers.
         limits: what a request may cost.
         resumable: where event streams are kept of requests that name one (`x-stream-id: NAME`, with a key): who has lost the
-            connection sends the same request with `Last-Event-ID`, and gets what followed. Choose a new name for each answer.
+            connection sends the same request with `Last-Event-ID`, and gets what followed; who wants it to end sends it as DELETE.
+            Choose a new name for each answer.
         unread_seconds: until a kept answer that nobody reads is stopped; None: never.
         status: the path below which `healthz` and `metrics` are. No request for it goes to the upstream.
         allow_private_upstream: whether the upstream may have an address inside a network.
@@ -246,6 +247,8 @@ class Gateway:
         exchange.pipeline, exchange.path = self._chosen(scope, path)
         exchange.request = self._routes[exchange.pipeline]
         exchange.format = format_at(exchange.path, exchange.method)
+        if await self._stopped(scope, exchange, line):  # before it is counted: it makes room
+            return
         if max(self._open, self._running + 1) > self.limits.streams:
             raise Refused(503, "too many requests are being served", headers=[(b"retry-after", b"1")])
         if (length := length_of(scope["headers"])) is not None and length > self.limits.body_bytes:
@@ -294,6 +297,23 @@ class Gateway:
         if found is None or self._store is None:
             return None
         return ResumableStream(self._store, found, unread_seconds=self._unread)
+
+    async def _stopped(self, scope: Scope, exchange: Exchange, line: Line) -> bool:
+        """Stop the stream that a request names, if it is for that: DELETE where POST begins one."""
+        is_begun_there = exchange.method == "DELETE" and format_at(exchange.path, "POST") is not None
+        kept = self._kept({**scope, KEY: exchange}) if is_begun_there else None
+        if kept is None:
+            return False
+        try:
+            is_written = await kept.stop()
+        except StoreFailed:
+            raise Refused(502, "the stream was not stopped: its store does not answer") from None
+        if not is_written:
+            raise Refused(404, "no stream of this name is being written for this key, path and pipeline")
+        headers = [(b"date", formatdate(usegmt=True).encode())]
+        await line.send({"type": "http.response.start", "status": 204, "headers": headers})
+        await line.send({"type": "http.response.body", "body": b""})
+        return True
 
     def _pipeline(self, name: str) -> Stage[Any, Any]:
         found = self._pipelines.get(name)
