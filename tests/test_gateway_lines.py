@@ -629,6 +629,149 @@ def test_logs_and_errors_have_no_key_and_no_content(caplog: pytest.LogCaptureFix
     )
 
 
+def counted(url: str) -> dict[tuple[str, str], float]:
+    """How many exchanges have ended, by ending and status."""
+    return {
+        (sample.labels["ending"], sample.labels["status"]): sample.value
+        for family in text_string_to_metric_families(settled(url))
+        for sample in family.samples
+        if sample.name == "streamfilter_exchanges_total"
+    }
+
+
+REDIRECT = b"HTTP/1.1 302 Found\r\nlocation: https://elsewhere.example/\r\ncontent-length: 0\r\n\r\n"
+NO_JSON = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"a": joe'
+BROTLI = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: br\r\ncontent-length: 2\r\n\r\n{}"
+NO_TYPE = b"HTTP/1.1 200 OK\r\ncontent-type: text/joe\r\ncontent-length: 2\r\n\r\n{}"
+A_PART = b"HTTP/1.1 206 Partial Content\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+ERROR = b'HTTP/1.1 500 No\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n{"error": "x"}'
+A_PAGE = b"HTTP/1.1 404 No\r\ncontent-type: text/html\r\ncontent-length: 3\r\n\r\n<p>"
+
+
+@pytest.mark.parametrize(
+    ("said", "ending", "why"),
+    [
+        (b"", ("failed", "5xx"), "the upstream sent no answer that can be read"),
+        (REDIRECT, ("failed", "5xx"), "the upstream redirects, and redirects are not followed"),
+        (NO_JSON, ("failed", "5xx"), "the body of a response is no JSON, or could be read in two ways"),
+        (BROTLI, ("failed", "5xx"), "its content-encoding is none that is read here (gzip and deflate are)"),
+        (NO_TYPE, ("failed", "5xx"), "its content-type is none that is read here"),
+        (A_PART, ("failed", "5xx"), "it is a part of one"),
+        (ERROR, ("ok", "5xx"), ""),
+        (A_PAGE, ("ok", "4xx"), ""),
+    ],
+    ids=lambda given: str(given)[:40],
+)
+def test_an_answer_that_is_none_has_failed_and_the_log_says_why(
+    said: bytes, ending: tuple[str, str], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In words that quote nothing of it; an error that the upstream says itself is an answer, as its status tells."""
+    with by_hand(lambda connection, _: connection.sendall(said)) as upstream, before(upstream) as url:
+        answer(url)
+        assert counted(url) == {ending: 1}
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == bool(why)
+    assert why in "".join(warnings)
+    assert "joe" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("limits", "upstream", "status"),
+    [
+        ({"first": 0.2}, Stalling(silent=True), "5xx"),
+        ({"total": 0.2}, Stalling(silent=True), "5xx"),
+        ({"between": 0.2}, Stalling(chat_frames(["Hello"], done=False)[:-1]), "2xx"),
+        ({"between": 0.2}, Stalling([b'{"choices": ['], JSON), "5xx"),
+    ],
+)
+def test_what_takes_too_long_is_counted_as_that(limits: Any, upstream: Stalling, status: str) -> None:
+    """Whether something has left, or nothing has come."""
+    with between(upstream, limits=limits) as url:
+        answer(url)
+        assert counted(url) == {("timed_out", status): 1}
+        upstream.let_go.set()
+
+
+@pytest.mark.parametrize("request_by", [None, "main"])
+def test_a_request_that_does_not_end_took_too_long(request_by: str | None) -> None:
+    """Its answer is a 408, however its body is read."""
+    with between(Upstream(), limits={"between": 0.2}, request=request_by) as url:
+        assert sent_raw(url, raw_request()[:-5]).startswith(b"HTTP/1.1 408")
+        assert counted(url) == {("timed_out", "4xx"): 1}
+
+
+@pytest.mark.parametrize("others", ["filter", "pass"])
+@pytest.mark.parametrize("path", [CHAT, "/v1/files"])
+def test_a_client_that_leaves_within_its_request_has_left(others: Any, path: str) -> None:
+    """Also where its body is sent on as it comes."""
+    with between(Upstream(), others=others) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), WAIT) as connection:
+            connection.sendall(raw_request(path=path)[:-5])
+        until = time.monotonic() + WAIT
+        while not (found := counted(url)):
+            assert time.monotonic() < until
+    assert {ending for ending, _ in found} == {"left"}
+
+
+def test_a_request_that_cannot_be_read_is_refused_in_words_about_it(caplog: pytest.LogCaptureFixture) -> None:
+    """One that is not compressed as it says, is cut off, or is of a kind that nobody reads."""
+    packed = gzip.compress(ASK)
+    with between(Upstream(), request="main") as url:
+        for body, headers, words in (
+            (ASK, {"content_encoding": "gzip"}, "cannot be read: a compressed body cannot be decompressed"),
+            (packed[:-9], {"content_encoding": "gzip"}, "cannot be read: a compressed body ends too early"),
+            (b"{", {}, "is no JSON, or could be read in two ways"),
+        ):
+            status, raw, _ = answer(url, CHAT, body, **headers)
+            assert status == 400
+            assert json.loads(raw)["error"]["message"] == f"The body of a request {words}."
+            assert words in caplog.text
+        assert counted(url) == {("refused", "4xx"): 3}
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        (CHAT, {"error": {"message": "WORDS", "type": "invalid_request_error", "param": None, "code": "failed"}}),
+        ("/v1/messages", {"type": "error", "error": {"type": "invalid_request_error", "message": "WORDS"}}),
+        ("/v1beta/models/g:generateContent", {"error": {"code": 400, "message": "WORDS", "status": "INVALID_ARGUMENT"}}),
+        ("/api/chat", {"error": "WORDS"}),
+    ],
+)
+def test_a_pipeline_that_is_not_offered_is_told_in_the_words_of_the_endpoint(path: str, wanted: Any) -> None:
+    """Each in the shape that its clients read."""
+    with between(Upstream()) as url:
+        status, raw, _ = answer(url, path, x_streamfilter_pipeline="nope")
+    words = json.dumps("The request names a pipeline that is not offered.")
+    assert (status, json.loads(raw)) == (400, json.loads(json.dumps(wanted).replace('"WORDS"', words)))
+
+
+def test_an_error_within_a_numbered_stream_has_the_next_number() -> None:
+    """Clients of OpenAI's responses put events in their order by it."""
+    frames = [
+        b'data: {"type":"response.created","sequence_number":0,"response":{"id":"r","output":[]}}\n\n',
+        b'data: {"type":"response.in_progress","sequence_number":1,"response":{"id":"r","output":[]}}\n\n',
+        b": ping\n\n",
+    ]
+    for kept in (None, MemoryStore()):
+        with between(Upstream([*frames, b"data: {nonsense\n\n"]), resumable=kept) as url:
+            raw = answer(url, "/v1/responses", x_stream_id="a", authorization="Bearer k")[1]
+        numbers = [loads(data)["sequence_number"] for _, data in frames_of(raw) if data]
+        assert numbers == [0, 1, 2]
+
+
+def test_a_long_path_does_not_make_a_long_line(caplog: pytest.LogCaptureFixture) -> None:
+    """It is cut at a place that it says, and how long it was."""
+    caplog.set_level(logging.INFO)
+    with between(Upstream([b"{}"], JSON)) as url:
+        answer(url, "/v1/" + "a" * 50_000, None, "GET")
+        answer(url, "/v1/" + "b" * 252, None, "GET")
+        settled(url)
+    lines = [record.getMessage() for record in caplog.records if record.name == "streamfilter.gateway"]
+    assert [line.split()[1] for line in lines] == ["/v1/" + "a" * 252 + "...[50004]", "/v1/" + "b" * 252]
+
+
 def test_metrics_count_what_happened() -> None:
     """Findings by rule, exchanges by how they ended, and no label from a request."""
     with between(Upstream(chat_frames([f"To {MAIL} and {MAIL}"]))) as url:

@@ -25,22 +25,24 @@ from streamfilter.gateway.forwarding import Forward
 from streamfilter.gateway.limits import Limits
 from streamfilter.gateway.line import Line
 from streamfilter.gateway.messages import check, doubt_of, length_of, target_of
-from streamfilter.gateway.refusals import Refused
+from streamfilter.gateway.refusals import Refused, ending_of
 from streamfilter.gateway.resuming import OWN, UNREAD_SECONDS, stream_id
 from streamfilter.observe.recordings import over_text
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.providers.openai import chat
 from streamfilter.resumable import ResumableStream, Store, StoreFailed, close_producers
-from streamfilter.web.bodies import Unreadable
 from streamfilter.web.exchange import Receive, Scope, Send
 from streamfilter.web.middleware import StreamFilterMiddleware
-from streamfilter.web.problems import usual_problem
+from streamfilter.web.problems import reason_of
 from streamfilter.web.streams import Kind
 
 Others: TypeAlias = Literal["filter", "pass", "block"]
 """What becomes of requests for paths where no model answers: filtered as far as they can be read, passed as they are, refused."""
 
 LOG = logging.getLogger("streamfilter.gateway")
+
+LOGGED_CHARS = 256
+"""Of a path, in the log: those of every API's fit, and a client's longest is 64 KB."""
 
 CHOICE = b"x-streamfilter-pipeline"
 """The header by which a request names its pipeline."""
@@ -217,14 +219,11 @@ class Gateway:
         self._counts.open.inc()
         try:
             await self._admitted(scope, exchange, line)
-        except Unreadable as error:
-            exchange.ending = "failed" if exchange.status else "refused"  # an answer that has begun does not end well
-            await line.answer(error if isinstance(error, Refused) else Refused(error.status, str(error)))
         except Exception as error:
             # Of a body that was being filtered the client has been told; else it breaks off, or nothing has been sent.
             if exchange.ending == "ok":
-                exchange.ending = usual_problem(error).code
-            await line.answer(Refused(502, "the answer could not be completed"))
+                self._ended_by(error, exchange, line)
+            await line.answer(error if isinstance(error, Refused) else Refused(502, "the answer could not be completed"))
         except asyncio.CancelledError:
             exchange.ending = "failed"
             raise
@@ -236,11 +235,18 @@ class Gateway:
             if exchange.ending == "ok" and not exchange.is_complete:
                 exchange.ending = "left" if line.has_left else "failed"
             self._counts.ended(exchange, seconds)
-            name = exchange.pipeline or "-"
-            LOG.info("%s %s %d %.3fs %s %s", exchange.method, exchange.path, exchange.status, seconds, name, exchange.ending)
+            name, path = exchange.pipeline or "-", _bounded(exchange.path)
+            LOG.info("%s %s %d %.3fs %s %s", exchange.method, path, exchange.status, seconds, name, exchange.ending)
+
+    def _ended_by(self, error: Exception, exchange: Exchange, line: Line) -> None:
+        """Keep how an exchange ends by what no body's filter has seen; and log it, unless it is about the client."""
+        exchange.ending = "left" if line.has_left else ending_of(error, has_begun=bool(exchange.status))
+        if exchange.ending in ("failed", "timed_out"):
+            LOG.warning("an answer was not sent on: %s (%s)", exchange.ending, reason_of(error))
 
     async def _admitted(self, scope: Scope, exchange: Exchange, line: Line) -> None:
         """Choose what serves a request, and let it."""
+        exchange.format = format_at(scope["path"], scope["method"])  # whose words it is refused in, if it is
         check(scope)
         exchange.method = scope["method"]
         path, exchange.query = target_of(scope)
@@ -356,4 +362,10 @@ class Gateway:
 
 def _note(error: Exception) -> None:
     """Keep what went wrong, for the log and the numbers."""
-    CURRENT.get().ending = "refused" if isinstance(error, Unreadable) else usual_problem(error).code
+    exchange = CURRENT.get()
+    exchange.ending = ending_of(error, has_begun=bool(exchange.status))
+
+
+def _bounded(path: str) -> str:
+    """A path for the log; of a longer one its beginning, and how many characters it has."""
+    return path if len(path) <= LOGGED_CHARS else f"{path[:LOGGED_CHARS]}...[{len(path)}]"

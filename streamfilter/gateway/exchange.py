@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Ending: TypeAlias = Literal["ok", "blocked", "timed_out", "failed", "refused", "left"]
-"""How an exchange ended: well; by a rule; too late; by a fault; refused by the gateway itself; the client left."""
+"""How an exchange ended.
+
+`ok`: all of an answer has left, be it an error that the upstream says. `blocked`: a rule has stopped it. `timed_out`: it took too
+long, the upstream or a stage, or the client with its request. `failed`: the upstream gave no answer that could be sent on to its
+end, or a stage failed. `refused`: the gateway did not take the request, for what it is or because there are too many. `left`: the
+client has gone, or did not read.
+"""
 
 KEY = "streamfilter.gateway"
 """Where it stands in the scope of ASGI."""

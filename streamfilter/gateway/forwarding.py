@@ -189,13 +189,13 @@ def _checked(exchange: Exchange, response: httpcore2.Response) -> list[tuple[byt
     """
     headers = answered(response.headers)
     if response.status in _REDIRECTS:  # a client that followed one would take its key, and its stream, past the gateway
-        raise Refused(502, "the upstream redirects, and redirects are not followed")
+        raise Refused(502, "the upstream redirects, and redirects are not followed", ending="failed")
     if not 200 <= response.status <= 599:
-        raise Refused(502, "the upstream's answer is none")
+        raise Refused(502, "the upstream's answer is none", ending="failed")
     if exchange.format is not None and response.status >= 400 and not _is_readable(headers):
         # A page of a balancer's: its status says what there is to say, and no client of such a path reads more.
         kept = [(name, value) for name, value in headers if name not in DROPPED and name != b"content-type"]
-        raise Refused(response.status, "the upstream answered with an error", headers=kept)
+        raise Refused(response.status, "the upstream answered with an error", headers=kept, ending="ok")
     return headers
 
 
@@ -209,13 +209,13 @@ def _is_readable(headers: list[tuple[bytes, bytes]]) -> bool:
 def _refusal(error: Exception) -> Refused:
     """What a client is told if nothing has come of the upstream."""
     if isinstance(error, Inward):
-        return Refused(502, "the upstream is not to be connected to")
+        return Refused(502, "the upstream is not to be connected to", ending="failed")
     if isinstance(error, httpcore2.ConnectTimeout | httpcore2.PoolTimeout):
-        return Refused(504, "the upstream cannot be reached in time", code="timed_out")
+        return Refused(504, "the upstream cannot be reached in time", ending="timed_out")
     if isinstance(error, TimeoutError | httpcore2.TimeoutException):
-        return Refused(504, "the upstream took too long", code="timed_out")
+        return Refused(504, "the upstream took too long", ending="timed_out")
     if isinstance(error, httpcore2.ConnectError):
-        return Refused(502, "the upstream cannot be reached")
+        return Refused(502, "the upstream cannot be reached", ending="failed")
     if isinstance(error, httpcore2.LocalProtocolError):
         return Refused(400, "the request cannot be sent on")
-    return Refused(502, "the upstream sent no answer that can be read")
+    return Refused(502, "the upstream sent no answer that can be read", ending="failed")

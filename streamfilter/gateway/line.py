@@ -46,7 +46,7 @@ class Line:
             async with asyncio.timeout(None if self._has_all else self._limits.between):
                 message = await self._receive()
         except TimeoutError:
-            raise Refused(408, "the request did not come to its end", code="timed_out") from None
+            raise Refused(408, "the request did not come to its end", ending="timed_out") from None
         if message["type"] == "http.disconnect":
             self.has_left = self.has_left or not self._exchange.is_complete
         else:

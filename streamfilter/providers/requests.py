@@ -149,7 +149,7 @@ async def _base64(value: str, mime: str, apply: Apply) -> str:
     with suppress(binascii.Error, ValueError):  # some hold the text
         text = base64.b64decode(value, altchars=b"-_" if "-" in value or "_" in value else None, validate=True).decode()
     if text is None:
-        raise MalformedInput(f"a file of {mime} is no text in base64", 0)
+        raise MalformedInput("a file whose type is text is no text in base64", 0)
     shown = await apply(text)
     return value if shown == text else base64.b64encode(shown.encode()).decode()
 

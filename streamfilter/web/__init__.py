@@ -9,9 +9,9 @@ what it is made of, for those who have bodies in their hands, such as a proxy.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streamfilter.web.bodies import Filter, ResponseBody, Unreadable, request_body
+    from streamfilter.web.bodies import Filter, ResponseBody, request_body
     from streamfilter.web.middleware import StreamFilterMiddleware
-    from streamfilter.web.problems import Problem, problem_of
+    from streamfilter.web.problems import Problem, Unreadable, problem_of
     from streamfilter.web.responses import ResumableResponse, StreamResponse, resumable_response, sse_response
     from streamfilter.web.sockets import websocket
 
@@ -31,9 +31,9 @@ __all__ = [
 ]
 
 _LATE = {
-    **dict.fromkeys(("Filter", "ResponseBody", "Unreadable", "request_body"), "bodies"),
+    **dict.fromkeys(("Filter", "ResponseBody", "request_body"), "bodies"),
     "StreamFilterMiddleware": "middleware",
-    **dict.fromkeys(("Problem", "problem_of"), "problems"),
+    **dict.fromkeys(("Problem", "Unreadable", "problem_of"), "problems"),
     **dict.fromkeys(("ResumableResponse", "StreamResponse", "resumable_response", "sse_response"), "responses"),
     "websocket": "sockets",
 }

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from typing import get_args
 
 from streamfilter.context import AfterStop, Context
-from streamfilter.errors import StreamFilterError
+from streamfilter.errors import MalformedInput
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.providers.frames import SSE, json_text
@@ -25,7 +25,7 @@ from streamfilter.stream import Segment, Stream, open_stream
 from streamfilter.vault import Vault
 from streamfilter.web.compressed import CODINGS, Inflated
 from streamfilter.web.fields import Fields
-from streamfilter.web.problems import Problem, body_of, last_piece
+from streamfilter.web.problems import Problem, Unreadable, body_of, last_piece
 from streamfilter.web.streams import Body, Kind, Unknown, live_body
 from streamfilter.web.whole import NotJSON, loaded, shown_request, shown_response
 
@@ -56,18 +56,6 @@ DROPPED = frozenset(
 """Headers that say how a body was sent, or what it was: the filtered one is another. Sources: RFC 9110, RFC 9530, RFC 3230."""
 
 _CHARSET = re.compile(r";\s*charset=\"?([\w.:-]+)\"?", re.IGNORECASE)
-
-
-class Unreadable(StreamFilterError):
-    """A body that was to be filtered cannot be.
-
-    Attributes:
-        status: of HTTP, for whoever sent it.
-    """
-
-    def __init__(self, problem: str, status: int = 415) -> None:
-        super().__init__(problem)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +154,7 @@ class ResponseBody:
     Attributes:
         how: `"live"`: use `stream`; `"whole"`: use `whole`, before anything is sent; `"pass"`: it leaves as it is; `"block"`: it
             cannot be read, and nothing of it may leave.
+        unread: why it cannot be read; "" where its headers say nothing against it.
         headers: as they are to be sent. Those of a whole body lack its length.
 
     Example:
@@ -185,7 +174,8 @@ class ResponseBody:
         self._kind: Kind | None = by.kind(media)
         self._coding = _coding(_header(given, b"content-encoding"))
         self._body: Body | None = None
-        self.how: str = self._way(method, has_type=bool(media))
+        self.unread: str = self._unread(has_type=bool(media))
+        self.how: str = self._way(method)
         self.headers: list[tuple[bytes, bytes]] = given
         if self.how in ("live", "whole") or (self.how == "pass" and self._kind != "pass" and by.unknown == "block"):
             self.headers = [(name, value) for name, value in given if name not in DROPPED]
@@ -193,19 +183,25 @@ class ResponseBody:
             self.headers = [each for each in self.headers if each[0] != b"content-type"]
             self.headers.append((b"content-type", f"{media}; charset=utf-8".encode()))
 
-    def _way(self, method: str, *, has_type: bool) -> str:
-        refused = "pass" if self._by.unknown == "pass" else "block"
+    def _way(self, method: str) -> str:
         if self._kind == "pass" or method == "HEAD" or self._status in (204, 304) or self._status < 200:
             return "pass"
-        if self._status == 206 or self._coding is None or (self._kind is None and has_type):
-            return refused
-        if self._kind in ("json", None):  # of one without a type it is seen whether there is anything
-            return "whole"
+        if self.unread:
+            return "pass" if self._by.unknown == "pass" else "block"
+        return "whole" if self._kind in ("json", None) else "live"  # of one without a type it is seen whether there is anything
+
+    def _unread(self, *, has_type: bool) -> str:
+        if self._status == 206:
+            return "it is a part of one"
+        if self._coding is None:
+            return "its content-encoding is none that is read here (gzip and deflate are)"
+        if self._kind is None and has_type:
+            return "its content-type is none that is read here"
         try:
-            codecs.getincrementaldecoder(self._charset)
+            codecs.getincrementaldecoder("utf-8" if self._kind in ("json", None) else self._charset)
         except LookupError:
-            return refused
-        return "live"
+            return "its charset is not known"
+        return ""
 
     @property
     def format(self) -> str:
@@ -251,16 +247,21 @@ class ResponseBody:
             if self._by.unknown == "pass":
                 return raw
             what = "is no JSON, or could be read in two ways" if self._kind else "has no type"
-            raise Unreadable(f"the body of a response {what}") from None
+            raise Unreadable(f"the body of a response {what}", 502) from None
         name = self._by.format if self._by.format != "text" else None
         shown = await shown_response(self._by.pipeline, said, name, self._by.context, is_error=self._status >= 300)
         return raw if shown == said else json_text(shown).encode()
 
-    def last_piece(self, problem: Problem) -> bytes | None:
-        """What ends a live body that has failed; None if its format has nothing to say that with: it has to break off."""
+    def last_piece(self, problem: Problem, *, number: int = 0) -> bytes | None:
+        """What ends a live body that has failed; None if its format has nothing to say that with: it has to break off.
+
+        Args:
+            problem: what to say.
+            number: of the event, where a format numbers its events.
+        """
         if self._kind == "text":
             return None
-        return last_piece(self.format, str(self._kind), problem)
+        return last_piece(self.format, str(self._kind), problem, number=number)
 
     def failed(self, problem: Problem) -> bytes:
         """The body of the answer in place of a response of which nothing has left."""
@@ -303,7 +304,10 @@ async def request_body(by: Filter, headers: Headers, raw: bytes) -> bytes:
             "by its content-type the body of a request is neither JSON nor text (application/json is), or its content-encoding is "
             "not known"
         )
-    plain = await _collected(Inflated(_One(raw), coding) if coding else _One(raw), by.max_body_bytes, status=413)
+    try:
+        plain = await _collected(Inflated(_One(raw), coding) if coding else _One(raw), by.max_body_bytes, status=413)
+    except MalformedInput as error:  # it is about how the request was sent, not what a stage has found in it
+        raise Unreadable(f"the body of a request cannot be read: {error.problem}", 400) from None
     try:
         said = loaded(plain) if kind == "json" else plain.decode(charset, errors="replace")
     except (NotJSON, LookupError):

@@ -15,10 +15,10 @@ from typing import Any, TypeAlias
 
 from streamfilter.context import Report
 from streamfilter.providers.frames import json_text
-from streamfilter.web.bodies import DROPPED, Filter, ResponseBody, Unreadable, request_body
+from streamfilter.web.bodies import DROPPED, Filter, ResponseBody, request_body
 from streamfilter.web.handoff import Gone, Handoff, is_of_closing
 from streamfilter.web.patience import Patience
-from streamfilter.web.problems import FAILED, OnError, Problem, body_of, problem_of
+from streamfilter.web.problems import FAILED, OnError, Problem, Unreadable, body_of, number_behind, problem_of
 from streamfilter.web.sending import LAST_SECONDS
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -74,6 +74,7 @@ class Exchange:
         self._has_left = False  # the client
         self._is_complete = False  # the application has sent all
         self._broken: Exception | None = None  # why a body has to break off
+        self._number = 0  # of the next event, where a format numbers them
 
     async def run(self, app: App, scope: Scope) -> None:
         """Let the application serve it."""
@@ -169,7 +170,7 @@ class Exchange:
         body = self._body = ResponseBody(self._by, message["status"], message.get("headers", ()), method=self._method)
         message = {key: value for key, value in message.items() if key != "trailers"} | {"headers": body.headers}
         if body.how == "block":
-            await self._answer(problem_of(Unreadable("a response cannot be read"), self._on_error))
+            await self._answer(problem_of(Unreadable(f"a response cannot be read: {body.unread}", 502), self._on_error))
         elif body.how == "pass":
             await self._send(message)
         else:
@@ -202,10 +203,11 @@ class Exchange:
             async with stream:
                 async for piece in stream:
                     await self._out(piece)
+                    self._number = number_behind(piece, self._number)
         except Gone:
             return
         except Exception as error:
-            made = body.last_piece(problem_of(error, self._on_error))
+            made = body.last_piece(problem_of(error, self._on_error), number=self._number)
             if made is None:
                 self._broken = error
                 return
@@ -269,7 +271,8 @@ class Exchange:
 
     async def _cut_off(self) -> None:
         """The server takes no more: a live body that has begun ends with an error of its format, if the client reads it at once."""
-        last = self._body.last_piece(FAILED) if self._body is not None and self._body.how == "live" else None
+        body = self._body
+        last = body.last_piece(FAILED, number=self._number) if body is not None and body.how == "live" else None
         if last is not None:
             with suppress(Exception):
                 async with asyncio.timeout(LAST_SECONDS):

@@ -22,7 +22,7 @@ from streamfilter.resumable.producing import Producer
 from streamfilter.resumable.stream import ResumableStream
 from streamfilter.web.handoff import Gone, Handoff
 from streamfilter.web.patience import UNREAD_SECONDS
-from streamfilter.web.problems import OnError, body_of, messages_of, origin_of, problem_of
+from streamfilter.web.problems import OnError, body_of, messages_of, number_behind, origin_of, problem_of
 from streamfilter.web.resuming import Following, Head, body_of_frame, following
 from streamfilter.web.sending import Frames, Sending, answer, until_gone
 
@@ -147,6 +147,7 @@ class _Kept:
         self._handoff = Handoff()
         self._decoder = sse.Decoder()
         self._entries: deque[Head | bytes] = deque()
+        self._number = 0  # of the next event, where a format numbers them
         self._has_all = asyncio.Event()  # of the request
         self._has_begun = asyncio.Event()  # the answer, so that it is known where it goes
         self._is_settled = asyncio.Event()  # the application may be told that the client has left
@@ -205,10 +206,13 @@ class _Kept:
             frames = [*self._decoder.finish()]
         except Exception as error:
             self._is_done = True
-            told = messages_of(self._name, problem_of(error, self._on_error))
+            told = messages_of(self._name, problem_of(error, self._on_error), number=self._number)
             self._entries.extend(body_of_frame(message.frame()) for message in told)
             return
-        self._entries.extend(body for frame in frames if (body := body_of_frame(frame.raw)))
+        for frame in frames:
+            self._number = number_behind(frame.raw, self._number)
+            if body := body_of_frame(frame.raw):
+                self._entries.append(body)
 
     async def aclose(self) -> None:
         """The stream is over: so is the application, unless it has done its part and is tidying up."""

@@ -9,13 +9,14 @@ a policy blocks is an `invalid_request_error`; the AI SDK's UI message stream; `
 from __future__ import annotations
 
 import logging
+import re
 import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from traceback import walk_tb
 from typing import Any, Literal, TypeAlias, cast
 
-from streamfilter.errors import Blocked, MalformedInput
+from streamfilter.errors import Blocked, MalformedInput, StreamFilterError
 from streamfilter.providers.frames import AWS, json_text
 from streamfilter.web.messages import DONE, Message, said
 
@@ -37,6 +38,20 @@ class Unfit(TypeError):
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
         self.problem = problem
+
+
+class Unreadable(StreamFilterError):
+    """A body that was to be filtered cannot be.
+
+    Attributes:
+        problem: why, and nothing of what came.
+        status: of HTTP, for whoever sent it.
+    """
+
+    def __init__(self, problem: str, status: int = 415) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +101,7 @@ def problem_of(error: Exception, on_error: OnError | None = None) -> Problem:
         Problem(code='timed_out', message='The answer took too long.', status=504)
     """
     usual = usual_problem(error)
-    LOG.warning("a stream was cut off: %s (%s)", usual.code, ": ".join(filter(None, (origin_of(error), _said_by_us(error)))))
+    LOG.warning("a stream was cut off: %s (%s)", usual.code, reason_of(error))
     if on_error is None:
         return usual
     try:
@@ -125,9 +140,17 @@ def origin_of(error: BaseException) -> str:
     return type(error).__qualname__ + at
 
 
-def _said_by_us(error: BaseException) -> str:
-    """What is wrong with the input, or the use, in words of this library, which quote nothing; "" for any other exception."""
-    return error.problem if isinstance(error, (Unfit, MalformedInput)) else ""
+def reason_of(error: BaseException) -> str:
+    """What the log is told of an exception: `origin_of`, and what is wrong with the input, or the use, in words of this library.
+
+    Those quote nothing.
+
+    Example:
+        >>> reason_of(Unreadable("its content-encoding is not known")), reason_of(ValueError("secret"))
+        ('Unreadable: its content-encoding is not known', 'ValueError')
+    """
+    said = error.problem if isinstance(error, (Unfit, Unreadable, MalformedInput)) else ""
+    return ": ".join(filter(None, (origin_of(error), said)))
 
 
 _PATHS = sysconfig.get_paths()
@@ -223,13 +246,33 @@ def messages_of(name: str, problem: Problem, *, number: int = 0) -> list[Message
     return [Message(json_text(body_of(name, problem)), "error")]
 
 
-def last_piece(name: str, framing: str, problem: Problem) -> bytes:
+_NUMBER = re.compile(rb'"sequence_number":\s*(\d{1,18})')
+"""In a string the quotes would be escaped."""
+
+
+def number_behind(piece: bytes, number: int) -> int:
+    r"""The number of the event that follows a piece of a body, where a format numbers its events.
+
+    Args:
+        piece: whole events.
+        number: what it would be without the piece.
+
+    Example:
+        >>> number_behind(b'data: {"type":"response.created","sequence_number":0}\n\n', 0), number_behind(b": ping\n\n", 7)
+        (1, 7)
+    """
+    found = _NUMBER.findall(piece)
+    return int(found[-1]) + 1 if found else number
+
+
+def last_piece(name: str, framing: str, problem: Problem, *, number: int = 0) -> bytes:
     r"""The same as the last bytes of a body.
 
     Args:
         name: of the format; "" if nothing has told it.
         framing: `"sse"`, `"lines"` or `"messages"`.
         problem: what to say.
+        number: of the event, where a format numbers its events.
 
     Example:
         >>> last_piece("ollama", "lines", FAILED)
@@ -240,4 +283,4 @@ def last_piece(name: str, framing: str, problem: Problem) -> bytes:
     if framing == "messages":
         kind = _BEDROCK[problem.code]
         return AWS.encode(cast("dict[str, Any]", {kind: {"message": problem.message}}), "", None)
-    return b"".join(each.frame() for each in messages_of(name, problem))
+    return b"".join(each.frame() for each in messages_of(name, problem, number=number))
