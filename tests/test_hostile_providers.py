@@ -973,3 +973,25 @@ def test_what_refuses_a_whole_message_leaves_no_text_in_the_traceback() -> None:
         with pytest.raises(sf.Blocked) as raised:
             call()
         assert not _told(raised.value)
+
+
+@pytest.mark.parametrize("name", ["openai.chat", "anthropic.messages"])
+@pytest.mark.parametrize(
+    ("beside", "count", "left"),
+    [
+        (f"event: {SECRET}\n", 1, ""),
+        (f"id: {SECRET}\n", 1, ""),
+        (f": {SECRET}\n", 1, ""),
+        (f"event: {SECRET}\nid: {SECRET}\n", 2, ""),
+        (f"event: a\nevent: {SECRET}\nid: 7\n", 1, "event: a\nid: 7\n"),
+    ],
+)
+def test_what_is_found_beside_an_event_is_reported_once(name: str, beside: str, count: int, left: str) -> None:
+    """A line for a line, in formats whose frames are made anew too; the other lines of the frame stay."""
+    module, events = (openai.chat, [chat({"content": "a"})]) if name == "openai.chat" else (anthropic.messages, [block(text="a")])
+    raw = f"{beside}data: {json.dumps(events[0])}\n\n".encode()
+    with module.wrap(GUARD).iter([raw]) as stream:
+        out = b"".join(stream)
+        assert stream.report.counts == {"redacted": count}
+    assert SECRET.encode() not in out
+    assert out.startswith(f"{left}data: ".encode())

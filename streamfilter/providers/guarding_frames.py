@@ -14,7 +14,7 @@ from streamfilter.context import Context
 from streamfilter.items import End
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, stage
-from streamfilter.providers.sse import Frame
+from streamfilter.providers.sse import Frame, frame_of
 from streamfilter.providers.wrapping import Quote, quoting
 
 MAX_KNOWN = 64
@@ -51,9 +51,10 @@ class Lines:
         """The same in place, with the name and the id of the frame."""
         raw = self.shown(frame.raw)
         if raw != frame.raw:
-            frame.raw = raw
-            frame.event = frame.event if self._quote(frame.event) == frame.event else ""
-            frame.id = frame.id if frame.id is None or self._quote(frame.id) == frame.id else None
+            left = frame_of(
+                raw, raw, frame.offset
+            )  # the guards have seen these lines: asked again, they would report what they found twice
+            frame.raw, frame.event, frame.id = raw, left.event, left.id
 
     def _is_harmless(self, line: bytes, frame: bytes) -> bool:
         if not line.strip() or line in self._known:

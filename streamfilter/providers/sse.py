@@ -232,7 +232,7 @@ class Decoder:
         self._parts = []
         if not raw:
             return _NONE
-        frame = _read(raw, raw, self._offset)
+        frame = frame_of(raw, raw, self._offset)
         frame.complete = False
         return iter((frame,))
 
@@ -300,7 +300,7 @@ def _ended_by_two(region: bytes, begin: int, offset: int) -> Frame | None:
 def _of_any(region: bytes, begin: int, offset: int) -> Frame:
     """The frame that begins here, whatever ends its lines."""
     raw = _FRAME(region, begin)[0]  # type: ignore[index]  # the bytes end with an empty line
-    return _read(raw, raw, offset + begin)
+    return frame_of(raw, raw, offset + begin)
 
 
 def _alike(region: bytes, offset: int) -> list[Frame]:
@@ -321,7 +321,7 @@ def _alike(region: bytes, offset: int) -> list[Frame]:
                 data = raw[6 if raw[5] == _SPACE else 5 : -2].decode("utf-8", "replace")  # as the standard says
                 frame = Frame(data, "", None, raw, offset + begin)
             else:
-                frame = _read(raw[:-2], raw, offset + begin)
+                frame = frame_of(raw[:-2], raw, offset + begin)
         else:
             head, next_at = at + 1, find(b"\n", at + 1)
             is_two = region[next_at + 1] == _LINE_FEED and region[head : head + 6] == b"data: "
@@ -365,10 +365,10 @@ def _several(region: bytes, begin: int, at: int, offset: int) -> Frame:
             break
         at = region.find(b"\n", line)
     raw = region[begin : line + 1]
-    return Frame(data, event, identity, raw, offset + begin) if is_usual else _read(raw[:-2], raw, offset + begin)
+    return Frame(data, event, identity, raw, offset + begin) if is_usual else frame_of(raw[:-2], raw, offset + begin)
 
 
-def _read(lines: bytes, raw: bytes, offset: int) -> Frame:
+def frame_of(lines: bytes, raw: bytes, offset: int) -> Frame:
     """Any frame, line by line."""
     text = lines.decode("utf-8", "replace")
     if "\r" in text:
