@@ -490,6 +490,33 @@ def test_the_plugin_gives_fixtures(tmp_path: Path) -> None:
     assert "source 1 was closed 0 times after 0 items: once is right" in out
 
 
+FORGETS = """
+import logging
+
+def test_forgets_the_with(leak_check):
+    leak_check("4111 1111 1111 1111")
+    logging.getLogger("shop").warning("card 4111 1111 1111 1111")
+
+async def entered(check):
+    async with check:
+        pass
+
+def test_enters(leak_check, virtual_time):
+    virtual_time(entered(leak_check("4111 1111 1111 1111", chars=4)))
+"""
+
+
+def test_a_leak_check_that_is_not_entered_fails_its_test(tmp_path: Path) -> None:
+    """It would look for nothing, and pass whatever leaks."""
+    (tmp_path / "test_forgets.py").write_text(FORGETS)
+    installed = importlib.metadata.entry_points(group="pytest11", name="streamfilter")
+    plugin = [] if installed else ["-p", "streamfilter.testing.plugin"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), *plugin, str(tmp_path)]
+    out = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path).stdout
+    assert "2 passed, 1 error" in out
+    assert "a leak_check(…) was not entered, so nothing was looked for: write `with leak_check(…):`" in out
+
+
 def no_document(text: str) -> object:
     raise sf.TruncatedInput("there is no JSON document in the text", len(text))
 

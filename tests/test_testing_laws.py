@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import logging
 import pickle
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import regex
@@ -376,6 +378,81 @@ def test_shared_state_breaks_independence() -> None:
     assert caught.value.law == "independence"
 
 
+class _Third(sf.TextMachine):
+    """Makes every third `x` large, of all streams together."""
+
+    count: ClassVar[list[int]] = [0]
+
+    def feed(self, text: str) -> None:
+        for char in text:
+            self.count[0] += char == "x"
+            self.hold.replace(1, "X") if char == "x" and self.count[0] % 3 == 0 else self.hold.keep(1)
+
+
+def third(text: str) -> str:
+    """What `_Third` means in a stream of its own."""
+    counts = itertools.count(1)
+    return "".join("X" if char == "x" and next(counts) % 3 == 0 else char for char in text)
+
+
+class _Once(sf.TextMachine):
+    """Lets one `q` through, for ever."""
+
+    seen: ClassVar[set[str]] = set()
+
+    def feed(self, text: str) -> None:
+        for char in text:
+            self.hold.replace(1, "Q") if char == "q" and self.seen else self.hold.keep(1)
+            self.seen.update({char} & {"q"})
+
+
+def once(text: str) -> str:
+    """What `_Once` means in a stream of its own."""
+    head, mark, rest = text.partition("q")
+    return head + mark + rest.replace("q", "Q")
+
+
+@pytest.mark.parametrize(("kind", "means", "alphabet"), [(_Third, third, "xa"), (_Once, once, "qa")])
+def test_what_outlives_a_stream_is_reported_as_that(kind: Any, means: Any, alphabet: str) -> None:
+    """Whichever law it happens to break first: what ran first is run again, and gives something else."""
+    _Once.seen.clear()
+    with pytest.raises(LawBroken, match=r"^independence: the same pieces do not give the same again(?s:.*)found by") as caught:
+        check_stage(staged(kind), means, alphabet=alphabet)
+    assert caught.value.law == "independence"
+    with pytest.raises(LawBroken) as caught:  # where that is not to hold, the other law is named
+        check_stage(staged(kind), means, alphabet=alphabet, without=("independence",))
+    assert caught.value.law != "independence"
+
+
+async def until(source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """A function that ends at a mark, as `StopAt` does."""
+    async for text in source:
+        head, mark, _ = text.partition("!")
+        yield head
+        if mark:
+            return
+
+
+async def until_it_fails(source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """The same, but for an error before the mark, which it takes for the end."""
+    with contextlib.suppress(OSError):
+        async for text in until(source):
+            yield text
+
+
+def before_the_mark(text: str) -> str:
+    """What both mean."""
+    return text.split("!")[0]
+
+
+def test_a_function_that_ends_before_its_source_fails_has_swallowed_nothing() -> None:
+    """It is right, as `StopAt` is; one that was told of the error is not."""
+    check_stage(sf.StopAt("!"), before_the_mark, alphabet="a!")
+    check_stage(until, before_the_mark, alphabet="a!")
+    with pytest.raises(LawBroken, match="ending: the source's error was swallowed"):
+        check_stage(until_it_fails, before_the_mark, alphabet="a!")
+
+
 def test_items_that_change_after_they_were_given_break_constancy() -> None:
     """A value that grows while the consumer holds it; `live=True` asks for just that, and says so."""
     documents = json_documents({"type": "array", "items": {"type": "integer"}, "minItems": 2})
@@ -480,6 +557,11 @@ def test_a_quadratic_stage_breaks_linearity() -> None:
     assert linearity(staged(Linear), "words ", chunks=2000) < 9
     with pytest.raises(ValueError, match="choose a unit"):
         linearity(sf.StopAt("a"), "a")
+    with pytest.raises(TypeError, match="linearity feeds a machine, and an async generator function has none"):
+        linearity(until, "a")  # type: ignore[arg-type]
+    for options in ({"unit": ""}, {"unit": "a", "chunks": 0}):
+        with pytest.raises(ValueError, match=r"a text is needed, and one chunk or more, or nothing is fed"):
+            linearity(sf.Redact("a"), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -489,6 +571,8 @@ def test_a_quadratic_stage_breaks_linearity() -> None:
         ({"gives": "text "}, "'text', 'items' or 'last' is needed"),
         ({"prompt": 9}, "at most 4000 continuations"),
         ({"prompt": -1}, "at most 4000 continuations"),
+        ({"alphabet": ""}, "alphabet='': characters are needed, or pieces, or texts="),
+        ({"alphabet": [""]}, r"alphabet=\[''\]: characters are needed"),
     ],
 )
 def test_wrong_arguments_are_refused(options: Any, message: str) -> None:

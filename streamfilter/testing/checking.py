@@ -12,7 +12,7 @@ from streamfilter.pipeline import Stage, as_stage
 from streamfilter.testing.endings import constancy, done, ending, independence, live, silence
 from streamfilter.testing.laws import batch, grouping, place, prefix, promptness
 from streamfilter.testing.sources import Script, Sleep, cut
-from streamfilter.testing.tracing import AnyStage, Gives, LawBroken, Means, waits
+from streamfilter.testing.tracing import AnyStage, Gives, LawBroken, Means, Trace, broken, trace, view, waits
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -22,6 +22,9 @@ LAWS = ("batch", "prefix", "done", "place", "promptness", "live", "ending", "gro
 
 ROUNDS = 3
 """Of cases, until the stage has done something in one: what is rare may not be in the first."""
+
+FIRSTS = 50
+"""Streams that are run again once a law was broken: what outlives a stream shows in some of the first, or in none."""
 
 MAX_PROMPT_TEXTS = 4000
 """Continuations that are tried for each prefix of a text, where promptness is asked for: a second for some hundred texts."""
@@ -109,20 +112,29 @@ def check_stage(
         raise TypeError(f"texts is {type(texts).__qualname__}: a strategy is needed, such as strategies.texts_for(rule)")
     if unknown := sorted(set(without) - set(LAWS)):
         raise ValueError(f"without names no law: {unknown}; the laws are {', '.join(LAWS)}")
+    if texts is None and not any(alphabet):
+        raise ValueError(f"alphabet={alphabet!r}: characters are needed, or pieces, or texts=")
     if gives not in ("text", "items", "last"):
         raise ValueError(f"gives={gives!r}: 'text', 'items' or 'last' is needed")
     if prompt < 0 or len(alphabet) ** prompt > MAX_PROMPT_TEXTS:
         raise ValueError(f"prompt={prompt} with an alphabet of {len(alphabet)}: at most {MAX_PROMPT_TEXTS} continuations are tried")
     said = _Said(means, gives)
     checks = tuple(_checks(checked, said, gives, alphabet, prompt, frozenset(without)))
+    firsts = _Firsts(checked, gives)
 
     def laws(case: Case) -> None:
+        firsts.keep(case.pieces)
         for check in checks:
             check(case)
 
     drawn = strategies.lists(strategies.sampled_from([*alphabet]), max_size=max_chars).map("".join) if texts is None else texts
     for _ in range(ROUNDS):
-        _search(strategies, laws, drawn, max_chars * (max(map(len, alphabet)) if texts is None else 1), examples)
+        try:
+            _search(strategies, laws, drawn, max_chars * (max(map(len, alphabet)) if texts is None else 1), examples)
+        except LawBroken as error:
+            if "independence" not in without and (shared := firsts.broken_by(error)) is not None:
+                raise shared from None
+            raise
         if said.something:
             return
     if said.texts:
@@ -132,6 +144,39 @@ def check_stage(
             "stage reacts to, alphabet='…', or texts, texts=strategies.texts_for(rule); if it is to change no text, say means=str",
             stacklevel=2,
         )
+
+
+class _Firsts:
+    """What the first streams of a stage gave. Where they give something else later, that is why a law was broken: which one is
+    chance, for whatever outlives a stream makes the next one wrong.
+
+    Args:
+        stage: whose streams.
+        gives: what of their output is compared.
+    """
+
+    def __init__(self, stage: AnyStage, gives: Gives) -> None:
+        self._stage = stage
+        self._gives = gives
+        self._kept: dict[tuple[str, ...], Any] = {}
+
+    def keep(self, pieces: Sequence[str]) -> None:
+        """Take down what some pieces give, if they are among the first. They must not have been fed before."""
+        if len(self._kept) < FIRSTS and tuple(pieces) not in self._kept:
+            self._kept[tuple(pieces)] = self._seen(trace(self._stage, pieces))
+
+    def broken_by(self, error: LawBroken) -> LawBroken | None:
+        """The error in place of one, if a stream does not give what it gave first."""
+        for pieces, wanted in [*self._kept.items()] * ROUNDS:
+            found = trace(self._stage, pieces)
+            if (gave := self._seen(found)) != wanted:
+                problem = "the same pieces do not give the same again: something outlives a stream, or is left to chance"
+                one, other = (gave[0], wanted[0]) if gave[0] != wanted[0] else (gave[1], wanted[1])
+                return broken("independence", problem, self._stage, found, gave=one, wanted=other, found_by=error.law)
+        return None
+
+    def _seen(self, found: Trace) -> tuple[Any, type | None]:
+        return view(found.given, self._gives), type(found.error) if found.error is not None else None
 
 
 _NOTHING: dict[Gives, str] = {"text": "changes nothing in", "items": "finds nothing in", "last": "gives nothing of"}

@@ -77,7 +77,7 @@ async def _failing(stage: AnyStage, pieces: Sequence[Item]) -> None:
         problem = f"the source failed, and was closed {source.closed} times"
         raise broken("ending", problem, stage, source_of=list(pieces))
     if any(part.function is not None for part in stage.stages):  # what it would give without the fault cannot be told
-        if raised is not fault:
+        if source.is_over and raised is not fault:  # one that has ended before the source failed has not seen it
             raise broken("ending", _turned(raised), stage, source_of=list(pieces)) from raised
         return
     found = trace(stage, pieces)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from streamfilter.items import End, Item
+from streamfilter.pipeline import as_stage
 from streamfilter.testing.sources import Mark, cut
 from streamfilter.testing.tracing import (
     AnyStage,
@@ -251,12 +252,18 @@ def linearity(stage: AnyStage, unit: str, *, chunks: int = 4000) -> float:
 
     Raises:
         LawBroken: it is more than 9.
+        TypeError: the stage has no machine, as an async generator function has none.
+        ValueError: the unit is empty, there are no chunks, or the stage ends the stream on them.
 
     Example:
         >>> import streamfilter as sf
         >>> linearity(sf.Redact("a[^b]*b"), "ac", chunks=2000) < 9
         True
     """
+    if any(part.function is not None for part in as_stage(stage).stages):
+        raise TypeError("linearity feeds a machine, and an async generator function has none: give a stage")
+    if not unit or chunks < 1:
+        raise ValueError(f"unit={unit!r}, chunks={chunks}: a text is needed, and one chunk or more, or nothing is fed")
     growth = _cost(stage, unit, chunks * GROWTH) / _cost(stage, unit, chunks)
     if growth > MAX_GROWTH:
         problem = f"{GROWTH} times as many chunks take {growth:.1f} times as long: the cost grows faster than the stream"

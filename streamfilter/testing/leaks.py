@@ -100,6 +100,9 @@ class LeakCheck:
         secrets: texts that may not be read anywhere.
         chars: how many characters of one in a row are a leak.
 
+    Attributes:
+        is_entered: whether the block was entered: without, nothing is looked for.
+
     Raises:
         Leak: when the block is left. What the block itself has raised stays its cause.
 
@@ -126,6 +129,7 @@ class LeakCheck:
         self._stack = contextlib.ExitStack()
         self._records: list[logging.LogRecord] = []
         self._tasks: set[asyncio.Task[Any]] | None = None
+        self.is_entered: bool = False
 
     def source(self, source: S) -> S:
         """Watch a source: it has to be closed exactly once by the end. Gives it back."""
@@ -145,6 +149,7 @@ class LeakCheck:
                     raise Leak(f"{what} holds {min(self._chars, len(secret))} or more characters of secret {n} in a row")
 
     def __enter__(self) -> Self:
+        self.is_entered = True
         self._records = self._stack.enter_context(logged())
         with contextlib.suppress(RuntimeError):  # no event loop runs
             self._tasks = asyncio.all_tasks()

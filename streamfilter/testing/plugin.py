@@ -60,8 +60,19 @@ def recorded_stream(request: pytest.FixtureRequest) -> Callable[[str], RecordedS
 
 
 @pytest.fixture
-def leak_check() -> type[LeakCheck]:
-    """A block in which nothing may leak, for secrets that it is given. See `LeakCheck`."""
+def leak_check() -> Iterator[Callable[..., LeakCheck]]:
+    """A block in which nothing may leak, for secrets that it is given: `with leak_check("the secret"):`. See `LeakCheck`.
+
+    One that is made and not entered fails the test: it looks for nothing.
+    """
     from streamfilter.testing.leaks import LeakCheck
 
-    return LeakCheck
+    made: list[LeakCheck] = []
+
+    def make(*secrets: str, **options: Any) -> LeakCheck:
+        made.append(LeakCheck(*secrets, **options))
+        return made[-1]
+
+    yield make
+    if not all(check.is_entered for check in made):
+        pytest.fail("a leak_check(…) was not entered, so nothing was looked for: write `with leak_check(…):`", pytrace=False)
