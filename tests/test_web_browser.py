@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from shutil import which
@@ -153,6 +154,63 @@ def test_the_example_page(browser: Any, look: str) -> None:
         fetched = browser.execute_script("return performance.getEntriesByType('resource').map((each) => each.name)")
         assert all(name.startswith((f"http://{host}:{port}/", "data:")) for name in fetched)
         assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+class Lost:
+    """An application whose answers lose their connection behind a word of them, when they are told to."""
+
+    def __init__(self, app: Any, word: bytes) -> None:
+        self.app = app
+        self.word = word
+        self.cut = threading.Event()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def until_a_word(message: Any) -> None:
+            await send(message)
+            if self.word in message.get("body", b""):
+                await asyncio.to_thread(self.cut.wait, WAIT)
+                raise OSError("cut off")
+
+        await self.app(scope, receive, until_a_word if scope.get("method") == "POST" else send)
+
+
+def test_the_example_page_says_when_a_connection_is_lost(browser: Any) -> None:
+    """In both parts: what came stays, nothing is said to go on, and one can try again."""
+    app = Lost(example().create_app(pace=0.001), b"boat")
+    with serving(app) as (host, port):
+        browser.get(f"http://{host}:{port}/")
+        page = Page(browser, "lost")
+        for button, state, part in (('[data-ask^="Who"]', "#chat-state", "#talk"), ("#make", "#plan-state", "#plan")):
+            app.cut.clear()
+            page.click(button)
+            page.until(part, "boat")
+            app.cut.set()
+            page.until(state, "broken off")
+            assert page.text(state) == "broken off"
+            assert page.text(f"{part} .notice") == "Broken off\nThe connection was lost."
+            assert not browser.find_elements(By.CSS_SELECTOR, f"{part} .live, {part} .bone")
+            assert all(each.is_enabled() for each in browser.find_elements(By.TAG_NAME, "button"))
+        assert "boat" in page.text(".said.theirs")
+        assert "Kayaks" in page.text("#plan li")
+        page.shot("end")
+        browser.get_log("browser")  # a lost connection is an error there
+
+
+def test_the_parts_of_the_example_page_do_not_wait_for_each_other(browser: Any) -> None:
+    """A plan can be made while a chat goes on."""
+    with serving(example().create_app(pace=0.04)) as (host, port):
+        browser.get(f"http://{host}:{port}/")
+        page = Page(browser, "both")
+        page.click('[data-ask^="Who"]')
+        page.until(".said.theirs", "boat house")
+        assert not browser.find_element(By.CSS_SELECTOR, "#ask button").is_enabled()
+        assert browser.find_element(By.ID, "make").is_enabled()
+        page.click("#make")
+        page.until("#plan-state", "filling in")
+        assert page.text("#chat-state") == "writing…"
+        page.until("#chat-state", "done")
+        assert browser.find_element(By.CSS_SELECTOR, "#ask button").is_enabled()
+        page.until("#plan-state", "done")
 
 
 # ---------------------------------------------------------------------- a reader of the browser's own, which comes back by itself
