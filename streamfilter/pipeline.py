@@ -10,8 +10,7 @@ import dataclasses
 import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from functools import partial
-from inspect import isgeneratorfunction
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, dataclass_transform, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, NewType, TypeVar, cast, dataclass_transform, overload
 
 from pydantic import Field
 
@@ -19,10 +18,10 @@ from streamfilter.chain import Chain
 from streamfilter.context import AfterStop, Context
 from streamfilter.declaration import Declared, declared, show
 from streamfilter.display import explained, table
-from streamfilter.items import Event, check_kinds, told
+from streamfilter.items import Event, Item, check_kinds, told
 from streamfilter.lift import Lift, start_arguments_of, start_of
 from streamfilter.machine import Machine, TextMachine
-from streamfilter.plain import PlainSource, SyncStream, check_items, check_text, takes_text
+from streamfilter.plain import PlainSource, SyncStream, check_items, check_text, checked_function
 from streamfilter.stream import Function, Segment, Stream, open_stream
 
 C = TypeVar("C")
@@ -31,6 +30,7 @@ Out = TypeVar("Out", covariant=True)
 Next = TypeVar("Next")
 S = TypeVar("S", bound=str | Event)
 Self = TypeVar("Self", bound="Stage[Any, Any]")
+_Unknown = NewType("_Unknown", object)  # which `Any` fits, and nothing else: what is not known does not become `str`
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, Field))
@@ -129,6 +129,10 @@ class Stage(Declared, Generic[In, Out]):
 
     @overload
     def __call__(
+        self: Stage[Never, _Unknown], source: AsyncIterable[Any], *, context: Context | None = ..., after_stop: AfterStop = ...
+    ) -> Stream[Any]: ...
+    @overload
+    def __call__(
         self: Stage[str, str], source: AsyncIterable[S], *, context: Context | None = ..., after_stop: AfterStop = ...
     ) -> Stream[S]: ...
     @overload
@@ -152,6 +156,10 @@ class Stage(Declared, Generic[In, Out]):
 
     @overload
     def iter(
+        self: Stage[Never, _Unknown], items: Iterable[Any], *, context: Context | None = ..., after_stop: AfterStop = ...
+    ) -> SyncStream[Any]: ...
+    @overload
+    def iter(
         self: Stage[str, str], items: Iterable[S], *, context: Context | None = ..., after_stop: AfterStop = ...
     ) -> SyncStream[S]: ...
     @overload
@@ -172,7 +180,7 @@ class Stage(Declared, Generic[In, Out]):
         self._check_plain("iter")
         return SyncStream(open_stream(self._segments(), PlainSource(given), context, after_stop, is_live=False, stage=self))
 
-    def apply(self, text: str, *, context: Context | None = None) -> str:
+    def apply(self: Stage[Never, Item], text: str, *, context: Context | None = None) -> str:
         r"""The whole of a text at once.
 
         Raises:
@@ -189,7 +197,7 @@ class Stage(Declared, Generic[In, Out]):
             del text  # what reports errors records variables
             return "".join(item for item in stream if isinstance(item, str))
 
-    async def aapply(self, text: str, *, context: Context | None = None) -> str:
+    async def aapply(self: Stage[Never, Item], text: str, *, context: Context | None = None) -> str:
         """The whole of a text at once, through stages that wait.
 
         Raises:
@@ -361,6 +369,10 @@ class Pipeline(Stage[In, Out]):
 
     if TYPE_CHECKING:
 
+        @overload
+        def __init__(self: Pipeline[Next, Next], part: Stage[Next, Next], /, *parts: Stage[Next, Next]) -> None: ...
+        @overload
+        def __init__(self: Pipeline[Any, Any], *parts: Any) -> None: ...
         def __init__(self, *parts: Any) -> None: ...
 
     def compile(self) -> None:
@@ -417,16 +429,4 @@ def as_stage(part: object) -> Stage[Any, Any]:
         return part
     if isinstance(part, type) and issubclass(part, Stage):
         raise TypeError(f"{part.__name__} is a class of stages, not a stage: write {part.__name__}(...)")
-    if isinstance(part, Declared) and callable(part):
-        raise TypeError(
-            f"{show(part)} is no stage, and is not joined with `|`: call it with the stream, {show(part)}(stage(source))"
-        )
-    if takes_text(part):
-        raise TypeError(f"{show(part)} takes one value, not a stream: for text write MapText(function), such as MapText(str.upper)")
-    if hasattr(part, "__aiter__") or hasattr(part, "__iter__"):
-        raise TypeError(f"a source ({type(part).__qualname__}) is no stage: call the stage with it, stage(source)")
-    if isgeneratorfunction(part):
-        raise TypeError(f"{show(part)} is a plain generator function: write `async def`, and `async for` over the stream in it")
-    if callable(part):
-        return Wait(cast("Function", part))
-    raise TypeError(f"{type(part).__qualname__} is not a stage: give a Stage or an async generator function")
+    return Wait(checked_function(part))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from inspect import isgeneratorfunction
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from pydantic import BaseModel
 
 from streamfilter.context import Report
-from streamfilter.stream import Stream
+from streamfilter.declaration import Declared, show
+from streamfilter.stream import Function, Stream
 
 if TYPE_CHECKING:
     from streamfilter.stats import Stats
@@ -152,6 +154,23 @@ def check_text(text: object, stages: Sequence[Any], method: str) -> None:
         waits = any(part.must_wait for part in stages)
         hint = "`async for value in stage(source)`" if waits else "`*_, value = stage.iter([text])`"
         raise TypeError(f"{type(last).__name__} gives values, and {method} joins text: use {hint}")
+
+
+def checked_function(part: object) -> Function:
+    """Refuse what is no stage and no function that may be one, saying what would be right. Gives it back."""
+    if isinstance(part, Declared) and callable(part):
+        raise TypeError(
+            f"{show(part)} is no stage, and is not joined with `|`: call it with the stream, {show(part)}(stage(source))"
+        )
+    if takes_text(part):
+        raise TypeError(f"{show(part)} takes one value, not a stream: for text write MapText(function), such as MapText(str.upper)")
+    if hasattr(part, "__aiter__") or hasattr(part, "__iter__"):
+        raise TypeError(f"a source ({type(part).__qualname__}) is no stage: call the stage with it, stage(source)")
+    if isgeneratorfunction(part):
+        raise TypeError(f"{show(part)} is a plain generator function: write `async def`, and `async for` over the stream in it")
+    if callable(part):
+        return cast("Function", part)
+    raise TypeError(f"{type(part).__qualname__} is not a stage: give a Stage or an async generator function")
 
 
 def takes_text(function: object) -> bool:

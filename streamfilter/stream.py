@@ -421,7 +421,7 @@ def check_source(source: object, what: str = "the source") -> None:
     elif hasattr(source, "model_dump"):  # of pydantic, which iterates over its fields
         hint = "it is one object, no stream: ask for stream=True, or use filter_response of its format"
     elif hasattr(source, "__iter__"):
-        hint = "for a plain iterable use `for text in stage.iter(items)`"
+        hint = "here use `stage(source)`" if hasattr(source, "held") else "for a plain iterable use `for text in stage.iter(items)`"
     elif hasattr(source, "explain"):
         hint = "it is a stage: call it with a source, `stage(source)`, and join stages with `|`"
     else:

@@ -252,8 +252,8 @@ def test_only_what_is_paced_comes_in_units_and_in_those_of_each_pace() -> None:
     assert [item.text for item in left if item.channel == answer] == ["a ", "*b c* ", "d"]
     assert [item.text for item in left if item.channel == thought] == ["a", " ", "*b c* ", "d"]
     assert [item.text for item in left if item.channel == call] == ["a *b c* d"]
-    left = list(sf.Pipeline[Any, Any](sf.Markdown(), sf.Pace(delay=1, by="line"), sf.Pace(delay=1)).iter(["a b\nc"]))
-    assert left == ["a ", "b\n", "c"]
+    lines = list(sf.Pipeline[Any, Any](sf.Markdown(), sf.Pace(delay=1, by="line"), sf.Pace(delay=1)).iter(["a b\nc"]))
+    assert lines == ["a ", "b\n", "c"]
     assert list((sf.FilterJSON(sf.Markdown()) | sf.Pace(delay=1)).iter(['{"a": "one two"}'])) == ['{"a": ', '"one ', 'two"}']
     decoded = sf.Context().decoded()
     sf.Markdown().machine(decoded)

@@ -71,6 +71,7 @@ def test_what_is_no_source_is_told_what_would_be_right() -> None:
         (Entered(), "Entered", enter),
         (Listed(), "Listed", plain),
         (["a"], "list", plain),
+        (sf.Redact("a").iter(["a"]), "SyncStream", "here use `stage(source)`"),
         (len, "builtin_function_or_method", "call it first, or join it as a stage: `stage | function`"),
         (3, "int", "give an async iterable"),
     ):

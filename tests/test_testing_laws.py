@@ -442,7 +442,7 @@ async def until_it_fails(source: AsyncIterator[Any]) -> AsyncIterator[Any]:
 
 def before_the_mark(text: str) -> str:
     """What both mean."""
-    return text.split("!")[0]
+    return text.split("!", maxsplit=1)[0]
 
 
 def test_a_function_that_ends_before_its_source_fails_has_swallowed_nothing() -> None:
@@ -559,9 +559,9 @@ def test_a_quadratic_stage_breaks_linearity() -> None:
         linearity(sf.StopAt("a"), "a")
     with pytest.raises(TypeError, match="linearity feeds a machine, and an async generator function has none"):
         linearity(until, "a")  # type: ignore[arg-type]
-    for options in ({"unit": ""}, {"unit": "a", "chunks": 0}):
+    for unit, chunks in (("", 1), ("a", 0)):
         with pytest.raises(ValueError, match=r"a text is needed, and one chunk or more, or nothing is fed"):
-            linearity(sf.Redact("a"), **options)  # type: ignore[arg-type]
+            linearity(sf.Redact("a"), unit, chunks=chunks)
 
 
 @pytest.mark.parametrize(

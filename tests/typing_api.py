@@ -129,6 +129,35 @@ async def structured(tokens: AsyncIterable[str]) -> None:
         assert_type(value, Any)
     async for card in (SAFE | sf.ParseJSON(Card))(tokens):
         assert_type(card, Card)
+    (SAFE | sf.ParseJSON(Card)).apply("{}")  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+    await sf.ParseJSON(Card).aapply("{}")  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+async def declared(tokens: AsyncIterable[str], raw: AsyncIterable[bytes], watched: sf.Stage[Any, Any]) -> None:
+    """Of what a file declares nothing is known but what one says oneself."""
+    async for value in sf.load("cards.toml", allow_imports=["cards"])(tokens):
+        assert_type(value, Any)
+    async for value in sf.watch("cards.toml").get("cards")(raw):
+        assert_type(value, Any)
+    for value in (SAFE | watched).iter(["{}"]):
+        assert_type(value, Any)
+    assert_type(watched.apply("a"), str)
+    cards: sf.Stage[str, Card] = sf.load("cards.toml")
+    assert_type(cards(tokens), sf.Stream[Card])
+    assert_type((watched | SAFE)(tokens), sf.Stream[str])
+
+
+def in_a_row(
+    tokens: AsyncIterable[str], mixed: AsyncIterable[sf.TextDelta], some: list[sf.TextStage], any_: sf.Stage[Any, Any]
+) -> None:
+    """Text stages are typed as that, by `Pipeline` too; what changes the type in between is typed by `|`."""
+    assert_type(sf.Pipeline(sf.Redact("a"), sf.Words()), sf.Pipeline[str, str])
+    assert_type(sf.Pipeline(*some)(mixed), sf.Stream[sf.TextDelta])
+    assert_type(sf.Pipeline(sf.Redact("a"), sf.ParseJSON(Card))(tokens), sf.Stream[Any])
+    assert_type(sf.Pipeline(*any_.stages)(tokens), sf.Stream[Any])
+    assert_type(sf.Pipeline(), sf.Pipeline[Any, Any])
+    cards: sf.Pipeline[str, Card] = sf.Pipeline(sf.Redact("a"), sf.ParseJSON(Card))
+    assert_type(cards(tokens), sf.Stream[Card])
 
 
 async def guarded(plain: openai_sdk.OpenAI, live: openai_sdk.AsyncOpenAI, other: anthropic_sdk.AsyncAnthropic) -> None:

@@ -157,7 +157,7 @@ class _Firsts:
 
     def __init__(self, stage: AnyStage, gives: Gives) -> None:
         self._stage = stage
-        self._gives = gives
+        self._gives: Gives = gives
         self._kept: dict[tuple[str, ...], Any] = {}
 
     def keep(self, pieces: Sequence[str]) -> None:

@@ -61,9 +61,9 @@ def recorded_stream(request: pytest.FixtureRequest) -> Callable[[str], RecordedS
 
 @pytest.fixture
 def leak_check() -> Iterator[Callable[..., LeakCheck]]:
-    """A block in which nothing may leak, for secrets that it is given: `with leak_check("the secret"):`. See `LeakCheck`.
+    """A block in which nothing may leak, for secrets that it is given; one that is made and not entered fails the test.
 
-    One that is made and not entered fails the test: it looks for nothing.
+    It is entered with `with leak_check("the secret"):`. See `LeakCheck`.
     """
     from streamfilter.testing.leaks import LeakCheck
 
