@@ -273,7 +273,6 @@ class TextStage(Stage[str, str]):
     """
 
     channels: tuple[str, ...] | None = dataclasses.field(default=("answer",), kw_only=True)
-
     is_guard: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -333,15 +332,15 @@ class Wait(Stage[Any, Any]):
 
     fn: Function
 
+    reads: ClassVar[str] = "anything"
+    gives: ClassVar[str] = "anything"
+
     @property
     def must_wait(self) -> bool:
         return True
 
     def machine(self, context: Context | None = None) -> Machine:
         raise TypeError(f"{self!r} must wait, so it has no machine: use it in a stream, `async for` over stage(source)")
-
-    reads: ClassVar[str] = "anything"
-    gives: ClassVar[str] = "anything"
 
     @property
     def function(self) -> Function:
@@ -396,10 +395,8 @@ class Pipeline(Stage[In, Out]):
 
     def machine(self, context: Context | None = None) -> Machine:
         given = context or Context()  # one for all, if only to share what they have seen
-        machines = [machine_of(part, given) for part in self.parts]
-        if len(machines) < 2:
-            return machines[0] if machines else Machine()
-        return Chain(machines, drains=given.after_stop == "drain")
+        first, *others = [machine_of(part, given) for part in self.parts] or [Machine()]
+        return Chain([first, *others], drains=given.after_stop == "drain") if others else first
 
     def _opened(self, source: Any, *, is_live: bool) -> Any:
         return self.parts[0]._opened(source, is_live=is_live) if self.parts else source  # noqa: SLF001  # a stage's own
