@@ -88,6 +88,21 @@ Scope: TypeAlias = Channel | Key | None
 barrier, every run under it settles first and ends; `()` is everything. `None`: nowhere, it passes at once."""
 
 
+FREE = frozenset({"input", "code", "commands", "diff"})
+"""What the last part but one of a call's key is where its arguments are no JSON, but a text: the input of a custom tool, code, the
+commands of a shell, a patch."""
+
+
+def is_free(channel: Channel) -> bool:
+    """Whether the arguments of a call are a text, and no JSON.
+
+    Example:
+        >>> [is_free(Channel("tool_arguments", (0, 0, where, 0))) for where in ("tool_calls", "input")]
+        [False, True]
+    """
+    return channel.kind == "tool_arguments" and not FREE.isdisjoint(channel.key[2:-1][-1:])
+
+
 def covers(scope: Channel | Key, channel: Channel) -> bool:
     """Whether a barrier of this scope ends the runs of that channel.
 

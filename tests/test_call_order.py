@@ -15,7 +15,7 @@ from recordings import body, shared
 from test_foreign_calls import FORMATS, Chunk, answer, chunk, encode, formats, fragment, reasons
 
 import streamfilter as sf
-from streamfilter.items import Channel, Item
+from streamfilter.items import Channel, Item, is_free
 from streamfilter.providers import anthropic, openai
 from streamfilter.providers.brackets import Brackets
 from streamfilter.providers.ordering import Blocks, WholeCall, WholeCalls
@@ -107,10 +107,9 @@ def test_recorded_calls_are_the_same_in_every_format(api: str, entry: dict[str, 
         return sorted((call.name or "", json.dumps(call.arguments)) for call in read if call.complete)
 
     decode, raw = FORMATS[api].Decode(), [body(entry)]
-    try:
-        want = said(decode, raw)
-    except sf.MalformedInput:
+    if any(isinstance(item, sf.TextDelta) and is_free(item.channel) for item in [*decode.iter(raw)]):
         pytest.skip("the input of a custom tool is no JSON")
+    want = said(decode, raw)
     for name in FORMATS:
         out = list((decode | encode(name)).iter(raw))
         assert said(FORMATS[name].Decode(), out) == want, name

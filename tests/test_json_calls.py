@@ -8,12 +8,13 @@ import random
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError, field_validator
 from recordings import body, chunks, shared
 
 import streamfilter as sf
 from streamfilter.json.calls import Call, ToolCalls
-from streamfilter.providers.openai import chat
+from streamfilter.providers import langchain, pydantic_ai
+from streamfilter.providers.openai import chat, responses
 from streamfilter.testing import cut
 
 RECORDINGS = [entry for entry in shared("openai.chat") if entry["tool_calls"]]
@@ -135,6 +136,158 @@ def test_a_call_that_has_said_nothing_when_a_stage_stops_its_answer_is_none(befo
         list((before | ToolCalls()).iter(items))
     out, error = called([begins(0, "now", "a"), sf.Finish("stop", scope=(0, 0))])
     assert (out, error) == ([Call("a", "now", {}, True, channel(0))], None)
+
+
+WAYS = [[text] for text in ('{"city": "Turin"}', '{"days": 1}', '{"city": x')] + [
+    list('{"city": "Turin"}'),
+    ['{"city"', ': 1, "days": 2}'],
+]
+
+
+@pytest.mark.parametrize("pieces", WAYS, ids=repr)
+@pytest.mark.parametrize("named", range(-1, 18))
+def test_arguments_are_validated_wherever_the_name_comes(pieces: list[str], named: int) -> None:
+    """What is complete, and what is raised, is the same as if the name had come first; and nothing is complete before it comes."""
+    said: list[sf.Item] = [sf.TextDelta(piece, channel(0)) for piece in pieces]
+    items = [*said[: named + 1], begins(0, "weather", "a"), *said[named + 1 :], sf.Finish("tool_calls", scope=(0, 0))]
+    models: Any = {"weather": Place, "other": int}
+    want, wrong = called([begins(0, "weather", "a"), *said], models=models)
+    out, error = called(items, models=models)
+    assert [call for call in out if call.complete] == [call for call in want if call.complete]
+    assert type(error) is type(wrong)
+    assert all(isinstance(call.arguments, Place) for call in out if call.name)
+
+
+def test_a_call_that_is_never_named_is_complete_when_it_is_over() -> None:
+    """Once, as it was; that it may have gone on is told as for others."""
+    models: Any = {"weather": Place}
+    for pieces in (['{"a": 1}'], ['{"a": 1', "}"], ["12"]):
+        said: list[sf.Item] = [sf.TextDelta(piece, channel(0)) for piece in pieces]
+        for end in ([], [sf.Finish("tool_calls", scope=(0, 0))], [sf.Finish("length", scope=(0, 0))]):
+            out, error = called([begins(0, None, "a"), *said, *end], models=models)
+            assert [call for call in out if call.complete] == [Call("a", None, json.loads("".join(pieces)), True, channel(0))]
+            assert (out[-1].complete, error) == (True, None)
+    assert type(called([sf.TextDelta('{"a": 1', channel(0))], models=models)[1]) is sf.TruncatedInput
+
+
+def test_what_waits_for_a_name_is_bounded() -> None:
+    """By `max_string`, where there are models; else nothing waits."""
+    said = [sf.TextDelta(piece, channel(0)) for piece in ("[1,", "2,", "3]")]
+    assert called(list(said), models={"f": Place}, max_string=7)[1] is None
+    error = called(list(said), models={"f": Place}, max_string=6)[1]
+    assert str(error) == "max_string of 6 exceeded: the arguments of a call that has no name"
+    assert called(list(said), max_string=6)[1] is None
+    assert called([begins(0, "g"), *said], models={"f": Place}, max_string=6)[1] is None
+
+
+def test_a_name_in_pieces_is_refused() -> None:
+    """OpenAI's SDK joins them, others take the first: the model of neither may be left out. The same name may be said again."""
+    for last in (begins(0, "oo"), begins(0, "foo"), begins(0, "oo", "a")):
+        items = [begins(0, "f", "a"), sf.TextDelta('{"n":', channel(0)), last, sf.TextDelta("1}", channel(0))]
+        out, error = called(items, models={"foo": Place})
+        assert ([call.complete for call in out], str(error)) == (
+            [False],
+            "the fragments of a tool call have different names, at offset 5",
+        )
+    out, error = called([begins(0, "f", "a"), begins(0, "f"), begins(0, "f", "a"), sf.TextDelta("{}", channel(0))])
+    assert (out, error) == ([Call("a", "f", {}, True, channel(0))], None)
+
+
+def test_names_in_pieces_are_seen_in_formats_whose_clients_join_them() -> None:
+    """LangChain's chunks, and the name deltas of Pydantic AI."""
+    fragments = [{"index": 0, "name": name, "args": args, "id": None} for name, args in (("f", '{"n":'), (None, "1"), ("oo", "}"))]
+    chunks = [{"type": "AIMessageChunk", "content": "", "id": "run-1", "tool_call_chunks": [each]} for each in fragments]
+    part = {"part_kind": "tool-call", "tool_name": "f", "args": "{", "tool_call_id": "a"}
+    delta = {"part_delta_kind": "tool_call", "tool_name_delta": "oo", "args_delta": "}"}
+    events = [{"event_kind": "part_start", "index": 0, "part": part}, {"event_kind": "part_delta", "index": 0, "delta": delta}]
+    for decode, source in ((langchain.Decode(), chunks), (pydantic_ai.Decode(), events)):
+        stage: Any = decode | ToolCalls(models={"foo": Place})
+        with pytest.raises(sf.MalformedInput, match="different names"):
+            list(stage.iter(source))
+
+
+# ------------------------------------------------------------------ arguments that are no JSON
+
+FREE = sf.Channel("tool_arguments", (0, 0, 0, "input", 0))
+
+
+class Statement(RootModel[str]):
+    """The input of a custom tool."""
+
+    @field_validator("root")
+    @classmethod
+    def reads(cls, value: str) -> str:
+        assert value.startswith("SELECT")
+        return value
+
+
+def free(*pieces: str) -> list[sf.Item]:
+    return [sf.ToolCall("a", "sql", FREE, scope=FREE), *(sf.TextDelta(piece, FREE) for piece in pieces)]
+
+
+@pytest.mark.parametrize("text", ["SELECT 1", "{", "12", '"', ""])
+@pytest.mark.parametrize("end", [sf.Raw(1, scope=FREE, boundary=True), sf.Finish("tool_calls", scope=(0, 0))], ids=repr)
+def test_arguments_that_are_no_json_are_a_text(text: str, end: sf.Event) -> None:
+    """It grows, and is complete where its end is told, whatever it looks like."""
+    out, error = called([*free(*text), end])
+    want = [Call("a", "sql", text[:n], False, FREE) for n in range(1, len(text) + 1)]
+    assert (out, error) == ([*want, Call("a", "sql", text, True, FREE)], None)
+
+
+def test_half_a_text_is_no_call() -> None:
+    """Nothing in it says that it is over: where a stream breaks off, or is cut off, it is not complete."""
+    for end in ([], [sf.Finish("length", scope=(0, 0))], [sf.Failure("overloaded")], [sf.End("stop")]):
+        for pieces in ((), ("rm -r /tmp", "/x")):
+            out, error = called([*free(*pieces), *end])
+            assert not any(call.complete for call in out)
+            assert isinstance(error, sf.TruncatedInput)
+            out, error = called([*free(*pieces), *end], truncated="partial")
+            assert ([call.arguments for call in out], error) == (list(itertools.accumulate(pieces)), None)
+
+
+def test_a_model_validates_the_text() -> None:
+    """When it is complete; by then the name may have come late."""
+    done = sf.Raw(1, scope=FREE, boundary=True)
+    out, error = called([*free("SELECT", " 1"), done], models={"sql": Statement})
+    assert ([call.arguments for call in out], error) == (["SELECT", "SELECT 1", Statement("SELECT 1")], None)
+    head, *said = free("DROP")
+    for items in ([head, *said, done], [*said, head, done]):
+        out, error = called(items, models={"sql": Statement})
+        assert ([call.complete for call in out], type(error)) == ([False], ValidationError)
+    error = called([*free("SEL", "ECT"), done], max_string=5)[1]
+    assert str(error) == "max_string of 5 exceeded: the arguments of a call that are no JSON"
+
+
+def test_custom_tools_of_chat_completions() -> None:
+    """Their input is told from a function's arguments, also beside one; stored without its chunks it is written as it came."""
+    function = {"index": 1, "id": "b", "type": "function", "function": {"name": "f", "arguments": '{"a":'}}
+    fragments = [
+        {"index": 0, "id": "a", "type": "custom"},
+        {"index": 0, "custom": {"name": "sql", "input": "SELECT "}},
+        function,
+        {"index": 0, "custom": {"input": "1"}},
+        {"index": 1, "function": {"arguments": "1}"}},
+    ]
+    given = [{"choices": [{"index": 0, "delta": {"tool_calls": [each]}}]} for each in fragments]
+    given.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
+    items = list(chat.Decode().iter(given))
+    want = [("f", {"a": 1}), ("sql", "SELECT 1")]
+    assert sorted((call.name, call.arguments) for call in called(items)[0] if call.complete) == want
+    for item in items:
+        item.origin = None  # type: ignore[union-attr]
+    again = list((chat.Encode() | chat.Decode()).iter(items))
+    assert sorted((call.name, call.arguments) for call in called(again)[0] if call.complete) == want
+
+
+@pytest.mark.skipif(not RECORDINGS, reason="the shared recordings are not beside this checkout")
+@pytest.mark.parametrize(("name", "kind"), [("custom", "custom_tool_call_input"), ("shell", "shell_call_command")])
+def test_recorded_calls_with_a_text(name: str, kind: str) -> None:
+    """What the deltas of each say, joined."""
+    entry = next(entry for entry in shared("openai.responses") if f"openai-{name}-tool_1" in entry["file"])
+    raw = body(entry)
+    said = "".join(each["delta"] for each in chunks(raw) if each["type"] == f"response.{kind}.delta")
+    found = [call.arguments for call in (responses.Decode() | ToolCalls()).iter([raw]) if call.complete]
+    assert (found, bool(said)) == ([said], True)
 
 
 def test_bad_models_are_refused_when_the_stage_is_built() -> None:

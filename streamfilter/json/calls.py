@@ -11,10 +11,11 @@ from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context
 from streamfilter.declaration import show
-from streamfilter.items import Channel, End, Event, Item, TextDelta, ToolCall, covers
+from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
+from streamfilter.items import Channel, End, Event, Item, TextDelta, ToolCall, covers, is_free
 from streamfilter.json.parse import Values
 from streamfilter.json.typed import Typed, plan_of
-from streamfilter.machine import Machine
+from streamfilter.machine import Machine, refusal
 from streamfilter.parsing.documents import Documents, Reader
 from streamfilter.parsing.sink import MAX_DEPTH, MAX_STRING, Limits
 from streamfilter.pipeline import Stage, stage
@@ -28,7 +29,8 @@ class Call:
     Attributes:
         id: the provider's name for it, if it gave one.
         name: the tool.
-        arguments: what has come of its arguments; a `Partial[Model]` until they are complete, then a `Model`, if it has one.
+        arguments: what has come of its arguments; a `Partial[Model]` until they are complete, then a `Model`, if it has one. Those
+            that are no JSON are a `str` until then.
         complete: whether that is all.
         channel: where its arguments came; its key tells calls apart that have no id.
     """
@@ -52,17 +54,22 @@ class ToolCalls(Stage[Any, Call]):
     """Give a `Call` after each piece that changed the arguments of one, and once when they are complete. All else is dropped.
 
     It reads items: `openai.chat.Decode() | ToolCalls()` reads a provider's chunks. Calls may be interleaved; what providers leave
-    out of their fragments has been put in order by `Decode`. A call without any arguments has `{}`.
+    out of their fragments has been put in order by `Decode`. A call without any arguments has `{}`. A name that comes late counts
+    for all of them: with `models`, no call is complete before it has its name, or is over.
+
+    The input of a custom tool, code, commands and patches are no JSON: they are a `str`, which is complete when its end is told. So
+    says their channel: the last part but one of its key is `"input"`, `"code"`, `"commands"` or `"diff"`.
 
     Args:
         models: by the name of a tool, what its arguments are validated as; those of other tools are plain values.
         truncated: what happens where the stream ends inside of arguments: `"raise"` raises `TruncatedInput`, `"partial"` does not.
         max_depth: containers inside one another.
-        max_string: characters of one string, key or number, as written.
+        max_string: characters of one string, key or number, as written; of arguments that are no JSON; with `models`, of those that
+            wait for their name.
 
     Raises:
         ValueError: a model is none that pydantic knows.
-        MalformedInput: while streaming: arguments are no JSON.
+        MalformedInput: while streaming: arguments are no JSON, or a call has two names.
         TruncatedInput: while streaming: the stream ended inside of them.
         ValidationError: while streaming, of pydantic: they do not fit their model.
         LimitExceeded: while streaming.
@@ -109,10 +116,45 @@ class _Open:
         self.channel = channel
         self.id: str | None = None
         self.name: str | None = None
-        self.documents: Documents | None = None
+        self.reader: Machine | None = None
+        self.is_cut = False  # or nobody has told that they are over
+        self.unread: list[str] = []  # what has come without a name, but for its showing: a model may be for it
+        self.chars = 0  # of all that has come
+        self.withheld: list[Call] = []  # what it would be complete with, if it gets no name
 
     def call(self, number: int, arguments: Any, is_complete: bool) -> Call:
         return Call(self.id, self.name, arguments, is_complete, self.channel)
+
+
+class _Text(Machine):
+    """Reads arguments that are no JSON: a text, whose end is not to be seen in it."""
+
+    def __init__(self, call: _Open, stage: ToolCalls) -> None:
+        self._call = call
+        self._stage = stage
+        self._text = ""
+
+    def feed(self, item: Any) -> Sequence[Any]:
+        self._text += item
+        if len(self._text) > self._stage.max_string:
+            return self._refused(LimitExceeded("max_string", self._stage.max_string, "the arguments of a call that are no JSON"))
+        return [self._call.call(0, self._text, False)]
+
+    def finish(self) -> Sequence[Any]:
+        call, stage = self._call, self._stage
+        if call.is_cut:
+            wrong = TruncatedInput("the stream ends inside the arguments of a call", len(self._text))
+            return () if stage.truncated == "partial" else self._refused(wrong)
+        model = stage.models.get(call.name or "")
+        try:
+            value = self._text if model is None else plan_of(model).adapter.validate_python(self._text)
+        except Exception as error:
+            return self._refused(error)
+        return [call.call(0, value, True)]
+
+    def _refused(self, error: Exception) -> Sequence[Any]:
+        self.ended = True
+        return [refusal(error)]
 
 
 class _Calls(Machine):
@@ -126,11 +168,9 @@ class _Calls(Machine):
         if isinstance(item, TextDelta):
             if item.channel.kind != "tool_arguments" or not item.text:
                 return ()
-            return self._given(self._call(item.channel), lambda documents: documents.feed(item.text))
+            return self._said(self._call(item.channel), item.text)
         if isinstance(item, ToolCall):
-            call = self._call(item.arguments)
-            call.id, call.name = call.id or item.id, call.name or item.name
-            return ()
+            return self._named(self._call(item.arguments), item)
         if isinstance(item, End):
             return self._over(item)
         if isinstance(item, Event):
@@ -144,7 +184,7 @@ class _Calls(Machine):
         raise TypeError(f"ToolCalls was fed {kind}: it reads items, as of providers.openai.chat.Decode() | ToolCalls(…)")
 
     def finish(self) -> Sequence[Any]:
-        return () if self.ended else self._settled(())
+        return () if self.ended else self._settled((), is_told=False)
 
     def drain(self, item: Item) -> Sequence[Any]:
         return ()
@@ -154,13 +194,43 @@ class _Calls(Machine):
             self._open[channel] = _Open(channel)
         return self._open[channel]
 
-    def _settled(self, scope: Any, *, is_cut: bool = False) -> Sequence[Any]:
-        """The arguments of the calls under a barrier are over, or are cut off there."""
+    def _named(self, call: _Open, item: ToolCall) -> Sequence[Any]:
+        """A call is named: what has come of it is read as what its tool takes.
+
+        Some services say the whole name with every fragment. If one says another, clients differ: the first counts for some, the
+        last for others, and OpenAI's SDK joins them. Which model is for the call would depend on that.
+        """
+        is_same = not item.id or item.id == call.id
+        if is_same and call.name and item.name and item.name != call.name:
+            return self._refused(MalformedInput("the fragments of a tool call have different names", call.chars))
+        call.id, call.name = call.id or item.id, call.name or item.name
+        if not call.name or not call.unread:
+            return ()
+        text = "".join(call.unread)
+        call.unread, call.withheld, call.reader = [], [], None
+        return self._given(call, lambda reader: reader.feed(text))
+
+    def _said(self, call: _Open, text: str) -> Sequence[Any]:
+        """Some more of the arguments of a call. While it has no name it is shown, but not complete: that may be up to a model."""
+        given = self._given(call, lambda reader: reader.feed(text))
+        call.chars += len(text)
+        if call.name or not self._stage.models or is_free(call.channel):
+            return given
+        call.unread.append(text)
+        if call.chars > self._stage.max_string and not self.ended:
+            return self._refused(LimitExceeded("max_string", self._stage.max_string, "the arguments of a call that has no name"))
+        call.withheld += [each for each in given if _is_complete(each)]
+        return [each for each in given if not _is_complete(each)]
+
+    def _settled(self, scope: Any, *, is_cut: bool = False, is_told: bool = True) -> Sequence[Any]:
+        """The arguments of the calls under a barrier are over, or are cut off there; or the stream is over, and nobody has told."""
         out: list[Any] = []
         for channel in [channel for channel in self._open if covers(scope, channel)]:
             call = self._open.pop(channel)
-            has_come = call.documents is not None or is_cut
-            out += self._given(call, Documents.finish if has_come else lambda documents: documents.feed("{}"))
+            call.is_cut = is_cut or not is_told
+            is_none = call.reader is None and not is_cut and not is_free(channel)
+            out += [call.call(0, each.arguments, True) for each in call.withheld]
+            out += self._given(call, (lambda reader: reader.feed("{}")) if is_none else (lambda reader: reader.finish()))
             if self.ended:
                 break
         return out
@@ -173,10 +243,14 @@ class _Calls(Machine):
         self.ended = True
         return [*out, end]
 
-    def _given(self, call: _Open, step: Callable[[Documents], Sequence[Any]]) -> Sequence[Any]:
-        documents = call.documents = call.documents or Documents(self._reader(call))
-        given = step(documents)
-        self.ended = documents.ended
+    def _refused(self, error: Exception) -> Sequence[Any]:
+        self.ended = True
+        return [refusal(error)]
+
+    def _given(self, call: _Open, step: Callable[[Machine], Sequence[Any]]) -> Sequence[Any]:
+        reader = call.reader = call.reader or (_Text(call, self._stage) if is_free(call.channel) else Documents(self._reader(call)))
+        given = step(reader)
+        self.ended = reader.ended
         return given
 
     def _reader(self, call: _Open) -> Reader:
@@ -191,3 +265,7 @@ class _Calls(Machine):
             limits=limits,
             wrap=call.call,
         )
+
+
+def _is_complete(item: object) -> bool:
+    return isinstance(item, Call) and item.complete

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from streamfilter.items import Channel, Event, Failure, Finish, Item, Key, Scope, TextDelta, ToolCall, covers
+from streamfilter.items import Channel, Event, Failure, Finish, Item, Key, Scope, TextDelta, ToolCall, covers, is_free
 from streamfilter.providers.brackets import Brackets
 from streamfilter.providers.recent import Recent
 from streamfilter.reasons import ends_calls, for_calls
@@ -136,7 +136,7 @@ class Calls:
             call = self._calls[channel]
             call.is_over = True
             yield from self._begun(call)
-            if has_none and not call.has_said:
+            if has_none and not call.has_said and not is_free(channel):
                 call.brackets.add(NO_ARGUMENTS)
                 yield TextDelta(NO_ARGUMENTS, channel)
             call.is_whole = not is_cut or call.brackets.are_closed

@@ -80,7 +80,7 @@ class Reading:
         self._turn = 0  # of messages without a run
         self._last_name: object = None
         self._is_over = False  # the last of these has a reason to finish
-        self._calls: dict[Key, set[Channel]] = {}  # those that have begun
+        self._calls: dict[Key, dict[Channel, str]] = {}  # those that have begun, with their names
         self._said = Said(OPAQUE)
 
     def read(self, origin: Origin) -> None:
@@ -189,9 +189,9 @@ class Reading:
 
     def _call(self, origin: Origin, fragment: Any, channel: Channel) -> None:
         name = get(fragment, "name") or get(get(fragment, "function"), "name")
-        begun = self._calls.setdefault(channel.choice, set())
-        if channel not in begun and name:
-            begun.add(channel)
+        begun = self._calls.setdefault(channel.choice, {})
+        if name and begun.setdefault(channel, "") != str(name):  # LangChain joins them
+            begun[channel] = begun[channel] or str(name)
             identity = get(fragment, "id")
             origin.items.append(ToolCall(identity, str(name), channel, scope=channel, origin=origin))
 
@@ -239,7 +239,8 @@ def _known(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, .
         index = get(block, "index")
         for name, value in fields(block).items():
             if isinstance(value, str) and name in BLOCK_TEXTS:
-                yield ("content", n, name), BLOCK_TEXTS[name], ("content", name) if index is None else ("content", name, index)
+                where = "tool" if name == "input" and get(block, "type") != "custom_tool_call" else name  # else it is no JSON
+                yield ("content", n, name), BLOCK_TEXTS[name], ("content", where) if index is None else ("content", where, index)
         for name in ("summary", "thinking", "reasoning"):
             parts = get(block, name)
             for m, _ in enumerate(parts) if isinstance(parts, list | tuple) else ():

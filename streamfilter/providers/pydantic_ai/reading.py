@@ -127,7 +127,9 @@ class Reading:
         if field:
             origin.text(("delta", field), channel)
         self._sign(origin, ("delta", "signature_delta"), channel)
-        beside = ("signature_delta", "provider_details", "citations_delta", "tool_name_delta")
+        if name := get(delta, "tool_name_delta"):
+            origin.items.append(ToolCall(get(delta, "tool_call_id"), str(name), channel, scope=channel, origin=origin))
+        beside = ("signature_delta", "provider_details", "citations_delta")
         if not origin.items or any(get(delta, name) is not None for name in beside):
             origin.rest(channel)
 

@@ -62,14 +62,15 @@ class Calls:
         self._has_places = self._has_places or at is not None
         return found
 
-    def check(self, number: int, kind: str | None, offset: int) -> None:
-        """A fragment of a call says what kind of call it is, or does not.
+    def kind(self, number: int, kind: str | None, offset: int) -> str | None:
+        """What kind of call one is, of which a fragment says so, or does not; None if nothing has said it yet.
 
         Raises:
             MalformedInput: it was of another kind: its arguments stand in two places.
         """
         if kind is not None and self._kinds.setdefault(number, kind) != kind:
             raise MalformedInput("a tool call is of a function and of a custom tool", offset)
+        return self._kinds.get(number)
 
     def end(self) -> None:
         """A message is complete: of those before it the last calls are remembered, for what comes late."""

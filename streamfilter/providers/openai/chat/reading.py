@@ -151,6 +151,9 @@ class Origin:
     is_noted: bool = False
 
 
+CUSTOM = "input"
+"""What tells the channels of custom tools, which take a text and no JSON."""
+
 _SPOKEN = frozenset(TEXT_FIELDS) | {"tool_calls"}
 
 
@@ -350,11 +353,12 @@ class Reader:
         for path, fragment, function, place in found:
             name, arguments, call_id = get(function, "name"), get(function, str(place[1])), get(fragment, "id") or None
             calls = self._calls.setdefault(parts.index, Calls())
-            number = calls.messages  # the older form has one in a message
+            number, kind = calls.messages, None  # the older form has one in a message
             if fragment is not None:
                 number = calls.number(get(fragment, "index"), call_id, name, offset)
-                calls.check(number, str(place[0]) if function is not None else None, offset)
-            channel = Channel("tool_arguments", (RESPONSE, parts.index, path[0], number))
+                kind = calls.kind(number, str(place[0]) if function is not None else None, offset) or get(fragment, "type")
+            where = CUSTOM if kind == "custom" else path[0]
+            channel = Channel("tool_arguments", (RESPONSE, parts.index, where, number))
             items: list[Item] = []
             if name or call_id:
                 items.append(ToolCall(call_id, name or None, channel, scope=channel, origin=origin))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from streamfilter.items import Channel, End, Event, Failure, Finish, Item, Key, Raw, TextDelta, ToolCall, Usage
+from streamfilter.items import Channel, End, Event, Failure, Finish, Item, Key, Raw, TextDelta, ToolCall, Usage, is_free
 from streamfilter.providers import sse
 from streamfilter.providers.calls import Calls
 from streamfilter.providers.counts import worded
@@ -23,7 +23,7 @@ from streamfilter.providers.frames import Framing
 from streamfilter.providers.guarding_frames import Lines
 from streamfilter.providers.openai.chat.beside import quoted
 from streamfilter.providers.openai.chat.putting import continued, field_of, texts_put
-from streamfilter.providers.openai.chat.reading import HEAD, STRUCTURE, Origin, Parts
+from streamfilter.providers.openai.chat.reading import CUSTOM, HEAD, STRUCTURE, Origin, Parts
 from streamfilter.providers.openai.chat.texts import DETAILS, is_signed
 from streamfilter.providers.places import Path, at, revised
 from streamfilter.providers.recent import KEPT_ENDED
@@ -262,19 +262,16 @@ class Writer:
         if isinstance(item, str) or type(item) is TextDelta:
             text, channel = (item, Channel()) if isinstance(item, str) else (item.text, item.channel)
             if channel.kind == "tool_arguments":
-                delta["tool_calls"] = [{"index": self._call(channel), "function": {"arguments": text}}]
+                said: Any = {"custom": {"input": text}} if is_free(channel) else {"function": {"arguments": text}}
+                delta["tool_calls"] = [{"index": self._call(channel), **said}]
             else:
                 if not (name := field_of(channel)):
                     return []
                 delta[name] = text
         elif isinstance(item, ToolCall):
-            call = {
-                "index": self._call(item.arguments),
-                "id": item.id or f"call_{uuid.uuid4().hex[:24]}",
-                "type": "function",
-                "function": {"name": item.name or "", "arguments": ""},
-            }
-            delta["tool_calls"] = [call]
+            kind, field = ("custom", "input") if is_free(item.arguments) else ("function", "arguments")
+            call = {"index": self._call(item.arguments), "id": item.id or f"call_{uuid.uuid4().hex[:24]}", "type": kind}
+            delta["tool_calls"] = [{**call, kind: {"name": item.name or "", field: ""}}]
         elif not isinstance(item, Finish):
             return []
         if index not in self._sent and (not isinstance(item, Finish) or index in self._roles):
@@ -287,7 +284,7 @@ class Writer:
     def _call(self, channel: Channel) -> int:
         """The number of a call in its choice: that which it came with, or the next one."""
         number = channel.key[-1] if channel.key else 0
-        if channel.key[2:3] == ("tool_calls",) and isinstance(number, int):
+        if channel.key[2:3] in (("tool_calls",), (CUSTOM,)) and isinstance(number, int):
             return number
         calls = self._called.setdefault(channel.choice, {})
         if len(self._called) > KEPT_ENDED:
