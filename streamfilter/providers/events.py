@@ -9,6 +9,7 @@ This module knows events as dicts and as objects of an SDK, and no provider.
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
@@ -18,7 +19,7 @@ from streamfilter.items import Channel, End, Item, Key, Raw, Scope, TextDelta
 from streamfilter.providers import foreign
 from streamfilter.providers.frames import BINARY_MESSAGES, NDJSON, SSE, TEXT_MESSAGES, Decoder, Framing, framing_of, message
 from streamfilter.providers.places import Opaque, Path, at, merged, strings
-from streamfilter.providers.shapes import object_in
+from streamfilter.providers.shapes import meant
 from streamfilter.providers.sse import JOINED, Frame
 
 Made = TypeVar("Made")
@@ -85,6 +86,7 @@ class Origin:
         leaves: of an event that may leave in several parts, those: each leaves with any of its items.
         encoded: slots of a text that is JSON: which of its strings stands there; None: all that it means.
         ends: where a channel's text ended behind this event, in characters from its beginning. A writer may note it here.
+        waits: whether those behind it may still say something else of what it says: then it is read, but goes nowhere yet.
     """
 
     event: Any
@@ -106,13 +108,16 @@ class Origin:
     leaves: dict[Path, tuple[Item, ...]] = field(default_factory=dict)
     encoded: dict[Path, int | None] = field(default_factory=dict)
     ends: dict[Channel, int] = field(default_factory=dict)
+    waits: bool = False
 
     def text(self, path: Path, channel: Channel) -> None:
-        """There is text of a channel at a place, if it is any."""
+        """There is text of a channel at a place, if it is any. Arguments may stand there as what their JSON text means."""
         value = at(self.event, path)
         if isinstance(value, str) and value:
             self.slots[path] = channel
             self.items.append(TextDelta(value, channel, self))
+        elif isinstance(value, Mapping) and value and channel.kind == "tool_arguments":  # an empty one may be what deltas fill
+            self.arguments(path, channel)
 
     def novel(self, path: Path, opaque: Opaque, place: Key) -> list[Channel]:
         """There is a delta of a type that may be new: what each string in it says goes on in the next one. Their channels.
@@ -133,6 +138,12 @@ class Origin:
             self.parsed.add(path)
             self.items.append(TextDelta(self.said(path), channel, self))
 
+    def retract(self, path: Path) -> None:
+        """What stands at a place is no text: something else has come for it. Nothing may have left yet."""
+        channel = self.slots.pop(path)
+        self.parsed.discard(path)
+        self.items[:] = [item for item in self.items if not (isinstance(item, TextDelta) and item.channel == channel)]
+
     def said(self, path: Path) -> str:
         """The text at a place."""
         value = at(self.event, path)
@@ -140,11 +151,31 @@ class Origin:
 
     def value(self, path: Path, text: str) -> Any:
         """What stands at a place if it says this text."""
-        return (object_in(text) or {}) if path in self.parsed else text
+        if path not in self.parsed:
+            return text
+        return meant(text, at(self.event, path))
 
     def rest(self, scope: Scope, *, boundary: bool = False) -> None:
         """All else that the event says has this place."""
         self.items.append(Raw(self.event, scope=scope, boundary=boundary, origin=self))
+
+
+class Queue:
+    """Events that have been read, in order: behind one that waits, all do."""
+
+    def __init__(self) -> None:
+        self._origins: deque[Origin] = deque()
+
+    def put(self, origin: Origin) -> Iterator[Origin]:
+        """Those that need not wait now that one more has been read."""
+        self._origins.append(origin)
+        while self._origins and not self._origins[0].waits:
+            yield self._origins.popleft()
+
+    def rest(self) -> Iterator[Origin]:
+        """Those that wait when nothing more comes."""
+        while self._origins:
+            yield self._origins.popleft()
 
 
 class Reading(Protocol):
@@ -184,6 +215,7 @@ class EventReader:
         self._first = bytearray()  # empty lines, which do not tell the framing
         self._count = 0  # of messages
         self._said: dict[Channel, int] = {}
+        self._queue = Queue()
         self.as_bytes: bool = False
 
     def read(self, item: object) -> Iterator[Origin | End]:
@@ -204,7 +236,7 @@ class EventReader:
             self._framing = TEXT_MESSAGES
             yield from self._frames(self._message(item))
         elif isinstance(item, Mapping) or (hasattr(item, "__dict__") and not isinstance(item, type)):
-            yield refusing(self._stage, lambda: self._origin(item, None))
+            yield from map(self._counted, self._queue.put(refusing(self._stage, lambda: self._origin(item, None))))
         else:
             kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
             raise TypeError(f"{self._stage} was fed {kind}: it reads {self._unit}, as SDK objects, dicts or the raw response bytes")
@@ -217,6 +249,7 @@ class EventReader:
             yield from self._frames(self._decoder.feed(bytes(self._first)))
         if self._decoder is not None:
             yield from self._frames(self._decoder.finish())
+        yield from map(self._counted, self._queue.rest())
 
     def _message(self, item: str | bytes) -> Iterator[Frame]:
         self._count += 1
@@ -240,10 +273,11 @@ class EventReader:
                 if not frame.data or frame.data.strip() in self._done:
                     origin = Origin(None, self._name, frame, self._framing)
                     origin.items.append(Raw(frame, scope=() if frame.data else None, origin=origin))
-                    yield origin
                 else:
-                    yield self._origin(*said_in(frame, self._framing or SSE))
+                    origin = self._origin(*said_in(frame, self._framing or SSE))
+                yield from map(self._counted, self._queue.put(origin))
         except MalformedInput as error:
+            yield from map(self._counted, self._queue.rest())
             yield End("error", error.with_traceback(None))  # this frame, which goes on, has the text of an event
 
     def _origin(self, event: Any, frame: Frame | None) -> Origin:
@@ -251,6 +285,9 @@ class EventReader:
         self._reading.read(origin)
         if not origin.is_plain:
             foreign.check(self._name, origin)
+        return origin
+
+    def _counted(self, origin: Origin) -> Origin:
         for path, channel in origin.slots.items():  # the channel that has said something last comes last
             self._said[channel] = self._said.pop(channel, 0) + len(origin.said(path))
         while len(self._said) > MAX_COUNTED:

@@ -42,7 +42,7 @@ class Said:
         """An event has been read."""
         for path, channel in origin.slots.items():
             self._channels.add(channel)
-            text = at(origin.event, path)
+            text = origin.said(path)
             size = self._size[channel] = self._size.get(channel, 0) + len(text)
             if size > MAX_KNOWN:
                 self._came.pop(channel, None)

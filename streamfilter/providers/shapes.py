@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -112,6 +113,19 @@ def plain(node: Any) -> Any:
     """An SDK object as plain data, as it came; plain data as it is."""
     dump = getattr(node, "model_dump", None)
     return dump(exclude_unset=True, mode="json", warnings=False) if dump is not None else node
+
+
+def meant(text: str, before: object) -> Any:
+    """What stands in the place of a value that has become this JSON text; an empty object, if it is none any more or was cut off.
+
+    Example:
+        >>> meant('{"a": 1}', {"a": 2}), meant('"b"', "a"), meant("[1]", {"a": 1}), meant('{"a', {"a": 1})
+        ({'a': 1}, 'b', {}, {})
+    """
+    found = None
+    with suppress(ValueError, RecursionError):
+        found = json.loads(text)
+    return found if isinstance(found, dict) or type(found) is type(before) else {}
 
 
 def object_in(text: str | bytes) -> dict[str, Any] | None:

@@ -25,7 +25,7 @@ from streamfilter.providers.bedrock.converse import FORMAT as CONVERSE
 from streamfilter.providers.bedrock.reading import Reading as Converse
 from streamfilter.providers.bedrock.reading import failure
 from streamfilter.providers.detecting import detect
-from streamfilter.providers.events import Origin, Reading, parsed, refusing
+from streamfilter.providers.events import Origin, Queue, Reading, parsed, refusing
 from streamfilter.providers.frames import AWS, Decoder, Framing, json_text
 from streamfilter.providers.rewriting import EventWriter
 from streamfilter.providers.shapes import fields
@@ -87,6 +87,7 @@ class _Reader:
         self._seen = seen
         self._decoder: Decoder | None = None
         self._inner: tuple[str, Reading] | None = None
+        self._queue = Queue()
         self.as_bytes = False
 
     def read(self, item: object) -> Iterator[Origin | End]:
@@ -96,7 +97,7 @@ class _Reader:
             yield from self._frames(self._decoder.feed(bytes(item)))
         elif isinstance(item, Mapping):
             frame = Frame(None, next(iter(item), ""), None, cast("bytes", item), 0)
-            yield refusing(self._stage, lambda: self._origin(item, frame, _PARSED))
+            yield from self._queue.put(refusing(self._stage, lambda: self._origin(item, frame, _PARSED)))
         else:
             kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
             raise TypeError(f"{self._stage} was fed {kind}: it reads {FORMAT.unit}, as dicts or the raw response bytes")
@@ -104,12 +105,14 @@ class _Reader:
     def finish(self) -> Iterator[Origin | End]:
         if self._decoder is not None:
             yield from self._frames(self._decoder.finish())
+        yield from self._queue.rest()
 
     def _frames(self, frames: Iterator[Frame]) -> Iterator[Origin | End]:
         try:
             for frame in frames:
-                yield self._origin(parsed(frame.data or "", frame.offset), frame, _CHUNKS)
+                yield from self._queue.put(self._origin(parsed(frame.data or "", frame.offset), frame, _CHUNKS))
         except MalformedInput as error:
+            yield from self._queue.rest()
             yield End("error", error)
 
     def _origin(self, outer: Mapping[str, Any], frame: Frame, framing: Framing) -> Origin:

@@ -1,13 +1,14 @@
 """Events of the AI SDK's UI message stream to items: a channel for each text part, reasoning part and tool call.
 
-Ids of parts are used again in later steps, so a part is told apart by its number too. Of a tool's input, which comes in deltas and
-then once more as a whole, only the deltas are text.
+Ids of parts are used again in later steps, so a part is told apart by its number too. A tool's input comes in deltas and then once
+more as a whole: of that only the deltas are text. If there are none, the whole is.
 Source: `packages/ai/src/ui-message-stream/ui-message-chunks.ts` of the AI SDK (versions 5 and 6), and its page on stream protocols.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from streamfilter.errors import MalformedInput
@@ -46,10 +47,12 @@ class Reading:
 
     Args:
         seen: the choices that have come so far.
+        is_decoded: whether a tool's input that comes whole is its text. Where it is put back, its strings are quotes.
     """
 
-    def __init__(self, seen: set[Key]) -> None:
+    def __init__(self, seen: set[Key], *, is_decoded: bool = False) -> None:
         self._seen = seen
+        self._is_decoded = is_decoded
         self._message = -1
         self._count = 0  # of parts
         self._parts: dict[tuple[str, str], Channel] = {}  # that are open, by type and id
@@ -135,9 +138,20 @@ class Reading:
             if channel in self._spoken:
                 is_parsed = kind == "tool-input-available" or not isinstance(get(event, "input"), str)
                 origin.repeats["input",] = Repeat(channel, is_parsed=is_parsed)
+            elif self._is_decoded:
+                self._whole(origin, channel, is_parsed=kind == "tool-input-available")
             origin.rest(channel, boundary=True)
         if not origin.items:
             origin.rest(channel)
+
+    def _whole(self, origin: Origin, channel: Channel, *, is_parsed: bool) -> None:
+        """All of a tool's input, which did not stream. What is wrong in it may have stayed the text that it was."""
+        if is_parsed and not isinstance(get(origin.event, "input"), Mapping):
+            origin.arguments(("input",), channel)
+        else:
+            origin.text(("input",), channel)
+        if origin.slots:
+            self._spoken.add(channel)
 
 
 def _id(origin: Origin, field: str) -> str:

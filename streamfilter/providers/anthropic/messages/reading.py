@@ -70,11 +70,14 @@ class Reading:
         self._open: set[int] = set()  # those that have begun and not ended
         self._uses: set[int] = set()  # those of tools
         self._usage: Any = None  # as the message began
+        self._whole: Origin | None = None  # the beginning of a call with all of its arguments, if no delta says otherwise
 
     def read(self, origin: Origin) -> None:
         """Read one event."""
         event = origin.event
         kind = get(event, "type")
+        if self._whole is not None:
+            self._decide(self._whole, event, str(kind))
         if kind == "content_block_delta":
             self._delta(origin, event)
         elif kind == "content_block_start":
@@ -125,6 +128,19 @@ class Reading:
         self._uses.add(index)
         name = get(block, "name")
         origin.items.append(ToolCall(get(block, "id"), None if name is None else str(name), channel, scope=scope, origin=origin))
+        origin.text(("content_block", "input"), channel)
+        if origin.slots:
+            self._whole, origin.waits = origin, True
+
+    def _decide(self, start: Origin, event: Any, kind: str) -> None:
+        """Whether the arguments with which a call begins are all. If deltas follow, what these say stands in their place, as in
+        Anthropic's SDK."""
+        partial = get(get(event, "delta"), "partial_json") if kind == "content_block_delta" else None
+        if kind == "ping" or partial == "":
+            return
+        if partial is not None and get(event, "index") == get(start.event, "index"):
+            start.retract(("content_block", "input"))
+        self._whole, start.waits = None, False
 
     def _delta(self, origin: Origin, event: Any) -> None:
         delta, index = get(event, "delta"), _index(origin)

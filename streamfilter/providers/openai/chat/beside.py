@@ -52,7 +52,7 @@ def _is_said(origin: Origin, path: Path, said: Sequence[set[Path]]) -> bool:
     if place[0] == "delta":
         inside = place[1:]
         is_detail = inside[0] in DETAILS and inside[-1] in ("text", "summary", "thinking") and len(inside) == 3
-        return inside in said[path[1]] or (is_detail and inside[0] not in parts.misquotes)
+        return is_below(inside, said[path[1]]) or (is_detail and inside[0] not in parts.misquotes)
     if place[0] not in ("text", "message", "logprobs") or place[0] in parts.misquotes:
         return False
     if place[0] == "message" and len(place) > 1:

@@ -63,7 +63,7 @@ def texts_put(parts: Parts, delta: Any, texts: Mapping[Channel, str], *, extras:
     return kept
 
 
-def continued(fragment: Any, texts: Mapping[Path, str]) -> Any:
+def continued(fragment: Any, texts: Mapping[Path, Any]) -> Any:
     """What leaves of a fragment of a call behind its first part. Without an index, its id tells whose it is; and clients want to
     see its function."""
     made = _filled(fragment, texts, keeps=False, is_bare=True)

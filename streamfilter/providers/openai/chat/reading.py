@@ -8,6 +8,7 @@ Source: the API reference of OpenAI's chat completions, and the variants of the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -34,7 +35,7 @@ from streamfilter.providers.openai.chat.texts import (
     texts,
 )
 from streamfilter.providers.places import is_mute, merged
-from streamfilter.providers.shapes import fields, get
+from streamfilter.providers.shapes import fields, get, meant
 
 RESPONSE = 0
 """A stream of chat completions is one response: the first part of every key."""
@@ -64,10 +65,15 @@ _KNOWN = STRUCTURE | REPEATS | ENTIRE
 
 
 class Slot(NamedTuple):
-    """Where in a delta a piece of text stands."""
+    """Where in a delta a piece of text stands; if it stands there as what its JSON means, that."""
 
     path: Path
     item: TextDelta
+    value: Any = None
+
+    def shown(self, text: str) -> Any:
+        """What stands there if it says this text."""
+        return text if self.value is None else self.value if text == self.item.text else meant(text, self.value)
 
 
 @dataclass(eq=False, slots=True)
@@ -362,13 +368,16 @@ class Reader:
             items: list[Item] = []
             if name or call_id:
                 items.append(ToolCall(call_id, name or None, channel, scope=channel, origin=origin))
+            value = arguments if arguments and isinstance(arguments, Mapping | list) else None  # they come whole, as what they mean
+            if value is not None:
+                arguments = json.dumps(value, ensure_ascii=False)
             if isinstance(arguments, str) and arguments:
                 items.append(TextDelta(arguments, channel, origin))
             if not items:  # whatever else it brings
                 items.append(Raw(fragment, scope=channel, origin=origin))
             origin.items += items
             inside = place if fragment is not None else place[1:]
-            slots = [Slot((*path, *inside), item) for item in items if isinstance(item, TextDelta)]
+            slots = [Slot((*path, *inside), item, value) for item in items if isinstance(item, TextDelta)]
             parts.calls.append(Fragment(path, legacy if fragment is None else fragment, channel, items, slots))
 
 

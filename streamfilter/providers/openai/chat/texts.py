@@ -9,7 +9,7 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping, 
 from typing import Any
 
 from streamfilter.errors import MalformedInput
-from streamfilter.providers.places import Opaque, merged, strings
+from streamfilter.providers.places import Opaque, is_below, merged, strings
 from streamfilter.providers.shapes import get, listed
 from streamfilter.providers.tokens import is_honest
 
@@ -101,7 +101,7 @@ def others(delta: Mapping[str, Any], taken: Container[Path], opaque: Opaque) -> 
         opaque: the fields that have none.
     """
     found = [(path[1:], text) for path, text in strings(delta, opaque, ("delta",)) if not _is_whole(delta, path[1:])]
-    return sorted((each for each in found if each[0] not in taken), key=lambda each: len(each[0]) > 1)
+    return sorted((each for each in found if not is_below(each[0], taken)), key=lambda each: len(each[0]) > 1)
 
 
 def _is_whole(delta: Mapping[str, Any], path: Path) -> bool:

@@ -228,9 +228,10 @@ class Writer:
         came = joined(item for fragment in parts.calls for item in fragment.items)
         moved = {channel: shown for channel, text in came.items() if (shown := texts.pop(channel, "")) != text}
         for call in parts.calls:
-            said: dict[Path, str] = {}
-            for path, item in call.slots:
-                said[path[len(call.path) :]] = moved.get(item.channel, item.text)
+            said: dict[Path, Any] = {}
+            for slot in call.slots:
+                item = slot.item
+                said[slot.path[len(call.path) :]] = slot.shown(moved.get(item.channel, item.text))
                 moved.update({item.channel: ""} if item.channel in moved else {})
             carriers = [item for item in call.items if not isinstance(item, TextDelta)]
             comes = any(id(item) in present for item in carriers)

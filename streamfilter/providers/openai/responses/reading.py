@@ -6,7 +6,7 @@ Source: OpenAI's reference of streaming events, and the types of its SDK.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streamfilter.errors import MalformedInput
@@ -205,7 +205,7 @@ class Reading:
     def _said(self, origin: Origin, path: Path, channel: Channel) -> None:
         """All that a channel has said stands here; if it has said nothing, then that is its text."""
         if channel in self._begun or path in origin.repeats:
-            origin.repeats[path] = Repeat(channel)
+            origin.repeats[path] = Repeat(channel, is_parsed=isinstance(at(origin.event, path), Mapping))
         else:
             self._begin(origin, path, channel)
 
