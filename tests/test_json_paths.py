@@ -480,7 +480,7 @@ def test_each_value_is_validated_once() -> None:
     assert [item.id for item in given_by(JSONItems("$[*]", Counting), '[{"id": 1}, {"id": 2}]')] == asked == [1, 2]
 
 
-@pytest.mark.parametrize(("model", "hint"), [(3, "model 3 is none"), (print, "print"), ("Row", "is a name"), (list["Nowhere"], "Nowhere"), (object(), "object")])  # type: ignore[name-defined]  # noqa: F821  # fmt: skip
+@pytest.mark.parametrize(("model", "hint"), [(3, "as a value: this is int"), (print, "a function is no model: print"), ("Row", "is a name"), (list["Nowhere"], "Nowhere"), (object(), "object")])  # type: ignore[name-defined]  # noqa: F821  # fmt: skip
 def test_a_model_that_is_none_is_refused(model: Any, hint: str) -> None:
     """When the stage is built, in one line."""
     for build in (lambda: JSONItems("$", model), lambda: JSONEvents(patch=True, model=model)):
