@@ -219,4 +219,23 @@ def test_the_example(data: Any, tmp_path: Path) -> None:
     answers = [json.loads(line)["answer"] for line in written.splitlines()]  # files are named at random
     assert sorted(answers, key=str) == [["mail ", "[email]"], "mail [email]"]
     (bad,) = data.read_parquet(str(tmp_path / "clean" / "bad")).take_all()
-    assert bad == {"answer_reason": "it is no JSON at column 1"}
+    assert bad == {"path": str(log), "line": 3, "answer_reason": "it is no JSON at column 1"}
+
+
+def test_each_line_tells_where_it_stood(data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty lines count; however the file is read."""
+    (tmp_path / "a").write_bytes(b"one\n\ntwo\n" + b"x" * 50 + b"\n\n\nlast")
+    (tmp_path / "b").write_bytes(b"\nonly\n")
+    for size in (8, 64, 1 << 20):
+        monkeypatch.setattr("streamfilter.ray.lines.READ_BYTES", size)
+        from streamfilter.ray.lines import LinesIn  # needs Ray
+
+        source = LinesIn([str(tmp_path / "a")], "text", places=True)
+        with (tmp_path / "a").open("rb") as file:
+            tables = [*source._read_stream(file, "a")]
+        rows = [row for table in tables for row in table.to_pylist()]
+        assert [(row["line"], row["text"][:4]) for row in rows] == [(1, b"one"), (3, b"two"), (4, b"xxxx"), (7, b"last")]
+    found = {(Path(row["path"]).name, row["line"], row["text"][:4]) for row in read_lines(str(tmp_path), places=True).take_all()}
+    assert found == {("a", 1, b"one"), ("a", 3, b"two"), ("a", 4, b"xxxx"), ("a", 7, b"last"), ("b", 2, b"only")}
+    with pytest.raises(ValueError, match="column='line': with places=True"):
+        read_lines(str(tmp_path), column="line", places=True)

@@ -1,7 +1,7 @@
 """A log of answers, filtered on Ray Data: `python offline_ray.py logs clean`, on a laptop.
 
 `logs` is a JSONL file or a directory of them, each line an object with a text, or a list of chunks, in `answer`. What comes out is
-`clean/lines/*.jsonl`, and `clean/bad/*.parquet` with a reason for each line that was bad. On a cluster, the lines that are marked
+`clean/lines/*.jsonl`, and `clean/bad/*.parquet` with file, line and reason for each line that was bad. On a cluster, the lines that are marked
 change; nothing else does.
 """
 
@@ -21,7 +21,7 @@ PIPELINE = sf.Redact(EMAIL, *PII, to="[{rule}]") | sf.Normalize("NFC")
 
 def clean(source: str, target: str) -> tuple[int, int]:
     """How many records were filtered, and how many were bad."""
-    lines = read_lines(source)  # cluster: source is "s3://bucket/logs"
+    lines = read_lines(source, places=True)  # cluster: source is "s3://bucket/logs"
     done = map_streams(lines, PIPELINE, field="answer", json_in="text").materialize()
     bad = done.filter(expr=col("answer_reason").is_not_null())
     write_lines(done, f"{target}/lines")  # cluster: target is "s3://bucket/clean"

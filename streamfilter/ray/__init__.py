@@ -82,7 +82,7 @@ def map_streams(
     return filtered
 
 
-def read_lines(paths: str | list[str], *, column: str = FIELD) -> Dataset:
+def read_lines(paths: str | list[str], *, column: str = FIELD, places: bool = False) -> Dataset:
     """Read files of lines, such as JSONL, for `map_streams(..., json_in=column)`.
 
     Each line is a row, as bytes; empty ones are none. Lines end with a line feed and nothing else, as JSONL has it. A file that is
@@ -91,10 +91,12 @@ def read_lines(paths: str | list[str], *, column: str = FIELD) -> Dataset:
     Args:
         paths: files, or directories of them, on any file system that Ray knows.
         column: what the column is named.
+        places: whether the columns `path` and `line`, which counts from 1, say where each line stood: of a bad row nothing else does.
 
     Raises:
         ModuleNotFoundError: Ray Data is not installed.
         FileNotFoundError: there is no such file.
+        ValueError: `column` has the name of a place.
 
     Example:
         >>> from streamfilter.ray import read_lines
@@ -102,9 +104,11 @@ def read_lines(paths: str | list[str], *, column: str = FIELD) -> Dataset:
         [{'text': b'{"id": 1, "text": "pin 1234"}'}]
     """
     data = _ray_data()
+    if places and column in ("path", "line"):
+        raise ValueError(f"column={column!r}: with places=True that column says where a line stood; choose another name")
     from streamfilter.ray.lines import LinesIn  # noqa: PLC0415  # needs Ray
 
-    lines: Dataset = data.read_datasource(LinesIn(paths, column))
+    lines: Dataset = data.read_datasource(LinesIn(paths, column, places=places))
     return lines
 
 

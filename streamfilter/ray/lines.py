@@ -24,25 +24,34 @@ class LinesIn(FileBasedDatasource):
     Args:
         paths: files, or directories of them.
         column: what the column is named.
+        places: whether the columns `path` and `line` say where each stood.
     """
 
-    def __init__(self, paths: str | list[str], column: str) -> None:
-        super().__init__(paths)
+    def __init__(self, paths: str | list[str], column: str, *, places: bool = False) -> None:
+        super().__init__(paths, include_paths=places)
         self._column = column
+        self._places = places
 
     def _read_stream(self, f: Any, path: str) -> Iterator[pa.Table]:
         """Called by Ray for each file."""
         rest: list[bytes] = []
+        first = 1
         while piece := f.read(READ_BYTES):
             head, newline, tail = piece.rpartition(b"\n")
             if newline:
-                yield self._block(b"".join([*rest, head]))
+                text = b"".join([*rest, head])
+                yield self._block(text, first)
+                first += 1 + text.count(b"\n")
                 rest = []
             rest.append(tail)
-        yield self._block(b"".join(rest))
+        yield self._block(b"".join(rest), first)
 
-    def _block(self, text: bytes) -> pa.Table:
-        return pa.table({self._column: pa.array([line for line in text.split(b"\n") if line.strip()], pa.large_binary())})
+    def _block(self, text: bytes, first: int) -> pa.Table:
+        lines = [(number, line) for number, line in enumerate(text.split(b"\n"), first) if line.strip()]
+        table = {self._column: pa.array([line for _, line in lines], pa.large_binary())}
+        if self._places:
+            table["line"] = pa.array([number for number, _ in lines], pa.int64())
+        return pa.table(table)
 
 
 class LinesOut(BlockBasedFileDatasink):
