@@ -1,8 +1,8 @@
 """A log of answers, filtered on Ray Data: `python offline_ray.py logs clean`, on a laptop.
 
 `logs` is a JSONL file or a directory of them, each line an object with a text, or a list of chunks, in `answer`. What comes out is
-`clean/lines/*.jsonl`, and `clean/bad/*.parquet` with file, line and reason for each line that was bad. On a cluster, the lines that are marked
-change; nothing else does.
+`clean/lines/*.jsonl`, and `clean/bad/*.parquet` with file, line and reason for each line that was bad. On a cluster, the lines that
+are marked change; nothing else does.
 """
 
 from __future__ import annotations

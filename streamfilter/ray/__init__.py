@@ -91,7 +91,7 @@ def read_lines(paths: str | list[str], *, column: str = FIELD, places: bool = Fa
     Args:
         paths: files, or directories of them, on any file system that Ray knows.
         column: what the column is named.
-        places: whether the columns `path` and `line`, which counts from 1, say where each line stood: of a bad row nothing else does.
+        places: whether the columns `path` and `line`, which counts from 1, say where a line stood: of a bad row nothing else does.
 
     Raises:
         ModuleNotFoundError: Ray Data is not installed.
