@@ -222,6 +222,61 @@ def test_a_bad_command_does_nothing(
     assert [path.name for path in tmp_path.rglob("*")] == ["d", "a.txt"]
 
 
+def test_no_input_is_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """By whatever name it is written, an input keeps its bytes: the run is refused before it writes anything."""
+    (tmp_path / "d" / "d").mkdir(parents=True)
+    (tmp_path / "o").mkdir()
+    for name in ("a.txt", "b.txt", ".a.txt.part", "d/x.txt", "d/d/x.txt", "l.jsonl", "l.jsonl.bad", ".l.jsonl.progress"):
+        (tmp_path / name).write_text(MAIL)
+    (tmp_path / "p.toml").write_text('version = 1\n[[pipeline.p]]\nstage = "redact"\nrules = ["email"]\n')
+    (tmp_path / "here").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "o" / "a.txt").symlink_to(tmp_path / "a.txt")
+    (tmp_path / "o" / "b.txt").hardlink_to(tmp_path / "b.txt")
+    (tmp_path / "link.json").symlink_to(tmp_path / "d" / "x.txt")
+    monkeypatch.chdir(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for args, lost in (
+        (("a.txt", "b.txt", "-o", "."), "a.txt"),
+        (("d", "-o", "."), "d/x.txt"),
+        (("a.txt", "l.jsonl", "-o", "here"), "here/a.txt"),
+        (("a.txt", "l.jsonl", "-o", "o"), "o/a.txt"),
+        (("b.txt", "l.jsonl", "-o", "o"), "o/b.txt"),
+        (("a.txt", "-o", "o/b.txt", "--report", "here/a.txt"), "here/a.txt"),
+        ((".a.txt.part", "-o", "a.txt"), ".a.txt.part"),
+        (("d", "-o", "new", "--report", "d/d/x.txt"), "d/d/x.txt"),
+        (("d/x.txt", "--report", "link.json"), "link.json"),
+        (("l.jsonl.bad", "--field", "reason", "-o", "l.jsonl"), "l.jsonl.bad"),
+        ((".l.jsonl.progress", "--field", "text", "-o", "l.jsonl"), ".l.jsonl.progress"),
+        (("-p", "p.toml", "a.txt", "-o", "p.toml"), "p.toml"),
+        (("-p", "p.toml", "a.txt", "--report", "here/p.toml"), "here/p.toml"),
+    ):
+        assert run(*args, capsys=capsys) == (2, f"streamfilter: {lost} is an input: it would be lost\n"), args
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_nothing_is_written_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two outputs that would have one place are refused: the second would be all there is. What an earlier run left is replaced."""
+    for name in ("in/x/a.txt", "in/y/a.txt", "o/y/b.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(MAIL)
+    (tmp_path / "o" / "x").symlink_to(tmp_path / "o" / "y", target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    for args, twice in (
+        (("in", "-o", "o"), "o/y/a.txt"),
+        (("in", "-o", "new", "--report", "new/x/a.txt"), "new/x/a.txt"),
+        (("in/x/a.txt", "-o", "new", "--report", "new"), "new"),
+        (("in/x/a.txt", "--field", "text", "-o", "new", "--report", "new.bad"), "new.bad"),
+    ):
+        code, err = run(*args, capsys=capsys)
+        assert (code, err) == (2, f"streamfilter: {twice} would be written twice: two outputs need two places\n"), args
+        assert sorted(tmp_path.rglob("*")) == before
+    (tmp_path / "o" / "x").unlink()
+    for _ in range(2):
+        assert run("in", "-o", "o", capsys=capsys)[0] == 0
+    assert (tmp_path / "o" / "x" / "a.txt").read_text() == CLEAN
+
+
 def test_a_declared_pipeline_and_its_report(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """What a file declares, and behind it what options ask for; what was found, without text."""
     declared = tmp_path / "p.toml"

@@ -506,6 +506,8 @@ def test_the_command_prints_a_summary_or_json(declared: Path, capfd: pytest.Capt
     [
         (("{recording}", "-p", "{file}", "-o", "a.pdf"), 2, ".html, .json, .png, .svg is needed"),
         (("{recording}", "-p", "{file}", "-o", "{dir}/no/a.html"), 2, "there is no directory"),
+        (("{seen}", "-p", "{file}", "-o", "{seen}"), 2, "seen.json is an input: it would be lost"),
+        (("{recording}", "-p", "{seen}", "-o", "{dir}/../{dir.name}/seen.json"), 2, "seen.json is an input: it would be lost"),
         (("{recording}", "-p", "{dir}/none.toml"), 2, "none.toml"),
         (("{recording}", "-p", "{file}", "--name", "acne"), 2, "acne"),
         (("{recording}", "-p", "{file}", "--pace", "0"), 2, "--pace"),
@@ -522,11 +524,14 @@ def test_what_is_wrong_is_said_in_one_line(
     """Exit code 1 where the recording is bad, 2 where the command or the declaration is; and no report is left behind."""
     binary = tmp_path / "binary"
     binary.write_bytes(b"\x89\xff\xfe")
+    seen = tmp_path / "seen.json"
+    seen.write_text('{"version": 1, "pipeline": {"p": [{"stage": "redact", "rules": ["email"]}]}}')
     before = sorted(tmp_path.iterdir())
-    named = {"recording": RECORDING, "file": declared, "dir": tmp_path, "binary": binary}
+    named = {"recording": RECORDING, "file": declared, "dir": tmp_path, "binary": binary, "seen": seen}
     assert command(*(arg.format(**named) for arg in args)) == code
     out, err = capfd.readouterr()
     assert says in err
     assert len(err.strip().splitlines()) == 1
     assert out == ""
     assert sorted(tmp_path.iterdir()) == before
+    assert seen.read_text().startswith('{"version"')

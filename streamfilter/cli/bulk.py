@@ -151,6 +151,11 @@ def filter_files(
     return outcome
 
 
+def written_for(target: Path) -> tuple[Path, ...]:
+    """All that is written for one file: what it becomes, also while it does."""
+    return target, _part(target)
+
+
 def _part(target: Path) -> Path:
     return target.with_name(f".{target.name}.part")
 

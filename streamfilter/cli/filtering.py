@@ -16,8 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 import streamfilter as sf
+from streamfilter.cli import bulk, journal
 from streamfilter.cli.bulk import Outcome, filter_files, filter_lines, inputs_in, size_of
 from streamfilter.cli.choosing import with_pipeline
+from streamfilter.cli.places import check_places
 from streamfilter.cli.running import Format, filter_file
 
 EXAMPLES = """
@@ -92,14 +94,25 @@ def run(
             raise click.UsageError(f"{file} is a directory: say with --output where its files go")
         if not live and str(file) == "-":
             raise click.UsageError("standard input goes to standard output: with --output name files")
-        if report and report.exists() and file.exists() and report.samefile(file):
-            raise click.UsageError(f"{report} is an input: it would be lost")
+    declared: str | None = click.get_current_context().params["declared"]
+    read = [*(file for file in files if str(file) != "-"), *([] if declared is None else [Path(declared)])]
+    written = [] if report is None else [report]
     if live or out is None:
+        check_places(read, written)
         with _quiet_if_the_reader_leaves():
             found = _live(stage, files[0] if files else Path("-"), Format(form))
             _write_report(report, {"counts": found.counts, "findings": [_finding(each) for each in found.findings]})
         return
-    outcome = _bulk(stage, files, out, Format(form), field, jobs, resume=resume)
+    inputs, place = _inputs(stage, files, out, field)
+    own = journal.written_for if field else bulk.written_for
+    made = [each for _, name in inputs for each in own(place / name)]
+    check_places([*read, *(source for source, _ in inputs)], [*made, *written])
+    place.mkdir(parents=True, exist_ok=True)
+    with _progress(sum(size_of(source) for source, _ in inputs), is_long=True) as watch:
+        if field:
+            outcome = filter_lines(stage, inputs[0][0], out, field, jobs, watch, resume=resume)
+        else:
+            outcome = filter_files(stage, inputs, place, Format(form), jobs, watch, resume=resume)
     _write_report(report, {**vars(outcome), "bad": [each._asdict() for each in outcome.bad]})
     _say(outcome, "records" if field else "files")
 
@@ -111,9 +124,10 @@ def _live(stage: sf.Stage[Any, Any], path: Path, form: Format) -> sf.Report:
         return filter_file(stage, file, sys.stdout.buffer, form, watch)
 
 
-def _bulk(
-    stage: sf.Stage[Any, Any], files: tuple[Path, ...], out: Path, form: Format, field: str | None, jobs: int, *, resume: bool
-) -> Outcome:
+def _inputs(
+    stage: sf.Stage[Any, Any], files: tuple[Path, ...], out: Path, field: str | None
+) -> tuple[list[tuple[Path, Path]], Path]:
+    """The inputs of a run in bulk, each with the name of its output, and the directory that these go to."""
     is_one = len(files) == 1 and not files[0].is_dir()
     if is_one and out.is_dir():
         raise click.UsageError(f"{out} is a directory: name the file that is to be written")
@@ -123,17 +137,11 @@ def _bulk(
         raise click.UsageError("--field is for one file at a time")
     if field and stage.reads == "chunks":
         raise click.UsageError("--field is for pipelines over text: leave out the wrap, the format of chunks is found out")
-    if any(out.resolve() == file.resolve() for file in files):
-        raise click.UsageError(f"{out} is an input: it would be lost")
     inputs = [(files[0], Path(out.name))] if is_one else list(inputs_in(files, out))
     name, times = next(iter(Counter(name for _, name in inputs).most_common(1)), ("", 0))
     if times > 1:
         raise click.UsageError(f"{times} inputs are named {name}: give the directory that all are in")
-    (out.absolute().parent if is_one else out).mkdir(parents=True, exist_ok=True)
-    with _progress(sum(size_of(source) for source, _ in inputs), is_long=True) as watch:
-        if field:
-            return filter_lines(stage, files[0], out, field, jobs, watch, resume=resume)
-        return filter_files(stage, inputs, out.parent if is_one else out, form, jobs, watch, resume=resume)
+    return inputs, out.parent if is_one else out
 
 
 @contextlib.contextmanager

@@ -46,10 +46,7 @@ class Journal:
         self._source = source
         self._work = work
         self._target = target
-        self._bad_target = target.with_name(f"{target.name}.bad")
-        self._note = target.with_name(f".{target.name}.progress")
-        self._part = target.with_name(f".{target.name}.part")
-        self._bad_part = target.with_name(f".{target.name}.bad.part")
+        _, self._bad_target, self._part, self._bad_part, self._note, self._next = written_for(target)
         self._of = self._state()
         self.lines: int = 0
         self.read: int = 0
@@ -109,9 +106,8 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         sizes = {"written": self._written, "bad_written": self._bad_written}
-        new = self._note.with_name(f"{self._note.name}.new")
-        new.write_text(json.dumps({**self._of, "lines": self.lines, "read": self.read, "bad": self.bad, **sizes}), "utf-8")
-        new.replace(self._note)
+        self._next.write_text(json.dumps({**self._of, "lines": self.lines, "read": self.read, "bad": self.bad, **sizes}), "utf-8")
+        self._next.replace(self._note)
         self._said = time.monotonic()
 
     def _state(self) -> dict[str, Any]:
@@ -137,6 +133,12 @@ class Journal:
         for path, file, size in ((self._part, self._out, self._written), (self._bad_part, self._aside, self._bad_written)):
             if os.fstat(file.fileno()).st_size < size:
                 raise JournalError(f"{path} has less than {self._note} says: begin anew, without --resume")
+
+
+def written_for(target: Path) -> tuple[Path, ...]:
+    """All that a run writes: its output and what tells of bad lines; both also while they are written; how far it has come."""
+    hidden = (f".{target.name}.part", f".{target.name}.bad.part", f".{target.name}.progress", f".{target.name}.progress.new")
+    return tuple(target.with_name(name) for name in (target.name, f"{target.name}.bad", *hidden))
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -10,6 +10,7 @@ import click
 import streamfilter as sf
 from streamfilter import observe
 from streamfilter.cli.choosing import once
+from streamfilter.cli.places import check_places
 
 KINDS = (".html", ".json", ".png", ".svg")
 """What a report can be, by the end of its name."""
@@ -87,6 +88,7 @@ def trace(
 
     Exit codes: 0 the report is written, 1 the recording is bad, 2 the command or the declaration is.
     """
+    check_places([recording, Path(file)], [] if output is None else [output])
     try:
         stage = sf.load(file, name, allow_imports=imports)
         seen = observe.trace(stage, recording, chunks_per_second=pace, least=not no_least)
