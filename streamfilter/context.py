@@ -182,6 +182,13 @@ class Context:
                 raise TypeError("observe has an async function, and nothing awaits it: give a plain one")
 
     @classmethod
+    def with_vault(cls, given: Context | None) -> Context:
+        """The context that was given, if any. One that has no vault gets its own."""
+        if given is None:
+            return cls(vault=Vault())
+        return given if given.vault is not None else dataclasses.replace(given, vault=Vault())
+
+    @classmethod
     def started(cls, given: Context | None, after_stop: AfterStop) -> Context:
         """What one stream gets: the context that it was given, if any, with an empty report."""
         started = cls() if given is None else dataclasses.replace(given)

@@ -70,7 +70,7 @@ def filter_records(
         pipeline: stages over text. Those that wait are run in an event loop that lives as long as this does.
         records: dictionaries. They are not changed.
         field: which field.
-        context: what each stream is started with.
+        context: what each stream is started with. Without a vault each has its own, which is gone with it.
 
     Raises:
         TypeError: the pipeline is none.
@@ -99,7 +99,7 @@ def filter_json(
         pipeline: as of `filter_records`.
         lines: each a record, in UTF-8 or as text.
         field: which field.
-        context: what each stage is started with.
+        context: as of `filter_records`.
 
     Raises:
         TypeError: the pipeline is none.
@@ -167,7 +167,7 @@ def _filtered(record: object, field: str, run: Run) -> Filtered:
 def _run(
     stage: Stage[Any, Any], items: Sequence[Any], context: Context | None, *, of_chunks: bool
 ) -> tuple[list[Any], dict[str, int]]:
-    with (wrap(stage) if of_chunks else stage).iter(items, context=context) as stream:
+    with (wrap(stage) if of_chunks else stage).iter(items, context=Context.with_vault(context)) as stream:
         out = [item for item in stream if of_chunks or isinstance(item, str)]
         return out, stream.report.counts
 
@@ -175,7 +175,7 @@ def _run(
 async def _run_live(
     stage: Stage[Any, Any], items: Sequence[Any], context: Context | None, *, of_chunks: bool
 ) -> tuple[list[Any], dict[str, int]]:
-    async with (wrap(stage) if of_chunks else stage)(_given(items), context=context) as stream:
+    async with (wrap(stage) if of_chunks else stage)(_given(items), context=Context.with_vault(context)) as stream:
         out = [item async for item in stream if of_chunks or isinstance(item, str)]
         return out, stream.report.counts
 

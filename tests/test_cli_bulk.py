@@ -304,6 +304,39 @@ def test_stages_that_wait(tmp_path: Path, capfdbinary: pytest.CaptureFixture[byt
     assert json.loads((tmp_path / "o.jsonl").read_text()) == {"text": MAIL}
 
 
+def test_every_stream_has_a_vault_of_its_own(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Placeholders count from 1 in each input and each record: live, in bulk, in several processes, with a stage that waits, in Python."""
+    declared, text = tmp_path / "p.toml", tmp_path / "a.txt"
+    stages = '[[pipeline.{0}]]\nstage = "redact"\nrules = ["email"]\nto = {{use = "placeholder"}}\n'
+    waiting = '[[pipeline.waiting]]\nstage = "coalesce"\nseconds = 0.01\n'
+    declared.write_text("version = 1\n" + stages.format("plain") + stages.format("waiting") + waiting)
+    said, hidden = "a@b.cc, joe@example.com, a@b.cc", "<EMAIL_1>, <EMAIL_2>, <EMAIL_1>"
+    text.write_text(said)
+    (tmp_path / "b.txt").write_text(said)
+    log = written(tmp_path / "log.jsonl", [{"text": said}, {"text": ["a@b", ".cc"]}] * 150)
+    rows = [{"text": hidden}, {"text": ["<EMAIL_1>"]}] * 150
+    for name in ("plain", "waiting"):
+        named = ["-p", str(declared), "--name", name]
+        assert run_app(["run", *named, str(text)]) == 0
+        assert capfdbinary.readouterr().out.decode() == hidden
+        for jobs in ("1", "2"):
+            out = tmp_path / f"out{name}{jobs}"
+            assert run_app(["run", *named, "--jobs", jobs, str(text), str(tmp_path / "b.txt"), "-o", str(out)]) == 0
+            assert {path.name: path.read_text() for path in out.iterdir()} == {"a.txt": hidden, "b.txt": hidden}
+            assert run_app(["run", *named, "--jobs", jobs, str(log), "--field", "text", "-o", str(out / "log")]) == 0
+            assert [json.loads(line) for line in (out / "log").read_text().splitlines()] == rows
+        assert run_app(["bench", *named, "--rounds", "1", str(text)]) == 0
+        capfdbinary.readouterr()
+    given = [{"text": said}] * 2
+    for context in (None, sf.Context(tags={"of": "all"})):
+        done = filter_records(sf.Redact(EMAIL, to=sf.Placeholder()), given, context=context)
+        assert [row.record for row in done] == [{"text": hidden}] * 2
+    one = sf.Context(vault=sf.Vault())
+    assert [row.counts for row in filter_records(sf.Redact(EMAIL, to=sf.Placeholder()), given, context=one)] == [{"email": 3}] * 2
+    assert one.vault is not None
+    assert one.vault.restore("<EMAIL_2>") == "joe@example.com"
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared recordings are not beside this checkout")
 def test_all_recordings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With a stop that never comes, every recording comes out with its text, nearly all byte for byte; what is no JSON is told."""

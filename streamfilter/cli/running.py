@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import IO, Any
 
-from streamfilter.context import Report
+from streamfilter.context import Context, Report
 from streamfilter.pipeline import Stage
 from streamfilter.providers import detecting
 
@@ -45,7 +45,8 @@ def filter_file(
 ) -> Report:
     """Filter from one file to another, flushing each piece.
 
-    Text is UTF-8; bytes that are not come out as they went in. Events are those of any provider that is known.
+    Text is UTF-8; bytes that are not come out as they went in. Events are those of any provider that is known. What placeholders
+    stand for is gone with the stream.
 
     Args:
         watch: called with the number of bytes that were read since it was last called.
@@ -63,14 +64,14 @@ def filter_file(
     end = b"\n" if form is Format.NDJSON else b""
     if any(part.must_wait for part in pipeline.stages):
         return asyncio.run(_filter_live(stage, items, sink, end))
-    with stage.iter(items) as stream:
+    with stage.iter(items, context=Context.with_vault(None)) as stream:
         for piece in stream:
             _write(piece, sink, end)
     return stream.report
 
 
 async def _filter_live(stage: Stage[Any, Any], items: Iterator[Any], sink: IO[bytes], end: bytes) -> Report:
-    async with stage(_given(items)) as stream:
+    async with stage(_given(items), context=Context.with_vault(None)) as stream:
         async for piece in stream:
             _write(piece, sink, end)
     return stream.report

@@ -74,7 +74,7 @@ def _seconds(stage: sf.Stage[Any, Any], pieces: Sequence[str]) -> float:
     async def once() -> float:
         start = time.perf_counter()
         try:
-            async with stage(given()) as stream:
+            async with stage(given(), context=sf.Context.with_vault(None)) as stream:
                 async for _ in stream:
                     pass
         except sf.StreamFilterError:

@@ -23,7 +23,6 @@ from streamfilter.pipeline import Stage, as_stage
 from streamfilter.plain import SyncStream
 from streamfilter.stats import Stats
 from streamfilter.stream import Stream
-from streamfilter.vault import Vault
 
 CHUNKS_PER_SECOND = 30.0
 """The pace of a recording, which does not say it: about that of a fast reader, and of a model."""
@@ -198,7 +197,7 @@ def trace(
     if not chunks_per_second > 0:
         raise ValueError(f"chunks_per_second={chunks_per_second}: a positive number is needed")
     texts = pieces_of(recording)
-    run = _Run(part, texts, chunks_per_second, context or Context(vault=Vault()))
+    run = _Run(part, texts, chunks_per_second, Context.with_vault(context))
     if part.must_wait or part.machine(run.context).waits:
         _run_live(run)
     else:

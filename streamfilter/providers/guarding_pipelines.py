@@ -6,13 +6,12 @@ This module knows no provider, no SDK and no framework.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias, get_args
 
 from streamfilter.context import AfterStop, Context
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.providers.detecting import wrap
-from streamfilter.vault import Vault
 
 Contexts: TypeAlias = Context | Callable[[], Context] | None
 """The context of all calls, or what makes one for each; None: each has one of its own."""
@@ -41,11 +40,9 @@ class Pipelines:
             TypeError: what was to make it has made something else.
         """
         given = self.context() if callable(self.context) else self.context
-        if given is None:
-            return Context(vault=Vault())
-        if not isinstance(given, Context):
+        if given is not None and not isinstance(given, Context):
             raise TypeError(f"context gave {type(given).__qualname__}: a Context is needed")
-        return given if given.vault is not None else replace(given, vault=Vault())
+        return Context.with_vault(given)
 
     def must_wait(self) -> Stage[str, str] | None:
         """The pipeline that can only be used in an event loop, if one is such."""

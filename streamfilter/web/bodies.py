@@ -10,7 +10,7 @@ import codecs
 import re
 from collections.abc import AsyncIterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from typing import get_args
@@ -22,7 +22,6 @@ from streamfilter.pipeline import Stage, as_stage
 from streamfilter.providers.frames import SSE, json_text
 from streamfilter.providers.openai import chat
 from streamfilter.stream import Segment, Stream, open_stream
-from streamfilter.vault import Vault
 from streamfilter.web.compressed import CODINGS, Inflated
 from streamfilter.web.fields import Fields
 from streamfilter.web.problems import Problem, Unreadable, body_of, last_piece
@@ -109,8 +108,7 @@ class Filter:
             if kind not in (*get_args(Kind), None) or name != name.lower():
                 kinds = ", ".join(get_args(Kind))
                 raise ValueError(f"media: {name!r}: {kind!r}: a media type in lower case, and None or one of {kinds}")
-        if self.context.vault is None:
-            object.__setattr__(self, "context", replace(self.context, vault=Vault()))
+        object.__setattr__(self, "context", Context.with_vault(self.context))
 
     def within(self, context: Context) -> Filter:
         """The same for bodies of another context; what was checked is not checked again.
@@ -119,7 +117,7 @@ class Filter:
             context: of these bodies. One that has no vault gets one.
         """
         made = copy(self)
-        object.__setattr__(made, "context", context if context.vault is not None else replace(context, vault=Vault()))
+        object.__setattr__(made, "context", Context.with_vault(context))
         return made
 
     def kind(self, media_type: str) -> Kind | None:
