@@ -291,6 +291,51 @@ def test_a_declared_pipeline_and_its_report(tmp_path: Path, capfdbinary: pytest.
     assert "joe" not in str(report)
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_report_is_written_however_the_stream_ends(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], waits: bool
+) -> None:
+    """Blocked or broken off: what was found up to then is in it. Where nothing began to be filtered there is none."""
+    declared, text, report = tmp_path / "p.toml", tmp_path / "a.txt", tmp_path / "r.json"
+    waiting = '[[pipeline.p]]\nstage = "coalesce"\nseconds = 0.01\n' if waits else ""
+    declared.write_text(f'version = 1\n[[pipeline.p]]\nstage = "block"\nrules = ["email"]\n{waiting}')
+    text.write_text("1234 joe@example.com 5678")
+    args = ["run", "-p", str(declared), "--pattern", r"\d{4}", "--report", str(report)]
+    assert run_app([*args, str(text)]) == 1
+    assert capfdbinary.readouterr().out == b"[redacted] "
+    said = json.loads(report.read_text())
+    assert said["counts"] == {"redacted": 1, "email": 1}
+    assert [each["action"] for each in said["findings"]] == ["block", "redact"]
+    report.unlink()
+    broken = b'data: {"choices": [{"index": 0, "delta": {"content": "1234 "}}]}\n\ndata: {"choices": \n\n'
+    text.write_bytes(broken)
+    assert run_app([*args, str(text)]) == 1
+    held = {} if waits else {"redacted": 1}  # what a stage that waits still holds is gone before the next has seen it
+    assert json.loads(report.read_text())["counts"] == held
+    report.unlink()
+    text.chmod(0)
+    if not os.access(text, os.R_OK):  # whoever may read everything is not refused
+        assert run_app([*args, str(text)]) == 1
+        assert not report.exists()
+
+
+def test_a_report_is_written_where_the_reader_leaves(tmp_path: Path) -> None:
+    """What closed the pipe is no fault, and takes no report away."""
+    report = tmp_path / "r.json"
+    args = [*COMMAND, "run", "--redact", "email", "--report", str(report)]
+    with subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"joe@example.com ")
+        assert process.stdout.read(7) == b"[email]"
+        process.stdout.close()
+        process.stdin.write(b"more ")
+        process.stdin.close()
+        assert (process.wait(30), process.stderr.read()) == (0, b"")
+    assert json.loads(report.read_text())["counts"] == {"email": 1}
+
+
 def test_stages_that_wait(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """They run in an event loop; one by one and in bulk."""
     declared = tmp_path / "p.toml"

@@ -56,7 +56,7 @@ LONG_BYTES = 1_000_000
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write there, as JSON, what was found: rules, actions and places, never text.",
+    help="Write there, as JSON, what was found: rules, actions and places, never text. Of one input also if the stream breaks off.",
 )
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1)
 def run(
@@ -100,8 +100,7 @@ def run(
     if live or out is None:
         check_places(read, written)
         with _quiet_if_the_reader_leaves():
-            found = _live(stage, files[0] if files else Path("-"), Format(form))
-            _write_report(report, {"counts": found.counts, "findings": [_finding(each) for each in found.findings]})
+            _live(stage, files[0] if files else Path("-"), Format(form), report)
         return
     inputs, place = _inputs(stage, files, out, field)
     own = journal.written_for if field else bulk.written_for
@@ -117,11 +116,17 @@ def run(
     _say(outcome, "records" if field else "files")
 
 
-def _live(stage: sf.Stage[Any, Any], path: Path, form: Format) -> sf.Report:
-    if str(path) == "-":
-        return filter_file(stage, sys.stdin.buffer, sys.stdout.buffer, form)
-    with path.open("rb") as file, _progress(path.stat().st_size) as watch:
-        return filter_file(stage, file, sys.stdout.buffer, form, watch)
+def _live(stage: sf.Stage[Any, Any], path: Path, form: Format, report: Path | None) -> None:
+    begun: list[sf.Report] = []
+    try:
+        if str(path) == "-":
+            filter_file(stage, sys.stdin.buffer, sys.stdout.buffer, form, begun=begun.append)
+            return
+        with path.open("rb") as file, _progress(path.stat().st_size) as watch:
+            filter_file(stage, file, sys.stdout.buffer, form, watch, begun.append)
+    finally:  # what was found before a stage, a reader that leaves or an interrupt ended it, too
+        for found in begun:
+            _write_report(report, {"counts": found.counts, "findings": [_finding(each) for each in found.findings]})
 
 
 def _inputs(

@@ -42,6 +42,7 @@ def filter_file(
     sink: IO[bytes],
     form: Format = Format.AUTO,
     watch: Callable[[int], object] = lambda _: None,
+    begun: Callable[[Report], object] = lambda _: None,
 ) -> Report:
     """Filter from one file to another, flushing each piece.
 
@@ -50,6 +51,7 @@ def filter_file(
 
     Args:
         watch: called with the number of bytes that were read since it was last called.
+        begun: called with the report before there is anything in it: it is good however the stream ends.
 
     Raises:
         MalformedInput: the input is no stream of a provider's events; all before that is written first.
@@ -63,15 +65,19 @@ def filter_file(
     items: Iterator[Any] = pieces if over_chunks or read is None else read(pieces)
     end = b"\n" if form is Format.NDJSON else b""
     if any(part.must_wait for part in pipeline.stages):
-        return asyncio.run(_filter_live(stage, items, sink, end))
+        return asyncio.run(_filter_live(stage, items, sink, end, begun))
     with stage.iter(items, context=Context.with_vault(None)) as stream:
+        begun(stream.report)
         for piece in stream:
             _write(piece, sink, end)
     return stream.report
 
 
-async def _filter_live(stage: Stage[Any, Any], items: Iterator[Any], sink: IO[bytes], end: bytes) -> Report:
+async def _filter_live(
+    stage: Stage[Any, Any], items: Iterator[Any], sink: IO[bytes], end: bytes, begun: Callable[[Report], object]
+) -> Report:
     async with stage(_given(items), context=Context.with_vault(None)) as stream:
+        begun(stream.report)
         async for piece in stream:
             _write(piece, sink, end)
     return stream.report
