@@ -148,12 +148,22 @@ def check_text(text: object, stages: Sequence[Any], method: str) -> None:
     """Refuse what is no text, and stages whose values would be nothing of one."""
     if not isinstance(text, str):
         raise TypeError(f"text is {type(text).__qualname__}: a str is needed")
-    # What passes anything passes the values before it; but nobody knows what a function makes of them.
-    last = next((part for part in reversed(stages) if part.gives != "anything" or part.function is not None), None)
-    if last is not None and last.gives == "values":
+    check_gives_text(stages, method)
+
+
+def check_gives_text(stages: Sequence[Any], method: str) -> None:
+    """Refuse stages whose values would be nothing of a text."""
+    if (last := values_of(stages)) is not None:
         waits = any(part.must_wait for part in stages)
         hint = "`async for value in stage(source)`" if waits else "`*_, value = stage.iter([text])`"
         raise TypeError(f"{type(last).__name__} gives values, and {method} joins text: use {hint}")
+
+
+def values_of(stages: Sequence[Any]) -> Any:
+    """The stage whose values come out of these; None if none do."""
+    # What passes anything passes the values before it; but nobody knows what a function makes of them.
+    last = next((part for part in reversed(stages) if part.gives != "anything" or part.function is not None), None)
+    return last if last is not None and last.gives == "values" else None
 
 
 def checked_function(part: object) -> Function:

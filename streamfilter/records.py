@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, TypeVar
 from streamfilter.context import Context
 from streamfilter.errors import StreamFilterError
 from streamfilter.pipeline import Stage, as_stage
+from streamfilter.plain import check_gives_text
 from streamfilter.providers.detecting import wrap
 
 FIELD = "text"
@@ -73,7 +74,7 @@ def filter_records(
         context: what each stream is started with. Without a vault each has its own, which is gone with it.
 
     Raises:
-        TypeError: the pipeline is none.
+        TypeError: the pipeline is none, or gives values.
 
     Example:
         >>> import streamfilter as sf
@@ -85,6 +86,7 @@ def filter_records(
         {'id': 3, 'text': ['pin ', '####']} {'redacted': 1}
     """
     stage = as_stage(pipeline)
+    check_gives_text(stage.stages, "filter_records")
     return _each(stage, context, records, lambda record, run: _filtered(record, field, run))
 
 
@@ -102,7 +104,7 @@ def filter_json(
         context: as of `filter_records`.
 
     Raises:
-        TypeError: the pipeline is none.
+        TypeError: the pipeline is none, or gives values.
 
     Example:
         >>> import streamfilter as sf
@@ -112,6 +114,7 @@ def filter_json(
         None {} it is no JSON at column 10
     """
     stage = as_stage(pipeline)
+    check_gives_text(stage.stages, "filter_json")
     return _each(stage, context, lines, lambda line, run: _filtered_line(line, field, run))
 
 

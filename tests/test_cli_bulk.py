@@ -21,7 +21,7 @@ from streamfilter.cli import structured
 from streamfilter.cli.app import run_app
 from streamfilter.cli.bulk import filter_lines
 from streamfilter.detectors import EMAIL
-from streamfilter.records import filter_records
+from streamfilter.records import filter_json, filter_records
 
 COMMAND = [sys.executable, "-m", "streamfilter"]
 MAIL = "mail joe@example.com now"
@@ -220,6 +220,28 @@ def test_a_bad_command_does_nothing(
     assert (code, err.count("\n")) == (2, 1)
     assert message in err
     assert [path.name for path in tmp_path.rglob("*")] == ["d", "a.txt"]
+
+
+@pytest.mark.parametrize("more", [[], ["-o", "out"], ["--field", "text", "-o", "out"], ["--jobs", "2", "-o", "out"]])
+def test_values_are_not_dropped_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    """A pipeline whose values are no text is refused, as `apply` refuses it, with nothing written; so it is over records."""
+    monkeypatch.chdir(tmp_path)
+    written(Path("a.txt"), [{"text": "{}"}])
+    Path("p.toml").write_text(
+        'version = 1\n[[pipeline.p]]\nstage = "parse_json"\n[[pipeline.text]]\nstage = "json_text"\npath = "$.text"\n'
+    )
+    assert run_app(["run", "-p", "p.toml", "--name", "p", "--report", "r.json", "a.txt", *more]) == 2
+    out, err = capsys.readouterr()
+    said = "leave it out, or read the values in Python: `for value in stage.iter(source)`"
+    assert (out, err) == ("", f"streamfilter: ParseJSON gives values, and run writes text: {said}\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "p.toml"]
+    assert run_app(["run", "-p", "p.toml", "--name", "text", "a.txt"]) == 0
+    assert capsys.readouterr().out == "{}"
+    for method in (filter_records, filter_json):
+        with pytest.raises(TypeError, match=f"ParseJSON gives values, and {method.__name__} joins text: use "):
+            method(sf.ParseJSON(), [])
 
 
 def test_no_input_is_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -197,6 +197,8 @@ def test_a_wrong_call_fails_before_anything_runs(data: Any) -> None:
         map_streams([], STAGE)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         map_streams(rows, "no stage")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="ParseJSON gives values, and map_streams joins text"):
+        map_streams(rows, sf.ParseJSON())
     with pytest.raises(ValueError, match="there is no column 'no'"):
         write_lines(rows, "nowhere", column="no")
 

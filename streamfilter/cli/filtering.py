@@ -21,6 +21,7 @@ from streamfilter.cli.bulk import Outcome, filter_files, filter_lines, inputs_in
 from streamfilter.cli.choosing import with_pipeline
 from streamfilter.cli.places import check_places
 from streamfilter.cli.running import Format, filter_file
+from streamfilter.plain import values_of
 
 EXAMPLES = """
 \b
@@ -81,6 +82,9 @@ def run(
 
     Exit codes: 0 all went well, 1 an input is bad, 2 the command or the declaration is, 130 interrupted.
     """
+    if (last := values_of(stage.stages)) is not None:
+        hint = "leave it out, or read the values in Python: `for value in stage.iter(source)`"
+        raise click.UsageError(f"{type(last).__name__} gives values, and run writes text: {hint}")
     live = len(files) <= 1 and out is None and field is None
     if not live and (out is None or not files):
         missing = " and ".join(name for name, given in (("FILES", files), ("--output, where they go,", out)) if not given)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from streamfilter.pipeline import Stage, as_stage
+from streamfilter.plain import check_gives_text
 from streamfilter.records import FIELD
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def map_streams(
 
     Raises:
         ModuleNotFoundError: Ray Data is not installed.
-        TypeError: the dataset is none, or the pipeline; or an option is not to be chosen.
+        TypeError: the dataset is none, or the pipeline, or that gives values; or an option is not to be chosen.
         ValueError: it is known to have no such column, or to have the columns of a report already.
 
     Example:
@@ -59,6 +60,7 @@ def map_streams(
         [{'id': 1, 'text': 'pin ####', 'text_counts': [{'rule': 'redacted', 'count': 1}], 'text_reason': None}]
     """
     stage = as_stage(pipeline)
+    check_gives_text(stage.stages, "map_streams")
     data = _ray_data()
     if not isinstance(dataset, data.Dataset):
         raise TypeError(f"{type(dataset).__name__} is no dataset: give what ray.data.read_parquet(...) or the like gives")
