@@ -21,6 +21,8 @@ from streamfilter.cli import structured
 from streamfilter.cli.app import run_app
 from streamfilter.cli.bulk import filter_lines
 from streamfilter.detectors import EMAIL
+from streamfilter.observe.recordings import pieces_of
+from streamfilter.providers.kinds import LINE_BYTES, kind_of
 from streamfilter.records import filter_json, filter_records
 
 COMMAND = [sys.executable, "-m", "streamfilter"]
@@ -462,6 +464,56 @@ def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(capsys.readouterr().out)
     assert (told["chunks"], told["chars"], [row["name"] for row in told["runs"]]) == (120, 480, ["no stage", "pipeline"])
     assert all(row["micros_a_chunk"] > 0 for row in told["runs"])
+
+
+EVENT = b'{"model":"m","message":{"role":"assistant","content":"a@b.cc "},"done":false}'
+CHUNK = b'{"choices":[{"index":0,"delta":{"content":"a@b.cc "}}]}'
+BOM = b"\xef\xbb\xbf"
+
+KINDS = [
+    (b"data: write to a@b.cc", "text"),
+    (b"data: write to a@b.cc\n\n", "text"),
+    (b"event: x\ndata: a@b.cc\n\n", "text"),
+    (b"data: [1] a@b.cc\n", "text"),
+    (b": a@b.cc", "text"),
+    (b'data: \n{"a": "a@b.cc"}', "text"),
+    (b'{"a": "a@b.cc"}\n', "text"),
+    (b'{"a": ' + b"[" * 100_000 + b"a@b.cc", "text"),
+    (b'{"choices": "' + b"a" * LINE_BYTES + b' a@b.cc"}\n', "text"),
+    (BOM + b"a@b.cc", "text"),
+    (b": ping\n\nid: 1\r\ndata: " + CHUNK + b"\n\n", "sse"),
+    (BOM + b"data:" + CHUNK + b"\n\n", "sse"),
+    (EVENT + b"\n" + EVENT, "ndjson"),
+    (EVENT, "ndjson"),
+    (b"\n " + EVENT + b"\n", "ndjson"),
+    (BOM + EVENT + b"\r\n", "ndjson"),
+]
+"""Bodies with a mail, and what they are."""
+
+
+@pytest.mark.parametrize(("body", "kind"), KINDS, ids=[f"{kind}-{n}" for n, (_, kind) in enumerate(KINDS)])
+def test_every_command_takes_a_body_for_the_same(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], body: bytes, kind: str
+) -> None:
+    """A text for all of them, or events for all of them, however many bytes come first; the mail in it is found."""
+    declared, recording = tmp_path / "p.toml", tmp_path / "body"
+    declared.write_text('version = 1\n[[pipeline.p]]\nstage = "redact"\nrules = ["email"]\nto = "[email]"\n')
+    recording.write_bytes(body)
+    assert kind_of(body, is_whole=True) == kind
+    assert {kind_of(body[:end]) for end in range(min(len(body), 200))} <= {None, kind}
+    whole = "".join(pieces_of(recording))
+    assert whole == (body.removeprefix(BOM).decode() if kind == "text" else "a@b.cc " * body.count(b"a@b.cc"))
+    commands = [["run", "-p", str(declared)]]
+    if len(body) < 1000:  # the others take long, and know no more
+        commands += [["trace", "--no-least", "--json", "-p", str(declared)], ["bench", "--rounds", "1", "-p", str(declared)]]
+    for command in commands:
+        assert run_app([*command, str(recording)]) == 0
+        out = capfdbinary.readouterr().out
+        if command[0] == "run":
+            left = out.removeprefix(BOM).decode() if kind == "text" else "".join(sf.text_of([out]))
+            assert left == whole.replace("a@b.cc", "[email]")
+        elif command[0] == "trace":
+            assert json.loads(out)["counts"] == {"email": body.count(b"a@b.cc")}
 
 
 def test_the_demonstration_of_structured_output() -> None:

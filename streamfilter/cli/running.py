@@ -6,8 +6,6 @@ import asyncio
 import codecs
 import contextlib
 import enum
-import json
-import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import IO, Any
@@ -15,15 +13,10 @@ from typing import IO, Any
 from streamfilter.context import Context, Report
 from streamfilter.pipeline import Stage
 from streamfilter.providers import detecting
+from streamfilter.providers.kinds import Kind, kind_of
 
 READ_BYTES = 64 * 1024
 """Bytes read at once; a pipe gives what it has without waiting for so many."""
-
-LINE_BYTES = 1024 * 1024
-"""Bytes of a first line that may be an event of NDJSON."""
-
-_DATA = re.compile(rb"data: ?(?:\{|\[DONE\])")
-_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
 class Format(enum.Enum):
@@ -135,17 +128,17 @@ def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:
 
 
 def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
-    """The lines that say something, each with its end: one is a message of a provider's."""
+    """The lines that say something, each with its end: one is a message of a provider's. What marks a file as UTF-8 is no JSON."""
     parts: list[bytes] = []
     for piece in pieces:
         first, *others = piece.split(b"\n")
         parts.append(first)
         for other in others:
-            line = b"".join([*parts, b"\n"])
+            line = b"".join([*parts, b"\n"]).removeprefix(codecs.BOM_UTF8)
             parts = [other]
             if line.strip():
                 yield line.decode("utf-8", "surrogateescape")
-    if last := b"".join(parts).strip():
+    if last := b"".join(parts).removeprefix(codecs.BOM_UTF8).strip():
         yield last.decode("utf-8", "surrogateescape")
 
 
@@ -153,42 +146,13 @@ _READERS: dict[Format, Callable[[Iterator[bytes]], Iterator[str]]] = {Format.TEX
 
 
 def _detected(pieces: Iterator[bytes]) -> tuple[Format, Iterator[bytes]]:
-    """Tell a stream of events by its first data, reading no more than needed. What could be anything is text: as text it is
-    filtered, where an event stream's comments and fields would pass."""
+    """Tell what comes by how it begins, reading no more than needed."""
     head = b""
-    form: Format | None = None
-    while form is None and (piece := next(pieces, b"")):
+    kind: Kind | None = None
+    while kind is None and (piece := next(pieces, b"")):
         head += piece
-        form = _form(head)
-    return form or _form(head + b"\n") or Format.TEXT, _chained(head, pieces)
-
-
-def _form(head: bytes) -> Format | None:
-    """What begins like this; None if that is still open."""
-    if head.startswith(b"\0"):  # a message of AWS begins with its length
-        return Format.AWS
-    head = head.removeprefix(codecs.BOM_UTF8)
-    if head.lstrip()[:1] == b"{":
-        return _form_of_lines(head.lstrip())
-    for line in re.split(rb"\r\n|\r|\n", head):
-        if _DATA.match(line):
-            return Format.SSE
-        if line.startswith(_FIELDS[0]) and len(line) > len(b"data:  "):
-            return Format.TEXT
-        if line and not line.startswith(_FIELDS) and not any(field.startswith(line) for field in _FIELDS):
-            return Format.TEXT
-    return None
-
-
-def _form_of_lines(head: bytes) -> Format | None:
-    """The same of what begins as an object does: its first line is an event of a provider, or all is text."""
-    line, newline, _ = head.partition(b"\n")
-    if not newline and len(line) < LINE_BYTES:
-        return None
-    try:
-        return Format.NDJSON if detecting.detect(json.loads(line)) else Format.TEXT
-    except ValueError:
-        return Format.TEXT
+        kind = kind_of(head)
+    return Format(kind or kind_of(head, is_whole=True)), _chained(head, pieces)
 
 
 def _chained(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from streamfilter.errors import MalformedInput
 from streamfilter.pipeline import Stage
+from streamfilter.providers.kinds import kind_of
 from streamfilter.providers.text import text_of
 from streamfilter.providers.wrapping import WrapStage
 
@@ -22,9 +23,6 @@ MAX_BYTES = 8 * 1024 * 1024
 
 Recording: TypeAlias = "bytes | os.PathLike[str] | Iterable[str]"
 """The body of a provider's response (an event stream, lines of JSON) or of a text, or a file of it, or pieces of text."""
-
-_FIELDS = (b"event:", b"id:", b"retry:", b":")
-"""How lines of an event stream begin that stand before its first data. https://html.spec.whatwg.org/multipage/server-sent-events.html"""
 
 _TOKEN = re.compile(r"\s*\S{1,5}|\s+\Z")
 """A piece of a plain text, of about the size of a model's token."""
@@ -55,11 +53,11 @@ def pieces_of(recording: Recording) -> list[str]:
     if isinstance(recording, bytes | bytearray):
         if len(recording) > MAX_BYTES:
             raise MalformedInput(f"the recording is longer than {MAX_BYTES} bytes, of which every step would be kept", MAX_BYTES)
-        if _has_frames(bytes(recording)):
-            with text_of([bytes(recording)]) as stream:
+        body = bytes(recording)
+        kind = kind_of(body, is_whole=True)
+        if kind != "text":
+            with text_of([body.removeprefix(codecs.BOM_UTF8) if kind == "ndjson" else body]) as stream:
                 return [*stream]
-        if recording.lstrip().startswith(b"{") and (pieces := _lines(bytes(recording))) is not None:
-            return pieces
         try:
             return _TOKEN.findall(recording.decode("utf-8-sig"))
         except UnicodeDecodeError as error:
@@ -70,27 +68,4 @@ def pieces_of(recording: Recording) -> list[str]:
     for piece in pieces:
         if not isinstance(piece, str):
             raise TypeError(f"the recording has {type(piece).__qualname__} among its pieces: str is needed")
-    return pieces
-
-
-def _has_frames(body: bytes) -> bool:
-    """Whether a body is an event stream, or frames of AWS, which begin with the zeros of their length, and no plain text."""
-    for line in body.removeprefix(codecs.BOM_UTF8).splitlines():
-        if line.startswith((b"data:", b"\0")):
-            return True
-        if line and not line.startswith(_FIELDS):
-            return False
-    return False
-
-
-def _lines(body: bytes) -> list[str] | None:
-    """The answer in lines of JSON; None if they are no provider's: an answer may be JSON itself."""
-    pieces: list[str] = []
-    with text_of([body]) as stream:
-        try:
-            pieces.extend(stream)
-        except MalformedInput:
-            if pieces:
-                raise
-            return None
     return pieces
