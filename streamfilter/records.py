@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
@@ -140,12 +141,27 @@ def _filtered_line(line: str | bytes, field: str, run: Run) -> FilteredLine:
     done = _filtered(record, field, run)
     if done.record is None:
         return FilteredLine(None, reason=done.reason)
-    has_words = ("NaN" in line or "Infinity" in line) if isinstance(line, str) else (b"NaN" in line or b"Infinity" in line)
-    try:  # a number like 1e999 would become infinite, which is no JSON; what said so itself may go on to do so
-        written = json.dumps(done.record, ensure_ascii=False, separators=(",", ":"), allow_nan=has_words)
+    try:
+        written = _written(done.record, line)
     except (ValueError, RecursionError):
         return FilteredLine(None, reason="it has a number, or a depth, that cannot be written again")
     return FilteredLine(written.encode("utf-8", "backslashreplace"), done.counts)
+
+
+def _written(record: dict[str, Any], line: str | bytes) -> str:
+    """A record as JSON again. A line that itself says `NaN` or `Infinity` may go on to do so."""
+    try:
+        return json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        json.loads(line, parse_float=_finite)
+        return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+
+
+def _finite(number: str) -> float:
+    """A number such as 1e999 would become infinite, which is no JSON."""
+    if math.isinf(value := float(number)):
+        raise ValueError("a number that a float cannot say")
+    return value
 
 
 def _filtered(record: object, field: str, run: Run) -> Filtered:

@@ -406,7 +406,10 @@ def test_lines_from_a_pipe(tmp_path: Path) -> None:
     ("line", "reason"),
     [
         ('{"text": "a", "x": 1e999}', "it has a number, or a depth, that cannot be written again"),
+        ('{"text": "NaN is no number", "x": 1e999}', "it has a number, or a depth, that cannot be written again"),
+        ('{"text": "a", "x": -1e999, "y": NaN, "Infinity": 1}', "it has a number, or a depth, that cannot be written again"),
         ('{"text": "a", "x": NaN}', ""),
+        ('{"text": "Infinity", "x": [-Infinity, Infinity, 1e308]}', ""),
         ('{"text": "a", "x": ' + "[" * 100_000 + "]" * 100_000 + "}", "it is no JSON"),
         ('{"text": "a", "x": ' + "9" * 5000 + "}", "it is no JSON"),
         ('\ufeff{"text": "a"}', ""),
