@@ -33,7 +33,7 @@ from gateway_serving import JSON, SAFE, Stalling, Upstream, before, between, by_
 from prometheus_client.parser import text_string_to_metric_families
 from web_serving import WAIT, exchange, frames_of, loads, serving
 
-from streamfilter.gateway import Gateway, Limits
+from streamfilter.gateway import Gateway, Limits, serve
 from streamfilter.gateway.connections import Connection
 from streamfilter.providers.anthropic import messages
 from streamfilter.providers.openai import chat
@@ -791,6 +791,14 @@ def test_metrics_count_what_happened() -> None:
     assert "joe" not in raw
 
 
+@pytest.mark.parametrize("grace", [-1, float("nan"), float("inf"), True, "3"])
+def test_a_grace_that_is_no_time_is_refused(grace: Any) -> None:
+    """Before anything is listened at, with what would be right."""
+    gateway = Gateway("https://x.example", {"main": SAFE}, "main")
+    with pytest.raises(ValueError, match=r"^grace=.*: a number of seconds, 0 or more, is needed$"):
+        serve(gateway, port=0, grace=grace, on_ready=lambda _: pytest.fail("it listens"))
+
+
 def test_streams_may_end_when_the_gateway_is_told_to() -> None:
     """No connection is taken any more; the stream that runs is served to its end."""
     upstream = Stalling(chat_frames(["Hi, "], done=False)[:-1])
@@ -984,6 +992,20 @@ def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
         (["--upstream", "http://127.0.0.1:1", "--allow-private-upstream", "--name", "missing"], "missing"),
         (["--upstream", "http://127.0.0.1:1", "--allow-private-upstream", "--listen", "8080"], "HOST:PORT"),
         (["--upstream", "http://127.0.0.1:1", "--allow-private-upstream", "--streams", "0"], "streams"),
+        *(
+            (["--upstream", "http://127.0.0.1:1", "--allow-private-upstream", option, value], f"'{option}': {said}")
+            for option, value, said in (
+                ("--max-body", "inf", "inf is not in the range 0<x<=1000000.0"),
+                ("--max-body", "nan", "nan is no number that can be counted with"),
+                ("--max-body", "1e308", "1e+308 is not in the range 0<x<=1000000.0"),
+                ("--max-body", "0", "0.0 is not in the range 0<x<=1000000.0"),
+                ("--grace", "-1", "-1.0 is not in the range x>=0"),
+                ("--grace", "nan", "nan is no number that can be counted with"),
+                ("--grace", "inf", "inf is no number that can be counted with"),
+                ("--connect", "nan", "nan is no number that can be counted with"),
+                ("--total", "-3", "-3.0 is not in the range x>0"),
+            )
+        ),
         (["--upstream", "http://127.0.0.1:1", "--allow-private-upstream", "--offer", "a b"], "offers"),
     ],
 )

@@ -511,6 +511,7 @@ def test_the_command_prints_a_summary_or_json(declared: Path, capfd: pytest.Capt
         (("{recording}", "-p", "{dir}/none.toml"), 2, "none.toml"),
         (("{recording}", "-p", "{file}", "--name", "acne"), 2, "acne"),
         (("{recording}", "-p", "{file}", "--pace", "0"), 2, "--pace"),
+        (("{recording}", "-p", "{file}", "--pace", "nan"), 2, "'--pace': nan is no number that can be counted with"),
         (("{recording}",), 2, "--pipeline"),
         (("{dir}/none.sse", "-p", "{file}"), 2, "none.sse' does not exist."),
         (("{dir}", "-p", "{file}"), 2, "' is a directory."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,16 @@ def once(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) ->
     if len(values) > 1:
         raise click.BadParameter(f"it is given {len(values)} times, and only one can be used", ctx, param)
     return values[0] if values else None
+
+
+class Number(click.FloatRange):
+    """A number in a range. Click lets `nan` pass, which is in none, and `inf` where there is no upper end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number that can be counted with", param, ctx)
+        return number
 
 
 def _named(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[sf.Rule]:

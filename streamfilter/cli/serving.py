@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import streamfilter as sf
-from streamfilter.cli.choosing import once
+from streamfilter.cli.choosing import Number, once
 
 
 def _address(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
@@ -55,7 +55,12 @@ _SECONDS = (
 def _with_seconds(command: Any) -> Any:
     for name, default, text in reversed(_SECONDS):
         command = click.option(
-            f"--{name}", type=float, default=default, show_default=True, metavar="SECONDS", help=f"Seconds {text}."
+            f"--{name}",
+            type=Number(0, min_open=True),
+            default=default,
+            show_default=True,
+            metavar="SECONDS",
+            help=f"Seconds {text}.",
         )(command)
     return command
 
@@ -96,10 +101,19 @@ def _with_seconds(command: Any) -> Any:
 )
 @click.option("--allow-private-upstream", is_flag=True, help="The upstream may be inside a network.")
 @click.option("--allow-imports", "imports", metavar="MODULE", multiple=True, help="A module from which the file may import.")
-@click.option("--max-body", type=float, default=32, show_default=True, metavar="MB", help="Of a request, and of a whole response.")
-@click.option("--streams", type=int, default=1000, show_default=True, help="Requests at once.")
+@click.option(
+    "--max-body",
+    type=Number(0, 1e6, min_open=True),
+    default=32,
+    show_default=True,
+    metavar="MB",
+    help="Of a request, and of a whole response.",
+)
+@click.option("--streams", type=click.IntRange(1), default=1000, show_default=True, help="Requests at once.")
 @_with_seconds
-@click.option("--grace", type=float, default=30, show_default=True, metavar="SECONDS", help="For streams to end, after SIGTERM.")
+@click.option(
+    "--grace", type=Number(0), default=30, show_default=True, metavar="SECONDS", help="For streams to end, after SIGTERM."
+)
 @click.option(
     "--resumable",
     metavar="STORE",

@@ -9,7 +9,7 @@ import click
 
 import streamfilter as sf
 from streamfilter import observe
-from streamfilter.cli.choosing import once
+from streamfilter.cli.choosing import Number, once
 from streamfilter.cli.places import check_places
 
 KINDS = (".html", ".json", ".png", ".svg")
@@ -62,7 +62,7 @@ def _kind(ctx: click.Context, param: click.Parameter, value: Path | None) -> Pat
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.option(
     "--pace",
-    type=click.FloatRange(0, 1e6, min_open=True),
+    type=Number(0, 1e6, min_open=True),
     default=30.0,
     show_default=True,
     metavar="CHUNKS",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 from collections.abc import Callable
@@ -43,6 +44,7 @@ def serve(
 
     Raises:
         OSError: the address cannot be listened at.
+        ValueError: the grace is no number of seconds.
     """
     server = server_of(gateway, grace)
     with listening_at(host, port) as listening:
@@ -74,6 +76,8 @@ def listening_at(host: str, port: int) -> socket.socket:
 
 def server_of(gateway: Gateway, grace: float) -> uvicorn.Server:
     """The server that `serve` runs."""
+    if not isinstance(grace, int | float) or isinstance(grace, bool) or not 0 <= grace < math.inf:
+        raise ValueError(f"grace={grace!r}: a number of seconds, 0 or more, is needed")
     kind = type("Connection", (Connection,), {"unread_seconds": gateway.limits.between})
     config = uvicorn.Config(
         gateway,
