@@ -20,6 +20,27 @@ def brief(value: object) -> str:
     return text if len(text) <= BRIEF_CHARS else f"{text[:BRIEF_CHARS]}…"
 
 
+def counted(number: float, noun: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> counted(1, "character"), counted(0.5, "second"), counted(1_000_000, "character")
+        ('1 character', '0.5 seconds', '1000000 characters')
+    """
+    shown = str(number) if isinstance(number, int) else f"{number:g}"
+    return f"{shown} {noun}" if shown == "1" else f"{shown} {noun}s"
+
+
+def holding(what: str, most: int) -> str:
+    """What a stage says of itself that holds something, of at most so many characters.
+
+    Example:
+        >>> holding("a line until it ends", 80), holding("a line until it ends", 0)
+        ('holds a line until it ends, at most 80 characters', 'holds nothing')
+    """
+    return f"holds {what}, at most {counted(most, 'character')}" if most > 0 else "holds nothing"
+
+
 class Explained(Protocol):
     """A stage, as far as it is shown. One that knows what may be wrong with the stages in front of it has a `hint` of them too."""
 

@@ -292,6 +292,9 @@ def test_check_explains_what_is_inside_of_a_stage(tmp_path: Path, run: Any) -> N
     code, out, err = run("check", str(path), "--json")
     (wrap,) = json.loads(out)["pipelines"]["a"]
     assert wrap["pipeline"][0]["pipeline"][0]["most_held_chars"] == 77
+    path.write_text('version = 1\n[[pipeline.a]]\nstage = "chunks"\nsize = 2\n[[pipeline.a]]\nstage = "chunks"\nsize = 1\n')
+    code, out, err = run("check", str(path), "--json")
+    assert [part["most_held_chars"] for part in json.loads(out)["pipelines"]["a"]] == [1, None]
     assert "\n" not in wrap["does"]
 
 

@@ -922,6 +922,32 @@ def test_a_guard_in_front_of_json_is_told_of() -> None:
         assert "in front of it" not in right.explain()
 
 
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (sf.StopAt("x"), "holds nothing; "),
+        (sf.StopAt("xy"), "holds the beginning of a stop string, at most 1 character; "),
+        (sf.StopAt("xyz"), "holds the beginning of a stop string, at most 2 characters; "),
+        (sf.Chunks(1), "holds nothing"),
+        (sf.Chunks(2), "holds at most 1 character"),
+        (sf.Chunks(3), "holds at most 2 characters"),
+        (sf.Limit(max_chars=9, at="char", suffix="…"), "holds 1 character at max_chars"),
+        (sf.Limit(max_chars=9, at="char", suffix="..."), "holds 3 characters at max_chars"),
+        (sf.Repetition(max_repeats=21), "holds what would be the same more than 21 times, at most "),
+        (sf.Redact("a", max_hold=1), "holds a match that is still open, at most 1 character, then overflow="),
+        (sf.Pace(delay=1, by="word"), "lets text leave at 1 second a word; "),
+        (sf.Pace(delay=0.5, by="word"), "lets text leave at 0.5 seconds a word; "),
+        (sf.Pace(chars_per_second=1, max_lag=1), "lets text leave at 1 character a second; holds each character 1 second at most"),
+        (sf.Coalesce(1), "holds text for 1 second, or up to "),
+        (sf.Coalesce(2, max_chars=1), "holds text for 2 seconds, or up to 1 character of it"),
+        (sf.Buffer(1), "every item; reads one of them ahead"),
+    ],
+)
+def test_what_is_explained_is_counted_in_words(part: sf.Stage[Any, Any], said: str) -> None:
+    """One character, two characters, and nothing where there would be none."""
+    assert regex.search(rf"[;:] {regex.escape(said)}(?!s)", part.explain())
+
+
 def test_a_pattern_that_is_a_word_is_explained_as_that() -> None:
     """In Python a text is a pattern: who means the rule of the catalogue is shown that it is not that."""
     for stage in (sf.Redact("email"), sf.Block("a+", "email")):

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streamfilter.display import explanation
+from streamfilter.display import counted, explanation
 from streamfilter.pipeline import Stage, TextStage
 from streamfilter.spec.checking import checked
 
-_MOST = re.compile(r"at most (\d+) characters")
+_MOST = re.compile(r"at most (\d+) characters?\b")
 
 
 class Checked:
@@ -52,8 +52,7 @@ class Checked:
             console.print(table if pipeline.stages else _plain(f"pipeline {name}: no stage, passes everything"))
         if self.needs:
             console.print(_plain(f"It needs, where it is loaded: {', '.join(self.needs)}"))
-        many = len(self.pipelines)
-        console.print(_plain(f"{self.path}: good, {many} pipeline{'s' if many != 1 else ''}"))
+        console.print(_plain(f"{self.path}: good, {counted(len(self.pipelines), 'pipeline')}"))
 
 
 def _plain(text: str) -> Text:

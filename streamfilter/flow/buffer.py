@@ -74,7 +74,7 @@ class Buffer(Stage[str, str]):
         raise TypeError(f"{self!r} reads ahead in a task of its own, so it has no machine: use it in a stream, outside `wrap`")
 
     def explanation(self) -> str:
-        return f"every item; reads up to {self.n} of them ahead"
+        return f"every item; reads {f'up to {self.n}' if self.n > 1 else 'one'} of them ahead"
 
     def _read_ahead(self, source: AsyncIterator[Any]) -> AsyncIterator[Any]:
         return readers_of(source, 1, self.n, is_eager=True, name=repr(self))[0]

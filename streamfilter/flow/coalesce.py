@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from streamfilter.context import Context
+from streamfilter.display import counted
 from streamfilter.flow.delaying import Delaying
 from streamfilter.flow.timer import TOLERANCE
 from streamfilter.items import PLAIN, Channel, End, Event, Item, Key, TextDelta
@@ -67,7 +68,7 @@ class Coalesce(TextStage):
         return _Coalescing(self, context or Context())
 
     def holds(self) -> str:
-        return f"holds text for {self.seconds:g} seconds, or up to {self.max_chars} characters of it"
+        return f"holds text for {counted(self.seconds, 'second')}, or up to {counted(self.max_chars, 'character')} of it"
 
 
 class _Piece:

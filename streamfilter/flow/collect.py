@@ -12,6 +12,7 @@ from pydantic import Field
 
 from streamfilter.context import Context
 from streamfilter.declaration import show
+from streamfilter.display import counted
 from streamfilter.errors import LimitExceeded
 from streamfilter.items import PLAIN, Channel, End, Event, Failure, Item, TextDelta, check_kinds
 from streamfilter.machine import Machine, refusal, wrong_item
@@ -103,7 +104,7 @@ class Collect(Stage[str, str]):
 
     def explanation(self) -> str:
         where = "every text channel" if self.channels is None else ", ".join(self.channels)
-        return f"{where}; keeps a copy of at most {self.max_chars} characters, holds nothing"
+        return f"{where}; keeps a copy of at most {counted(self.max_chars, 'character')}, holds nothing"
 
 
 class _Collector(Machine):

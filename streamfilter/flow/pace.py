@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from streamfilter.context import Context
+from streamfilter.display import counted
 from streamfilter.flow.delaying import Delaying
 from streamfilter.flow.timer import TOLERANCE
 from streamfilter.items import PLAIN, Channel, End, Event, Item, TextDelta, Usage
@@ -111,8 +112,12 @@ class Pace(TextStage):
         return _Pacing(self, context or Context())
 
     def holds(self) -> str:
-        rate = f"{self.delay:g} seconds a {self.by}" if self.delay else f"{self.chars_per_second:g} characters a second"
-        return f"lets text leave at {rate}; holds each character {self.max_lag:g} seconds at most, and {self.max_hold} characters"
+        if self.delay:
+            rate = f"{counted(self.delay, 'second')} a {self.by}"
+        else:
+            rate = f"{counted(self.chars_per_second or 0, 'character')} a second"
+        most = f"{counted(self.max_lag, 'second')} at most, and {counted(self.max_hold, 'character')}"
+        return f"lets text leave at {rate}; holds each character {most}"
 
 
 class _Pacing(Delaying):

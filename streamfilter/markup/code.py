@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from streamfilter.context import Context
+from streamfilter.display import holding
 from streamfilter.items import Channel, Event, Item, TextDelta
 from streamfilter.machine import TextMachine
 from streamfilter.markup.code_lines import LINE_CHARS, OPENING, closing
@@ -116,7 +117,7 @@ class CodeFences(Diverting):
         return _Fences(self)
 
     def holds(self) -> str:
-        return f"holds a line that may be a fence, at most {self.max_line} characters"
+        return holding("a line that may be a fence", self.max_line)
 
 
 class _Fences(TextMachine):

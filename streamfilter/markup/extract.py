@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context
+from streamfilter.display import holding
 from streamfilter.items import End, Event, Failure, Finish, Raw, TextDelta, ToolCall, Usage
 from streamfilter.machine import TextMachine
 from streamfilter.markup.extract_channels import Diverting
@@ -153,7 +154,7 @@ class Extract(Diverting):
         return Extractor(self._tags, self._options)
 
     def holds(self) -> str:
-        held = f"holds what may become a tag, at most {self._tags.longest - 1} characters"
+        held = holding("what may become a tag", self._tags.longest - 1)
         if self._options.waits:
             held += f", and each section until it is closed, at most {self.max_chars}"
         if self.begins == "either":

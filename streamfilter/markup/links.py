@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo
 
 from streamfilter.context import Context
+from streamfilter.display import holding
 from streamfilter.machine import TextMachine
 from streamfilter.markup.links_machine import Guard
 from streamfilter.markup.links_urls import NEVER, Urls, hosts
@@ -121,4 +122,4 @@ class Links(TextStage):
         return Guard(self._verdicts, given, to=self.to, action=self.action, domains=self.domains)
 
     def holds(self) -> str:
-        return f"holds the beginning of a URL until it is clear where it leads, at most {self.max_hold} characters"
+        return holding("the beginning of a URL until it is clear where it leads", self.max_hold)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from streamfilter.context import Context
+from streamfilter.display import holding
 from streamfilter.hold import Hold
 from streamfilter.lift import start_of
 from streamfilter.machine import Machine, TextMachine
@@ -70,7 +71,7 @@ class Markdown(TextStage):
         return machine
 
     def holds(self) -> str:
-        return f"holds Markdown that is not complete, at most {self.max_hold} characters; longer constructs leave as they are"
+        return f"{holding('Markdown that is not complete', self.max_hold)}; longer constructs leave as they are"
 
 
 class _Reader(TextMachine):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from streamfilter.display import holding
 from streamfilter.errors import LimitExceeded
 from streamfilter.items import End, Finish
 from streamfilter.machine import TextMachine, refusal
@@ -207,5 +208,5 @@ class Scan(TextMachine):
 
 def explain(engine: Engine, max_hold: int, overflow: Overflow) -> str:
     """In words: what looking for rules may hold, and how they are looked for."""
-    held = f"holds a match that is still open, at most {max_hold} characters, then overflow={overflow!r}"
+    held = f"{holding('a match that is still open', max_hold)}, then overflow={overflow!r}"
     return f"{held}; {engine.summary}"

@@ -30,6 +30,7 @@ import regex
 from pydantic import Field
 
 from streamfilter.context import Context
+from streamfilter.display import counted
 from streamfilter.items import Channel, Finish
 from streamfilter.lift import Lift, start_arguments_of
 from streamfilter.machine import Machine, TextMachine
@@ -130,9 +131,12 @@ class Limit(TextStage):
         )
 
     def holds(self) -> str:
-        if self.at == "char":
-            return f"holds {len(self.suffix)} characters at max_chars" if self.max_chars and self.suffix else "holds nothing"
-        return f"holds, near a limit, the {self.at} that may not fit, at most {2 * self.max_back + len(self.suffix)} characters"
+        if self.at != "char":
+            most = counted(2 * self.max_back + len(self.suffix), "character")
+            return f"holds, near a limit, the {self.at} that may not fit, at most {most}"
+        if not (self.max_chars and self.suffix):
+            return "holds nothing"
+        return f"holds {counted(len(self.suffix), 'character')} at max_chars"
 
 
 class _Limiter(TextMachine):

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context
 from streamfilter.declaration import show
+from streamfilter.display import counted, holding
 from streamfilter.machine import TextMachine
 from streamfilter.pipeline import TextStage, stage
 from streamfilter.segment import Graphemes as Clusters
@@ -86,7 +87,7 @@ class Words(_Regrouper):
         return by_words(1, max_chars=self.max_chars)
 
     def holds(self) -> str:
-        return f"holds a word and the white space behind it until the next begins, at most {self.max_chars - 1} characters"
+        return holding("a word and the white space behind it until the next begins", self.max_chars - 1)
 
 
 @stage
@@ -114,7 +115,7 @@ class Lines(_Regrouper):
         return by_line(max_chars=self.max_chars)
 
     def holds(self) -> str:
-        return f"holds a line until it ends, at most {self.max_chars - 1} characters"
+        return holding("a line until it ends", self.max_chars - 1)
 
 
 @stage
@@ -147,7 +148,7 @@ class Paragraphs(_Regrouper):
         return Weighed(Blocks(self._how))
 
     def holds(self) -> str:
-        return f"holds a paragraph until the next begins, at most {self.max_chars - 1} characters"
+        return holding("a paragraph until the next begins", self.max_chars - 1)
 
 
 @stage
@@ -203,7 +204,7 @@ class Sentences(_Regrouper):
         return Weighed(Spoken(self._how, self.min_chars))
 
     def holds(self) -> str:
-        return f"holds a sentence until its end is certain, at most {self.max_chars - 1} characters"
+        return holding("a sentence until its end is certain", self.max_chars - 1)
 
 
 @stage
@@ -237,7 +238,7 @@ class Graphemes(_Regrouper):
         return Divided(Clusters(self._how))
 
     def holds(self) -> str:
-        return f"holds a grapheme until the next character, at most {self.max_chars - 1} characters"
+        return holding("a grapheme until the next character", self.max_chars - 1)
 
 
 @stage
@@ -267,7 +268,7 @@ class Chunks(_Regrouper):
         return by_chars(self.size)
 
     def holds(self) -> str:
-        return f"holds at most {self.size - 1} characters"
+        return f"holds at most {counted(self.size - 1, 'character')}" if self.size > 1 else "holds nothing"
 
 
 def _boundary(given: Any) -> Any:
@@ -341,4 +342,4 @@ class Segments(_Regrouper):
     def holds(self) -> str:
         of = show(self.boundary)
         most = self.boundary.max_chars if isinstance(self.boundary, Segmentation) else self.max_chars or MAX_SEGMENT_CHARS
-        return f"holds a unit of {of} until it ends, at most {most - 1} characters"
+        return holding(f"a unit of {of} until it ends", most - 1)

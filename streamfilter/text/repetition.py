@@ -22,6 +22,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from streamfilter.context import Context
+from streamfilter.display import holding
 from streamfilter.errors import Blocked
 from streamfilter.items import End, Finish
 from streamfilter.machine import Machine, TextMachine
@@ -83,7 +84,7 @@ class Repetition(TextStage):
         return self._lift(context, self.choices)
 
     def holds(self) -> str:
-        return f"holds what would be the same for the {self.max_repeats + 1}th time, at most {self.max_period} characters"
+        return holding(f"what would be the same more than {self.max_repeats} times", self.max_period)
 
 
 class _Scale(NamedTuple):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from streamfilter.context import Context
+from streamfilter.display import holding
 from streamfilter.errors import LimitExceeded
 from streamfilter.items import End
 from streamfilter.machine import TextMachine, mapping
@@ -79,7 +80,7 @@ class Strip(TextStage):
         return _Stripper(self)
 
     def holds(self) -> str:
-        return f"holds what could be the end of the text, at most {self.max_hold} characters" if self.right else "holds nothing"
+        return holding("what could be the end of the text", self.max_hold) if self.right else "holds nothing"
 
 
 _BLANKS = re.compile(r"\s+")

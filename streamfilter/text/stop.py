@@ -10,6 +10,7 @@ import regex
 from pydantic import Field
 
 from streamfilter.context import Context
+from streamfilter.display import holding
 from streamfilter.errors import Blocked
 from streamfilter.items import End, Finish
 from streamfilter.machine import Machine, TextMachine
@@ -156,7 +157,7 @@ class StopAt(TextStage):
         return self._lift(context, self.choices)
 
     def holds(self) -> str:
-        return f"holds the beginning of a stop string, at most {max(map(len, self.stops)) - 1} characters; {self._engine.summary}"
+        return f"{holding('the beginning of a stop string', max(map(len, self.stops)) - 1)}; {self._engine.summary}"
 
 
 class _Stopper(Scan):
