@@ -15,7 +15,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from streamfilter.resumable.failures import StoreFailed, StreamExists, StreamUnknown
 from streamfilter.resumable.memory import LAPSED, LOST
@@ -45,15 +45,13 @@ POLL_SECONDS = 0.1
 """How often a reader looks for more that has no connection to wait on: what comes so much later is still read as it is written."""
 
 _PASSING = (
-    *(
-        "ConnectionError",
-        "TimeoutError",
-        "BusyLoadingError",
-        "ReadOnlyError",
-        "ClusterDownError",
-        "MasterDownError",
-        "TryAgainError",
-    ),
+    "ConnectionError",
+    "TimeoutError",
+    "BusyLoadingError",
+    "ReadOnlyError",
+    "ClusterDownError",
+    "MasterDownError",
+    "TryAgainError",
 )
 """Errors of redis-py that pass: there is no connection, or the node is starting, no master yet, or moving."""
 
@@ -209,16 +207,15 @@ class RedisStore:
                 async with self._others:
                     return await _answered(call(), ANSWER_SECONDS)
             except self._errors as error:
-                kind = self._kind(error)
-                if kind == "lasting":
+                if not self._passes(error):
                     raise StoreFailed(_said(error)) from None
                 if time.monotonic() - began >= self._patience:
                     raise StoreFailed(f"no connection for {self._patience} s ({type(error).__name__})") from None
             await asyncio.sleep(random.uniform(delay / 2, delay))  # noqa: S311  # so that not all come back at once
             delay = min(delay * factor, longest)
 
-    def _kind(self, error: Exception) -> Literal["passing", "lasting"]:
-        return "passing" if isinstance(error, self._passing) and not isinstance(error, self._lasting) else "lasting"
+    def _passes(self, error: Exception) -> bool:
+        return isinstance(error, self._passing) and not isinstance(error, self._lasting)
 
 
 async def _answered(call: Awaitable[T], seconds: float) -> T:
