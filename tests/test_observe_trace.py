@@ -23,8 +23,8 @@ from streamfilter.detectors import PII, SECRETS
 from streamfilter.observe import least
 from streamfilter.observe.least import least_holds
 from streamfilter.observe.page import MAX_POINTS, line_of, thinned, time_of
-from streamfilter.observe.recordings import MAX_BYTES, pieces_of
-from streamfilter.observe.tracing import CHUNKS_PER_SECOND, Step
+from streamfilter.observe.recordings import CHUNKS_PER_SECOND, MAX_BYTES, pieces_of
+from streamfilter.observe.tracing import Step
 from streamfilter.providers import openai
 
 RECORDING = Path(str(files("streamfilter.cli").joinpath("recordings", "redaction.sse")))

@@ -11,11 +11,9 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from streamfilter.observe.recordings import CHUNKS_PER_SECOND
 from streamfilter.pipeline import Stage
 from streamfilter.plain import SyncStream
-
-CHUNKS_PER_SECOND = 30
-"""About the pace of a fast reader, and of a model: 30 chunks of 3.5 characters are 20 words a second."""
 
 
 class Replay:

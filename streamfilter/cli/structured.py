@@ -14,8 +14,8 @@ from rich.panel import Panel
 from rich.text import Text
 
 import streamfilter as sf
-from streamfilter.cli.replay import CHUNKS_PER_SECOND
 from streamfilter.detectors import EMAIL
+from streamfilter.observe.recordings import CHUNKS_PER_SECOND
 
 CHUNK_CHARS = 4
 """About the size of a model's token."""

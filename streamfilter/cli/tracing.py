@@ -11,6 +11,7 @@ import streamfilter as sf
 from streamfilter import observe
 from streamfilter.cli.choosing import Number, once
 from streamfilter.cli.places import check_places
+from streamfilter.observe.recordings import CHUNKS_PER_SECOND
 
 KINDS = (".html", ".json", ".png", ".svg")
 """What a report can be, by the end of its name."""
@@ -63,7 +64,7 @@ def _kind(ctx: click.Context, param: click.Parameter, value: Path | None) -> Pat
 @click.option(
     "--pace",
     type=Number(0, 1e6, min_open=True),
-    default=30.0,
+    default=CHUNKS_PER_SECOND,
     show_default=True,
     metavar="CHUNKS",
     help="Chunks that arrive in a second; a recording does not say.",

@@ -7,12 +7,11 @@ smuggling).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from streamfilter.gateway.refusals import Refused
-
-Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+from streamfilter.web.bodies import Headers
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

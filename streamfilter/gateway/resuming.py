@@ -11,9 +11,9 @@ import json
 import re
 from urllib.parse import parse_qsl
 
-from streamfilter.gateway.messages import Headers
 from streamfilter.gateway.refusals import Refused
 from streamfilter.resumable import MemoryStore, RedisStore, Store
+from streamfilter.web.bodies import Headers
 
 NAMED = b"x-stream-id"
 """The header by which a request names its stream."""

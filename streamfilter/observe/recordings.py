@@ -21,6 +21,10 @@ from streamfilter.providers.wrapping import WrapStage
 MAX_BYTES = 8 * 1024 * 1024
 """Of a recording: a model's longest answers, with all that a provider's stream says beside them. Every step of it is kept."""
 
+CHUNKS_PER_SECOND = 30.0
+"""The pace of a recording, which does not say it: about that of a fast reader, and of a model. 30 chunks of 3.5 characters
+are 20 words a second."""
+
 Recording: TypeAlias = "bytes | os.PathLike[str] | Iterable[str]"
 """The body of a provider's response (an event stream, lines of JSON) or of a text, or a file of it, or pieces of text."""
 

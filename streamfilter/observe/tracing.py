@@ -17,15 +17,12 @@ from typing import Any
 
 from streamfilter.context import Context, Finding
 from streamfilter.observe.least import least_holds
-from streamfilter.observe.recordings import Recording, over_text, pieces_of
+from streamfilter.observe.recordings import CHUNKS_PER_SECOND, Recording, over_text, pieces_of
 from streamfilter.observer import Observer, Opened, Watch, fingerprint
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.plain import SyncStream
 from streamfilter.stats import Stats
 from streamfilter.stream import Stream
-
-CHUNKS_PER_SECOND = 30.0
-"""The pace of a recording, which does not say it: about that of a fast reader, and of a model."""
 
 MAX_FINDINGS = 2000
 """Findings, and answers of checks, that a trace keeps one by one; more nobody reads, and a page of them is slow to show."""

@@ -13,7 +13,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from typing import get_args
+from typing import TypeAlias, get_args
 
 from streamfilter.context import AfterStop, Context
 from streamfilter.errors import MalformedInput
@@ -28,7 +28,7 @@ from streamfilter.web.problems import Problem, Unreadable, body_of, last_piece
 from streamfilter.web.streams import Body, Kind, Unknown, live_body
 from streamfilter.web.whole import NotJSON, loaded, shown_request, shown_response
 
-Headers = Sequence[tuple[bytes, bytes]]
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """Of a body that has to be there as a whole: requests with images reach some megabytes, text never does."""

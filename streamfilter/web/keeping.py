@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -20,16 +20,12 @@ from streamfilter.providers.frames import json_text
 from streamfilter.resumable.failures import StoreFailed, StreamExists
 from streamfilter.resumable.producing import Producer
 from streamfilter.resumable.stream import ResumableStream
+from streamfilter.web.exchange import App, Receive, Scope, Send
 from streamfilter.web.handoff import Gone, Handoff
 from streamfilter.web.patience import UNREAD_SECONDS
 from streamfilter.web.problems import OnError, body_of, messages_of, number_behind, origin_of, problem_of
 from streamfilter.web.resuming import Following, Head, body_of_frame, following
 from streamfilter.web.sending import Frames, Sending, answer, until_gone
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Any]]
-Send: TypeAlias = Callable[[Any], Awaitable[None]]
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 KEPT = frozenset({b"content-type", b"cache-control", b"x-accel-buffering", b"x-vercel-ai-ui-message-stream"})
 """Headers that who comes back gets too: those that say how to read the stream. All others are one answer's: cookies, ids, dates."""
