@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,18 @@ def test_imports_point_down(path: Path) -> None:
             other, here = name.split(".")[1], part(path)
             assert FLOORS[other] <= FLOORS[here], f"{here} imports {other}"
             assert other == here or FLOORS[other] < FLOORS[here] or other not in FAMILIES, f"{here} imports {other}"
+
+
+def test_the_floors_are_those_that_the_documentation_tells() -> None:
+    """Every part of the package is in the table of `docs/design.md`, on its floor, and with a slash where it is a directory."""
+    page = (Path(__file__).parents[1] / "docs" / "design.md").read_text("utf-8")
+    rows = [
+        row.split("|")[1:3] for row in re.findall(r"^\| \d .*$", page.partition("| floor |")[2].partition("\n\n")[0], re.MULTILINE)
+    ]
+    told = {name: int(floor) for floor, names in rows for name in re.findall(r"`([^`]+)`", names)}
+    assert told == {f"{name}/" if (PACKAGE / name).is_dir() else name: floor for name, floor in FLOORS.items()}
+    assert sum(names.count("`") for _, names in rows) == 2 * len(told), "one is told twice"
+    assert set(FLOORS) == {part(path) for path in modules()}
 
 
 @pytest.mark.parametrize("path", [*modules(), PACKAGE / "__init__.py"], ids=lambda path: str(path.relative_to(PACKAGE)))
