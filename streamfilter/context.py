@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
+from streamfilter.declaration import is_async
 from streamfilter.items import Channel, Key
 from streamfilter.observer import Ending, Observer, Opened, Watch
 from streamfilter.vault import Vault
@@ -178,7 +178,7 @@ class Context:
             if isinstance(observer, type) or not (callable(observer) or isinstance(observer, Observer)):
                 name = observer.__qualname__ if isinstance(observer, type) else type(observer).__qualname__
                 raise TypeError(f"observe has {name}: a function of a Finding, or an Observer, is needed")
-            if inspect.iscoroutinefunction(observer):
+            if is_async(observer):
                 raise TypeError("observe has an async function, and nothing awaits it: give a plain one")
 
     @classmethod

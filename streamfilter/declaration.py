@@ -7,13 +7,18 @@ compiled from them is kept beside and left out of all that.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast, dataclass_transform
+import functools
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, cast, dataclass_transform
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
 C = TypeVar("C")
+F = TypeVar("F")
+
+_NOT_PLAIN = "is async, and nobody would await it: give a plain function"
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, Field))
@@ -158,3 +163,46 @@ def show(value: object) -> str:
     """
     name = getattr(value, "__qualname__", None)
     return name if isinstance(name, str) and callable(value) else repr(value)
+
+
+def is_async(function: object) -> bool:
+    """Whether what a function gives is to be awaited. Of a plain function that gives an awaitable nobody can tell.
+
+    Example:
+        >>> async def allowed(window): return True
+        >>> is_async(allowed), is_async(functools.partial(allowed)), is_async(str.isalpha)
+        (True, True, False)
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    called = getattr(type(function), "__call__", None)  # noqa: B004  # the function, not whether there is one
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(called)
+
+
+def check_plain(name: str, function: object) -> None:
+    """Refuse an async function where nobody would await it: it would never run, and what it gives, a coroutine, counts as true.
+
+    Raises:
+        TypeError: it is one.
+    """
+    if is_async(function):
+        raise TypeError(f"{name} {_NOT_PLAIN}")
+
+
+def plain(function: F) -> F:
+    """A function as it is; for a field see `Plain`.
+
+    Raises:
+        ValueError: it is async.
+    """
+    if is_async(function) and not isinstance(function, StandIn):
+        raise ValueError(f"{show(function)} {_NOT_PLAIN}")
+    return function
+
+
+class StandIn:
+    """The base of what stands for a function that is not here: nobody knows whether that is async, so it suits everywhere."""
+
+
+Plain = Annotated[F, AfterValidator(plain)]
+"""The type of a field that takes a function and does not await it: `check: Plain[Callable[[str], object]]`."""

@@ -172,6 +172,7 @@ def test_stand_ins_fit_wherever_a_name_does(tmp_path: Path, run: Any) -> None:
         {"stage": "redact", "rules": [{"pattern": "a", "check": "sum"}], "to": {"use": "hide"}},
         {"stage": "segments", "boundary": "cut"},
         {"stage": "tap", "fn": "seen"},
+        {"stage": "collect", "fn": "kept"},
         {"stage": "keep_alive", "seconds": 1, "event": "ping"},
     ]
     models: list[dict[str, Any]] = [
@@ -184,7 +185,7 @@ def test_stand_ins_fit_wherever_a_name_does(tmp_path: Path, run: Any) -> None:
         json.dumps({"version": 1, "pipeline": {"a": fields, **{f"m{number}": [each] for number, each in enumerate(models)}}})
     )
     pipelines, needs = checked(path)
-    assert needs == ["judge", "model", "shout", "found", "sum", "hide", "cut", "seen", "ping", "card", "query"]
+    assert needs == ["judge", "model", "shout", "found", "sum", "hide", "cut", "seen", "kept", "ping", "card", "query"]
     for pipeline in pipelines.values():
         assert pipeline.explain()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from streamfilter.context import Context
-from streamfilter.declaration import show
+from streamfilter.declaration import Plain
 from streamfilter.display import counted
 from streamfilter.errors import LimitExceeded
 from streamfilter.items import PLAIN, Channel, End, Event, Failure, Item, TextDelta, check_kinds
@@ -73,7 +72,7 @@ class Collect(Stage[str, str]):
         'pin # ok' True
     """
 
-    fn: Callable[[Collected], object]
+    fn: Plain[Callable[[Collected], object]]
     max_chars: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_CHARS, kw_only=True)
     overflow: Literal["cut", "raise"] = dataclasses.field(default="cut", kw_only=True)
     channels: tuple[str, ...] | None = dataclasses.field(default=("answer",), kw_only=True)
@@ -92,8 +91,6 @@ class Collect(Stage[str, str]):
     reads: ClassVar[str] = "items"
 
     def compile(self) -> None:
-        if inspect.iscoroutinefunction(self.fn) or inspect.iscoroutinefunction(type(self.fn).__call__):
-            raise ValueError(f"fn: {show(self.fn)} is async, and nobody would await it: let a plain one keep what it is given")
         check_kinds(self.channels)
 
     def machine(self, context: Context | None = None) -> Machine:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, T
 from pydantic import BeforeValidator, Field
 
 from streamfilter.closing import Closing
-from streamfilter.declaration import Declared, declared, show
+from streamfilter.declaration import Declared, Plain, declared, plain, show
 from streamfilter.errors import TruncatedInput
 from streamfilter.flow.resume_record import Record, Remembers, Replay
 from streamfilter.stream import check_source
@@ -73,7 +73,7 @@ def _several(errors: Any) -> Any:
 def _backoff(backoff: Any) -> Any:
     is_triple = isinstance(backoff, tuple | list) and len(backoff) == 3
     if callable(backoff) or (is_triple and all(isinstance(each, int | float) for each in backoff)):
-        return backoff
+        return plain(backoff)
     raise ValueError("(first, factor, max) in seconds is needed, such as (0.5, 2, 30), or a function of the attempt to seconds")
 
 
@@ -137,10 +137,10 @@ class Resume(Declared, Generic[T]):
     attempts: Annotated[int, Field(ge=1)] = dataclasses.field(default=3, kw_only=True)
     backoff: Annotated[Backoff, BeforeValidator(_backoff)] = dataclasses.field(default=BACKOFF, kw_only=True)
     restart: Literal["before_first_release", "verify", "never"] | None = dataclasses.field(default=None, kw_only=True)
-    id: Callable[[Any], object] | None = dataclasses.field(default=None, kw_only=True)
+    id: Plain[Callable[[Any], object]] | None = dataclasses.field(default=None, kw_only=True)
     errors: Annotated[tuple[type[Exception] | str, ...], BeforeValidator(_several)] = dataclasses.field(default=DROPS, kw_only=True)
-    is_complete: Callable[[Any], bool] | None = dataclasses.field(default=None, kw_only=True)
-    text: Callable[[Any], str | None] | None = dataclasses.field(default=None, kw_only=True)
+    is_complete: Plain[Callable[[Any], bool]] | None = dataclasses.field(default=None, kw_only=True)
+    text: Plain[Callable[[Any], str | None]] | None = dataclasses.field(default=None, kw_only=True)
     max_chars: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_CHARS, kw_only=True)
     sleep: Sleep | None = dataclasses.field(default=None, kw_only=True)
 

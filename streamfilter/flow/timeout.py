@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 from pydantic import Field
 
 from streamfilter.context import Context
+from streamfilter.declaration import Plain
 from streamfilter.errors import SourceTimeout
 from streamfilter.flow.timer import TOLERANCE, Timer
 from streamfilter.items import End, Finish, Item, Raw, TextDelta, Usage
@@ -79,7 +80,7 @@ class Timeout(Stage[Any, Any]):
     first: Seconds | None = dataclasses.field(default=None, kw_only=True)
     between: Seconds | None = dataclasses.field(default=None, kw_only=True)
     total: Seconds | None = dataclasses.field(default=None, kw_only=True)
-    pauses: Callable[[Any], bool] = dataclasses.field(default=runs_tools, kw_only=True)
+    pauses: Plain[Callable[[Any], bool]] = dataclasses.field(default=runs_tools, kw_only=True)
 
     reads: ClassVar[str] = "anything"
     gives: ClassVar[str] = "anything"

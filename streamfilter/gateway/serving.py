@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import uvicorn
 
+from streamfilter.declaration import check_plain
 from streamfilter.gateway.connections import Connection
 from streamfilter.gateway.entrance import Gateway
 
@@ -45,7 +46,9 @@ def serve(
     Raises:
         OSError: the address cannot be listened at.
         ValueError: the grace is no number of seconds.
+        TypeError: `on_ready` is async.
     """
+    check_plain("on_ready", on_ready)
     server = server_of(gateway, grace)
     with listening_at(host, port) as listening:
         if on_ready is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, Ty
 from pydantic import Field
 
 from streamfilter.context import AfterStop, Context
+from streamfilter.declaration import Plain
 from streamfilter.items import check_kinds, told
 from streamfilter.machine import Machine
 from streamfilter.parsing.documents import Documents, Reader, Reading
@@ -55,8 +56,8 @@ class JSONStage(Stage[Any, Value], Generic[Value]):
     truncated: Literal["raise", "partial"] = dataclasses.field(default="raise", kw_only=True)
     max_depth: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_DEPTH, kw_only=True)
     max_string: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_STRING, kw_only=True)
-    parse_float: Callable[[str], Any] = dataclasses.field(default=float, kw_only=True)
-    parse_int: Callable[[str], Any] = dataclasses.field(default=int, kw_only=True)
+    parse_float: Plain[Callable[[str], Any]] = dataclasses.field(default=float, kw_only=True)
+    parse_int: Plain[Callable[[str], Any]] = dataclasses.field(default=int, kw_only=True)
     duplicates: Literal["last", "raise"] = dataclasses.field(default="last", kw_only=True)
     channel: Annotated[str, Field(min_length=1)] = dataclasses.field(default="answer", kw_only=True)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeAlias, overload
 import regex
 from pydantic import Field
 
-from streamfilter.declaration import Declared, declared
+from streamfilter.declaration import Declared, Plain, declared
 from streamfilter.errors import LimitExceeded
 from streamfilter.matching.regular import Expression, NotRegularError, lower
 from streamfilter.matching.tree import Refused, Tree, lookbehind, written_out
@@ -56,7 +56,7 @@ class Rule(Declared):
 
     name: Annotated[str, Field(min_length=1)]
     pattern: str
-    check: Callable[[str], object] | None = None
+    check: Plain[Callable[[str], object]] | None = None
     flags: int = 0
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
     timeout: Annotated[float, Field(gt=0)] = MAX_SECONDS

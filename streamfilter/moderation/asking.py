@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 from streamfilter.context import Context
-from streamfilter.declaration import show
+from streamfilter.declaration import is_async, show
 from streamfilter.errors import ModerationError
 from streamfilter.moderation.window import Window
 from streamfilter.plain import run_through
@@ -339,18 +339,6 @@ def _answer(check: Check, window: Window) -> Answer:
         return check(window)
     except StopIteration as error:  # it would look like the end of an iterator, and no future takes it (PEP 479)
         raise RuntimeError("a check raised StopIteration") from error
-
-
-def is_async(check: object) -> bool:
-    """Whether a check is to be awaited.
-
-    Example:
-        >>> async def allowed(window): return True
-        >>> is_async(allowed), is_async(str.isalpha)
-        (True, False)
-    """
-    called = getattr(type(check), "__call__", None)  # noqa: B004  # the function, not whether there is one
-    return inspect.iscoroutinefunction(check) or inspect.iscoroutinefunction(called)
 
 
 def verdict_of(answer: Answer, name: str) -> Verdict | TypeError:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context
-from streamfilter.declaration import show
+from streamfilter.declaration import is_async, show
 from streamfilter.errors import Blocked, ModerationError
 from streamfilter.items import Channel, End, Item
 from streamfilter.machine import Machine, TextMachine
-from streamfilter.moderation.asking import Asking, Check, Question, is_async
+from streamfilter.moderation.asking import Asking, Check, Question
 from streamfilter.moderation.window import Window
 from streamfilter.pipeline import TextStage, stage
 from streamfilter.segment import Segmentation, by_sentence

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from streamfilter.context import Finding
+from streamfilter.declaration import check_plain, is_async
 from streamfilter.observer import Ending, Observer, Opened, Watch
 
 Record: TypeAlias = dict[str, object]
@@ -52,7 +53,7 @@ def audit(sink: Sink, *, now: Callable[[], float] = time.time) -> Audit:
         now: the clock of the records, in seconds since 1970.
 
     Raises:
-        TypeError: `sink` cannot be called, or is async.
+        TypeError: `sink` cannot be called, or it or `now` is async.
 
     Example:
         >>> import streamfilter as sf
@@ -67,8 +68,9 @@ def audit(sink: Sink, *, now: Callable[[], float] = time.time) -> Audit:
     """
     if not callable(sink):
         raise TypeError(f"sink is {type(sink).__qualname__}: a function of a record is needed, such as list.append")
-    if inspect.iscoroutinefunction(sink) or inspect.iscoroutinefunction(getattr(sink, "__call__", None)):  # noqa: B004
+    if is_async(sink):
         raise TypeError("sink is async, and nothing awaits it: give a plain function, such as queue.put_nowait")
+    check_plain("now", now)
     return Audit(sink, now)
 
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic_core import core_schema
 
+from streamfilter.declaration import StandIn
 from streamfilter.errors import SpecError
 from streamfilter.spec.words import closest
 
@@ -56,7 +57,7 @@ class Noted(SpecError):
     """What is wrong in here has been noted, so that the rest could be looked at; nothing can be made of it."""
 
 
-class Absent:
+class Absent(StandIn):
     """Stands for a live object that is not here, so that a declaration can be checked without it. Nothing can be asked of it.
 
     Args:

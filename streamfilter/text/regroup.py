@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context
-from streamfilter.declaration import show
+from streamfilter.declaration import Plain, plain, show
 from streamfilter.display import counted, holding
 from streamfilter.machine import TextMachine
 from streamfilter.pipeline import TextStage, stage
@@ -273,7 +273,7 @@ class Chunks(_Regrouper):
 
 def _boundary(given: Any) -> Any:
     if callable(given) or isinstance(given, Segmentation | Mapping):
-        return given
+        return plain(given)
     raise ValueError("a function of the text is needed, or a Segmentation such as by_line()")
 
 
@@ -309,7 +309,7 @@ class Segments(_Regrouper):
     """
 
     boundary: Annotated[Segmentation | Boundary, BeforeValidator(_boundary)]
-    at_end: Boundary | None = dataclasses.field(default=None, kw_only=True)
+    at_end: Plain[Boundary] | None = dataclasses.field(default=None, kw_only=True)
     max_chars: Chars | None = dataclasses.field(default=None, kw_only=True)
 
     if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import regex
 from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context, Finding
-from streamfilter.declaration import Declared
+from streamfilter.declaration import Declared, plain
 from streamfilter.machine import Machine, TextMachine
 from streamfilter.matching import MAX_HOLD, AnyRule, Engine, Found, Given, Match, Overflow, Rule, RuleLike, Scan, compiled, explain
 from streamfilter.matching.tree import width
@@ -33,7 +33,7 @@ def _check_replacement(to: object) -> object:
         raise ValueError(f"it is the class {to.__name__}: write {to.__name__}(...)")
     if not isinstance(to, str | Placeholder) and not callable(to):
         raise ValueError(f"a text or a function of the match is needed, not {type(to).__qualname__}")
-    return to
+    return plain(to)
 
 
 def _check_template(to: object) -> object:

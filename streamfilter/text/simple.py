@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from streamfilter.context import Context
+from streamfilter.declaration import Plain
 from streamfilter.items import Channel, Event, Item, Key, Usage, check_kinds
 from streamfilter.machine import Machine, TextMachine, mapping, refusal, wrong_item
 from streamfilter.pipeline import Stage, TextStage, stage
@@ -27,7 +28,7 @@ class MapText(TextStage):
         'hELLO'
     """
 
-    fn: Callable[[str], str]
+    fn: Plain[Callable[[str], str]]
 
     if TYPE_CHECKING:
 
@@ -103,7 +104,7 @@ class Tap(Stage[str, str]):
         (['a', 'b'], ['a', 'b'])
     """
 
-    fn: Callable[[Item], object]
+    fn: Plain[Callable[[Item], object]]
 
     if TYPE_CHECKING:
 

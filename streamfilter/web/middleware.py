@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from streamfilter.context import MAX_FINDINGS, AfterStop, Context, Finding, Report
+from streamfilter.declaration import check_plain
 from streamfilter.pipeline import Pipeline, Stage, as_stage
 from streamfilter.web.bodies import MAX_BODY_BYTES, Filter
 from streamfilter.web.exchange import App, Exchange, Receive, Scope, Send
@@ -55,7 +56,7 @@ class StreamFilterMiddleware:
         on_error: is told the exception, before the client is; it may give a `Problem`, or the words that the client is told.
 
     Raises:
-        TypeError: a pipeline is none of text stages, or an argument is no function.
+        TypeError: a pipeline is none of text stages, or an argument is no function, or async though only pipelines may be.
         ValueError: another argument makes no sense.
 
     Example:
@@ -101,6 +102,8 @@ class StreamFilterMiddleware:
             if not callable(given) and (given is not None or name == "pipeline"):
                 wanted = "a function" if name.startswith("on_") else "a stage, or a function that gives one,"
                 raise TypeError(f"{name} is {type(given).__qualname__}: {wanted} is needed")
+        for name, plain in (("context", context), ("format", format), ("on_report", on_report), ("on_error", on_error)):
+            check_plain(name, plain)
         if context is not None and not isinstance(context, Context) and not callable(context):
             raise TypeError(f"context is {type(context).__qualname__}: a Context is needed, or a function of the scope")
         self.app = app

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from traceback import walk_tb
 from typing import Any, Literal, TypeAlias, cast
 
+from streamfilter.declaration import check_plain
 from streamfilter.errors import Blocked, MalformedInput, StreamFilterError
 from streamfilter.providers.frames import AWS, json_text
 from streamfilter.web.messages import DONE, Message, said
@@ -118,10 +119,11 @@ def check_on_error(on_error: object) -> None:
     """Refuse what is no function.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is none, or async.
     """
     if on_error is not None and not callable(on_error):
         raise TypeError(f"on_error is {type(on_error).__qualname__}: a function is needed")
+    check_plain("on_error", on_error)
 
 
 def origin_of(error: BaseException) -> str:

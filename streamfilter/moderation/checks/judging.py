@@ -19,8 +19,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias, cast
 
 from pydantic import BeforeValidator, Field
 
-from streamfilter.declaration import Declared, declared, show
-from streamfilter.moderation.asking import is_async
+from streamfilter.declaration import Declared, declared, is_async, show
 from streamfilter.moderation.window import Window
 from streamfilter.plain import run_through
 from streamfilter.verdict import Verdict

@@ -12,8 +12,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from streamfilter.declaration import declared
-from streamfilter.moderation.asking import Check, is_async, verdict_of
+from streamfilter.declaration import declared, is_async
+from streamfilter.moderation.asking import Check, verdict_of
 from streamfilter.moderation.checks.judging import Judging, Ready, answered, ready, shown
 from streamfilter.moderation.window import Window
 from streamfilter.plain import run_through

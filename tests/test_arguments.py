@@ -1,0 +1,97 @@
+"""Arguments that would be wrong in silence later: refused where they are given, in words that say what would be right."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import streamfilter as sf
+from streamfilter import observe
+from streamfilter.web import StreamFilterMiddleware, sse_response
+
+
+async def _later(*given: object) -> bool:
+    raise AssertionError("nobody calls it")
+
+
+class _Later:
+    async def __call__(self, *given: object) -> bool:
+        raise AssertionError("nobody calls it")
+
+
+async def _connect(point: sf.ResumePoint) -> AsyncIterator[str]:
+    raise AssertionError("nobody calls it")
+
+
+async def _app(scope: Any, receive: Any, send: Any) -> None: ...
+
+
+async def _source() -> Any:
+    yield "x"
+
+
+ASYNC: dict[str, Any] = {
+    "function": _later,
+    "partial": functools.partial(_later, 1),
+    "object": _Later(),
+    "partial of an object": functools.partial(_Later(), 1),
+    "bound": _Later().__call__,
+}
+"""What nobody awaits runs never, and is true."""
+
+FIELDS: dict[str, Callable[[Any], Any]] = {
+    "Rule: check": lambda fn: sf.Rule("card", "a", check=fn),
+    "Redact: to": lambda fn: sf.Redact("a", to=fn),
+    "Replace: to": lambda fn: sf.Replace("a", fn),
+    "MapText: fn": sf.MapText,
+    "Tap: fn": sf.Tap,
+    "Collect: fn": sf.Collect,
+    "Segments: boundary": sf.Segments,
+    "Segments: at_end": lambda fn: sf.Segments(len, at_end=fn),
+    "Timeout: pauses": lambda fn: sf.Timeout(between=1, pauses=fn),
+    "Resume: id": lambda fn: sf.Resume(_connect, id=fn),
+    "Resume: is_complete": lambda fn: sf.Resume(_connect, is_complete=fn),
+    "Resume: text": lambda fn: sf.Resume(_connect, text=fn),
+    "Resume: backoff": lambda fn: sf.Resume(_connect, backoff=fn),
+    "ParseJSON: parse_float": lambda fn: sf.ParseJSON(parse_float=fn),
+    "JSONEvents: parse_int": lambda fn: sf.JSONEvents(parse_int=fn),
+}
+
+ARGUMENTS: dict[str, Callable[[Any], Any]] = {
+    "observe": lambda fn: sf.Context(observe=[fn]),
+    "sink": observe.audit,
+    "now": lambda fn: observe.audit(print, now=fn),
+    "wait": lambda fn: sf.watch(Path("none.toml"), wait=fn),
+    "on_error of a watch": lambda fn: sf.watch(Path("none.toml"), on_error=fn),
+    "on_error of a response": lambda fn: sse_response(_source(), on_error=fn),
+    "on_error": lambda fn: StreamFilterMiddleware(_app, sf.Redact("a"), on_error=fn),
+    "on_report": lambda fn: StreamFilterMiddleware(_app, sf.Redact("a"), on_report=fn),
+    "context": lambda fn: StreamFilterMiddleware(_app, sf.Redact("a"), context=fn),
+    "format": lambda fn: StreamFilterMiddleware(_app, sf.Redact("a"), format=fn),
+}
+
+
+@pytest.mark.parametrize("kind", ASYNC)
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_stage_refuses_a_function_that_it_would_not_await(field: str, kind: str) -> None:
+    """Its coroutine would count as true: every match would pass its check, and every answer be complete."""
+    with pytest.raises(ValueError, match=rf"^{field}\b.* is async, and nobody would await it: give a plain function$"):
+        FIELDS[field](ASYNC[kind])
+
+
+@pytest.mark.parametrize("kind", ASYNC)
+@pytest.mark.parametrize("argument", ARGUMENTS)
+def test_who_would_not_await_a_function_refuses_an_async_one(argument: str, kind: str) -> None:
+    """An observer or a handler of errors that never runs is found out when it is given."""
+    with pytest.raises(TypeError, match=r"async.*(nothing awaits|nobody would await) it: give a plain"):
+        ARGUMENTS[argument](ASYNC[kind])
+
+
+def test_functions_that_are_awaited_may_be_async() -> None:
+    """A check of `Moderate`, and what `Resume` connects and sleeps with."""
+    assert sf.Moderate(_Later()).must_wait and sf.Moderate(functools.partial(_Later())).must_wait
+    assert sf.Resume(_connect, sleep=_later).sleep is _later
