@@ -206,3 +206,31 @@ class StandIn:
 
 Plain = Annotated[F, AfterValidator(plain)]
 """The type of a field that takes a function and does not await it: `check: Plain[Callable[[str], object]]`."""
+
+
+LONGEST_SECONDS = 31_536_000.0
+"""Of any time that is given: a year. Some time beyond, clocks of threads, of `regex` and of stores overflow, each in a way of its
+own: a search that may take 1e18 seconds has run out of time at once."""
+
+Seconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
+"""The type of a field that is a time."""
+
+
+def check_seconds(name: str, seconds: float, *, zero: bool = False) -> float:
+    """Refuse what is no time.
+
+    Raises:
+        ValueError: it is none, or 0 where that makes no sense.
+
+    Example:
+        >>> check_seconds("grace", 2), check_seconds("grace", 0, zero=True)
+        (2, 0)
+        >>> check_seconds("grace", float("inf"))
+        Traceback (most recent call last):
+        ValueError: grace=inf: seconds above 0 are needed, and at most a year of them
+    """
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not (seconds >= 0 if zero else seconds > 0) or not seconds <= LONGEST_SECONDS:
+        least = "of at least" if zero else "above"
+        raise ValueError(f"{name}={seconds!r}: seconds {least} 0 are needed, and at most a year of them")
+    return seconds

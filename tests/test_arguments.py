@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.asyncio as redis
 
 import streamfilter as sf
-from streamfilter import observe
+from streamfilter import gateway, observe
+from streamfilter.resumable import MemoryStore, RedisStore, ResumableStream
 from streamfilter.web import StreamFilterMiddleware, sse_response
 
 
@@ -95,3 +98,46 @@ def test_functions_that_are_awaited_may_be_async() -> None:
     """A check of `Moderate`, and what `Resume` connects and sleeps with."""
     assert sf.Moderate(_Later()).must_wait and sf.Moderate(functools.partial(_Later())).must_wait
     assert sf.Resume(_connect, sleep=_later).sleep is _later
+
+
+GATEWAY = gateway.Gateway("https://api.openai.com", {"main": sf.Redact("a")}, "main")
+
+TIMES: dict[str, Callable[[Any], Any]] = {
+    "Rule: timeout": lambda seconds: sf.Rule("card", "a", timeout=seconds),
+    "Timeout: first": lambda seconds: sf.Timeout(first=seconds),
+    "Pace: delay": lambda seconds: sf.Pace(delay=seconds),
+    "Pace: max_lag": lambda seconds: sf.Pace(delay=1, max_lag=seconds),
+    "Coalesce: seconds": sf.Coalesce,
+    "KeepAlive: seconds": lambda seconds: sf.KeepAlive(seconds, b"x"),
+    "Moderate: timeout": lambda seconds: sf.Moderate(print, timeout=seconds),
+    "Segmentation: max_wait": lambda seconds: sf.by_line(max_wait=seconds),
+    "Resume: backoff": lambda seconds: sf.Resume(_connect, backoff=(0.0, 1.0, seconds)),
+    "seconds": lambda seconds: sf.watch(Path("none.toml"), seconds=seconds),
+    "keep_alive": lambda seconds: sse_response(_source(), keep_alive=seconds),
+    "unread_seconds": lambda seconds: StreamFilterMiddleware(_app, sf.Redact("a"), unread_seconds=seconds),
+    "unread_seconds=": lambda seconds: ResumableStream(MemoryStore(), "a", unread_seconds=seconds),
+    "patience_seconds": lambda seconds: RedisStore(redis.Redis(), patience_seconds=seconds),
+    "grace": lambda seconds: gateway.serve(GATEWAY, grace=seconds),
+    "total": lambda seconds: gateway.Limits(total=seconds),
+}
+
+
+@pytest.mark.parametrize("seconds", [math.inf, math.nan, 1e18, -1.0])
+@pytest.mark.parametrize("argument", TIMES)
+def test_a_time_that_nothing_can_count_is_refused(argument: str, seconds: float) -> None:
+    """Infinite, none, below 0, or so long that a clock overflows: `regex` then has run out of it at once."""
+    with pytest.raises(ValueError, match=rf"^{argument}.*(finite|than|needed)"):
+        TIMES[argument](seconds)
+
+
+@pytest.mark.parametrize("seconds", ["5", True])
+@pytest.mark.parametrize("argument", [name for name in TIMES if not name[0].isupper()])
+def test_a_time_is_a_number(argument: str, seconds: object) -> None:
+    """A text is not compared with numbers, and a bool is none."""
+    with pytest.raises(ValueError, match=rf"^{argument}.*{seconds!r}.* seconds"):
+        TIMES[argument](seconds)
+
+
+def test_a_search_may_take_a_year() -> None:
+    """The longest time that a rule may have is one that `regex` can count."""
+    assert sf.Redact(sf.Rule("twice", r"(a|b)\1", timeout=365 * 86_400)).apply("xaax") == "x[twice]x"

@@ -433,7 +433,7 @@ def test_what_has_no_name_is_not_written() -> None:
     with pytest.raises(sf.SpecError, match="is not declared: declare what it is joined to"):
         sf.dump(detecting.Decode())
     with pytest.raises(sf.SpecError, match="JSON has no such number"):
-        sf.dump(sf.Redact(sf.Rule("a", "a", timeout=float("inf"))))
+        sf.dump(Odd(weight=float("inf")))
 
 
 def test_names_of_live_objects() -> None:
@@ -519,6 +519,7 @@ class Odd(sf.TextStage):
     table: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     most: int | None = 5
     pair: tuple[int, str] = (1, "a")
+    weight: float = 0.5
 
     def start(self, context: sf.Context | None = None) -> sf.TextMachine:
         return sf.mapping(str.upper)

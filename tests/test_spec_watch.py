@@ -128,7 +128,7 @@ def test_the_first_version_must_be_good_and_names_must_be_there(tmp_path: Path) 
     with pytest.raises(sf.SpecError, match=r"line 2: pipeline.a"):
         sf.watch(path)
     path.write_text(says("<a>", "tenant-a"))
-    with pytest.raises(ValueError, match="more than 0"):
+    with pytest.raises(ValueError, match="seconds=0: seconds above 0"):
         sf.watch(path, seconds=0)
     with sf.watch(path) as config, pytest.raises(sf.SpecError, match="unknown pipeline 'tenant-b': did you mean 'tenant-a'"):
         config.get("tenant-b")

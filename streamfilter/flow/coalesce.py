@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from streamfilter.context import Context
+from streamfilter.declaration import Seconds
 from streamfilter.display import counted
 from streamfilter.flow.delaying import Delaying
 from streamfilter.flow.timer import TOLERANCE
@@ -54,7 +55,7 @@ class Coalesce(TextStage):
         ['Hello wo', 'rld']
     """
 
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    seconds: Seconds
     max_chars: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_CHARS, kw_only=True)
 
     if TYPE_CHECKING:

@@ -9,12 +9,10 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from streamfilter.context import Context
-from streamfilter.declaration import show
+from streamfilter.declaration import Seconds, show
 from streamfilter.flow.timer import TOLERANCE, Timer
 from streamfilter.items import End, Event, Failure, Finish, Item
 from streamfilter.machine import Machine
@@ -55,7 +53,7 @@ class KeepAlive(Stage[Any, Any]):
         ['one ', Raw(scope=None, boundary=False, chunk=': alive'), 'two']
     """
 
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    seconds: Seconds
     event: Any
 
     reads: ClassVar[str] = "anything"

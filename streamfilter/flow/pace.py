@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import Field
 
 from streamfilter.context import Context
+from streamfilter.declaration import Seconds
 from streamfilter.display import counted
 from streamfilter.flow.delaying import Delaying
 from streamfilter.flow.timer import TOLERANCE
@@ -83,9 +84,9 @@ class Pace(TextStage):
     """
 
     chars_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = dataclasses.field(default=None, kw_only=True)
-    delay: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = dataclasses.field(default=None, kw_only=True)
+    delay: Seconds | None = dataclasses.field(default=None, kw_only=True)
     by: Unit = dataclasses.field(default="word", kw_only=True)
-    max_lag: Annotated[float, Field(gt=0, allow_inf_nan=False)] = dataclasses.field(default=MAX_LAG, kw_only=True)
+    max_lag: Seconds = dataclasses.field(default=MAX_LAG, kw_only=True)
     max_hold: Annotated[int, Field(ge=1)] = dataclasses.field(default=MAX_HOLD, kw_only=True)
 
     if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, T
 from pydantic import BeforeValidator, Field
 
 from streamfilter.closing import Closing
-from streamfilter.declaration import Declared, Plain, declared, plain, show
+from streamfilter.declaration import LONGEST_SECONDS, Declared, Plain, declared, plain, show
 from streamfilter.errors import TruncatedInput
 from streamfilter.flow.resume_record import Record, Remembers, Replay
 from streamfilter.stream import check_source
@@ -166,7 +166,7 @@ class Resume(Declared, Generic[T]):
             raise ValueError(f"id goes on behind an event, restart={self.restart!r} begins again: give one of them")
         if not callable(self.backoff):
             first, factor, longest = self.backoff
-            if not (0 <= first <= longest < math.inf and 1 <= factor < math.inf):
+            if not (0 <= first <= longest <= LONGEST_SECONDS and 1 <= factor < math.inf):
                 raise ValueError(f"backoff: {self.backoff}: (first, factor, max) with 0 <= first <= max and 1 <= factor is needed")
         for each in self.errors:
             if isinstance(each, str) and not (each.count(".") == 1 and all(map(str.isidentifier, each.split(".")))):
@@ -344,7 +344,7 @@ def _seconds(backoff: Backoff, failures: int) -> float:
     """How long to wait after so many failures in a row."""
     if callable(backoff):
         seconds = backoff(failures)
-        if not (isinstance(seconds, int | float) and 0 <= seconds < math.inf):
+        if not (isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_SECONDS):
             raise ValueError(f"{show(backoff)} gave {seconds!r} for attempt {failures}: seconds are needed, 0 or more")
         return seconds
     first, factor, longest = backoff

@@ -9,12 +9,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from streamfilter.context import Context
-from streamfilter.declaration import Plain
+from streamfilter.declaration import Plain, Seconds
 from streamfilter.errors import SourceTimeout
 from streamfilter.flow.timer import TOLERANCE, Timer
 from streamfilter.items import End, Finish, Item, Raw, TextDelta, Usage
@@ -24,8 +22,6 @@ from streamfilter.pipeline import Stage, stage
 TOOL_REASONS = frozenset({"tool_calls", "function_call", "tool_use"})
 """Reasons to finish that say that a tool is to run: OpenAI's `finish_reason` (the second one is its older word), Anthropic's
 `stop_reason`."""
-
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def runs_tools(event: Any) -> bool:

@@ -6,6 +6,8 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+from streamfilter.declaration import LONGEST_SECONDS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -38,6 +40,7 @@ class Limits:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             wanted = int if field.type == "int" else int | float
-            if not isinstance(value, wanted) or isinstance(value, bool) or not 0 < value < math.inf:
-                kind = "whole number from 1" if wanted is int else "number of seconds, more than 0,"
+            most = math.inf if wanted is int else LONGEST_SECONDS
+            if not isinstance(value, wanted) or isinstance(value, bool) or not 0 < value <= most:
+                kind = "whole number from 1" if wanted is int else "number of seconds, more than 0 and at most a year of them,"
                 raise ValueError(f"{field.name}={value!r}: a {kind} is needed")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import uvicorn
 
-from streamfilter.declaration import check_plain
+from streamfilter.declaration import check_plain, check_seconds
 from streamfilter.gateway.connections import Connection
 from streamfilter.gateway.entrance import Gateway
 
@@ -45,9 +45,10 @@ def serve(
 
     Raises:
         OSError: the address cannot be listened at.
-        ValueError: the grace is no number of seconds.
+        ValueError: `grace` is no time.
         TypeError: `on_ready` is async.
     """
+    check_seconds("grace", grace, zero=True)
     check_plain("on_ready", on_ready)
     server = server_of(gateway, grace)
     with listening_at(host, port) as listening:

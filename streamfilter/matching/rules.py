@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Protocol, TypeAlias, overload
 import regex
 from pydantic import Field
 
-from streamfilter.declaration import Declared, Plain, declared
+from streamfilter.declaration import Declared, Plain, Seconds, declared
 from streamfilter.errors import LimitExceeded
 from streamfilter.matching.regular import Expression, NotRegularError, lower
 from streamfilter.matching.tree import Refused, Tree, lookbehind, written_out
@@ -40,7 +40,7 @@ class Rule(Declared):
         flags: of `regex`.
         lists: the named lists of the pattern (`\L<name>`), as (name, words).
         timeout: seconds that `regex` may take for one search, where it is needed: for a pattern that is not regular, and for the
-            groups of a match. Beyond it the stream ends with `LimitExceeded`.
+            groups of a match: at most a year of them. Beyond it the stream ends with `LimitExceeded`.
 
     Raises:
         ValueError: the pattern is invalid, or cannot be streamed exactly; the message says what and where.
@@ -59,7 +59,7 @@ class Rule(Declared):
     check: Plain[Callable[[str], object]] | None = None
     flags: int = 0
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    timeout: Annotated[float, Field(gt=0)] = MAX_SECONDS
+    timeout: Seconds = MAX_SECONDS
 
     def compile(self) -> None:
         try:  # first, because some of what is refused makes `regex.compile` run out of memory

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context
-from streamfilter.declaration import is_async, show
+from streamfilter.declaration import Seconds, is_async, show
 from streamfilter.errors import Blocked, ModerationError
 from streamfilter.items import Channel, End, Item
 from streamfilter.machine import Machine, TextMachine
@@ -83,7 +83,7 @@ class Moderate(TextStage):
     concurrency: Annotated[int, Field(ge=1)] = dataclasses.field(default=1, kw_only=True)
     action: Literal["raise", "stop"] = dataclasses.field(default="raise", kw_only=True)
     message: str | None = dataclasses.field(default=None, kw_only=True)
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = dataclasses.field(default=None, kw_only=True)
+    timeout: Seconds | None = dataclasses.field(default=None, kw_only=True)
     failure: Literal["block", "release"] = dataclasses.field(default="block", kw_only=True)
     retries: Annotated[int, Field(ge=0)] = dataclasses.field(default=0, kw_only=True)
     channels: tuple[str, ...] | None = dataclasses.field(default=None, kw_only=True)

@@ -13,10 +13,11 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from typing import Any
 
 from streamfilter.closing import Closing
+from streamfilter.declaration import check_seconds
 from streamfilter.errors import LimitExceeded
 from streamfilter.resumable.encoding import END, ITEM, Encoding, ending_encoded
 from streamfilter.resumable.failures import Ended, How, StoreFailed
-from streamfilter.resumable.store import Store, Terms, check_seconds
+from streamfilter.resumable.store import Store, Terms
 from streamfilter.stream import Stream
 
 BEAT_SECONDS = 1.0

@@ -17,10 +17,11 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from streamfilter.declaration import check_seconds
 from streamfilter.resumable.failures import StoreFailed, StreamExists, StreamUnknown
 from streamfilter.resumable.memory import LAPSED, LOST
 from streamfilter.resumable.scripts import APPEND, ASK, CREATE, LEAVE, PAGE
-from streamfilter.resumable.store import Entry, Page, Position, Sign, Terms, check_seconds
+from streamfilter.resumable.store import Entry, Page, Position, Sign, Terms
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis, RedisCluster

@@ -7,7 +7,6 @@ call whose answer was lost can be repeated.
 
 from __future__ import annotations
 
-import math
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -177,14 +176,3 @@ def check_id(id: str) -> str:  # noqa: A002
     if not _STREAM_ID.match(id):
         raise ValueError("the id of a stream has 1 to 256 characters, no blanks, braces or control characters among them")
     return id
-
-
-def check_seconds(name: str, seconds: float, *, zero: bool = False) -> float:
-    """Refuse what is no time.
-
-    Raises:
-        ValueError: it is none, or 0 where that makes no sense.
-    """
-    if not isinstance(seconds, int | float) or not (seconds >= 0 if zero else seconds > 0) or not math.isfinite(seconds):
-        raise ValueError(f"{name}={seconds!r}: seconds {'of at least' if zero else 'above'} 0 are needed")
-    return seconds

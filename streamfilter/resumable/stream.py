@@ -8,12 +8,13 @@ from collections.abc import AsyncIterable, Iterable
 from typing import Any, Literal
 
 from streamfilter.closing import Closing
+from streamfilter.declaration import check_seconds
 from streamfilter.items import Event
 from streamfilter.resumable.encoding import ITEM, Encoding
 from streamfilter.resumable.failures import StreamUnknown
 from streamfilter.resumable.producing import Producer
 from streamfilter.resumable.reading import Reader
-from streamfilter.resumable.store import Page, Position, Store, Terms, check_id, check_seconds
+from streamfilter.resumable.store import Page, Position, Store, Terms, check_id
 from streamfilter.stream import check_source
 
 LEASE_SECONDS = 15.0

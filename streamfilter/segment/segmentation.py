@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import regex
 from pydantic import Field
 
-from streamfilter.declaration import Declared, declared
+from streamfilter.declaration import Declared, Seconds, declared
 from streamfilter.segment.finders import Finder, Lines, Paragraphs, Words
 from streamfilter.segment.languages import ABBREVIATIONS, BEFORE_NUMBERS
 from streamfilter.segment.sentences import Prose, Sentences
@@ -56,7 +56,7 @@ class Segmentation(Declared):
     size: Annotated[int | None, Field(strict=True, ge=1)] = dataclasses.field(default=None, kw_only=True)
     every: Segmentation | None = dataclasses.field(default=None, kw_only=True)
     max_chars: Annotated[int, Field(strict=True, ge=1)] = Field(default_factory=_usual_max_chars, kw_only=True)
-    max_wait: Annotated[float | None, Field(strict=True, gt=0, allow_inf_nan=False)] = dataclasses.field(default=None, kw_only=True)
+    max_wait: Annotated[Seconds | None, Field(strict=True)] = dataclasses.field(default=None, kw_only=True)
     abbreviations: tuple[str, ...] = Field(default_factory=lambda of: ABBREVIATIONS if of["by"] == "sentence" else (), kw_only=True)
 
     def compile(self) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from streamfilter.declaration import check_plain
+from streamfilter.declaration import check_plain, check_seconds
 from streamfilter.errors import SpecError
 from streamfilter.pipeline import Stage
 from streamfilter.spec.declaring import read_all, scope_of
@@ -207,7 +207,7 @@ def watch(
 
     Raises:
         SpecError: the file is broken at the beginning, when there is no good one to keep.
-        ValueError: `seconds` is not positive.
+        ValueError: `seconds` are no time.
         TypeError: `wait` or `on_error` is async.
 
     Example:
@@ -218,8 +218,7 @@ def watch(
         ...     config.get("acme").apply("joe@example.com")
         '[email]'
     """
-    if not seconds > 0:
-        raise ValueError(f"seconds is {seconds}: more than 0 are needed")
+    check_seconds("seconds", seconds)
     check_plain("wait", wait)
     check_plain("on_error", on_error)
     scope = scope_of(checks, objects, allow_imports, env)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
+from streamfilter.declaration import check_seconds
+
 UNREAD_SECONDS = 300.0
 """Until a client that reads nothing is given up: a provider's stream waits for it all the time."""
 
@@ -23,9 +25,7 @@ def check_unread(seconds: float | None) -> float | None:
     Raises:
         ValueError: it is none.
     """
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise ValueError(f"unread_seconds={seconds!r}: seconds above 0 are needed, or None")
-    return seconds
+    return None if seconds is None else check_seconds("unread_seconds", seconds)
 
 
 class Patience:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from streamfilter.context import Clock
+from streamfilter.declaration import check_seconds
 from streamfilter.providers.frames import json_text
 from streamfilter.resumable.failures import StoreFailed, StreamExists
 from streamfilter.resumable.stream import ResumableStream
@@ -156,7 +157,8 @@ def sse_response(
     """
     check_format(format)
     check_source(stream, "the stream")
-    _check_alive(keep_alive)
+    if keep_alive is not None:
+        check_seconds("keep_alive", keep_alive)
     given = _headers(format, headers)
     writing = Writing(format, model)
     sending = Sending(stream, writing, seconds=keep_alive, clock=clock, on_error=on_error, unread_seconds=unread_seconds)
@@ -230,7 +232,8 @@ def resumable_response(
         b''
     """
     check_format(format)
-    _check_alive(keep_alive)
+    if keep_alive is not None:
+        check_seconds("keep_alive", keep_alive)
     check_unread(unread_seconds)
     if start is not None and not callable(start):
         raise TypeError(
@@ -256,12 +259,6 @@ def resumable_response(
         headers=_headers(format, headers),
         background=background,
     )
-
-
-def _check_alive(seconds: float | None) -> None:
-    """Refuse what is no time between comments."""
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise ValueError(f"keep_alive={seconds!r}: seconds above 0 are needed, or None")
 
 
 def _headers(format: ExitFormat, headers: Mapping[str, str] | None) -> dict[str, str]:  # noqa: A002
