@@ -121,6 +121,10 @@ class Report:
 _NONE = cast("list[Watch]", ())  # most streams nobody watches
 
 
+def _is_clock(given: object) -> bool:
+    return not isinstance(given, type) and all(callable(getattr(given, name, None)) for name in ("time", "call_at"))
+
+
 @dataclass(frozen=True)
 class Context:
     """What a stream is started with: `stage(source, context=Context(tags={"tenant": "acme"}, observe=[audit]))`.
@@ -145,6 +149,18 @@ class Context:
         is_decoded: whether it is for what the strings in a JSON text say.
         gauge: of one stream that is measured: what does so.
         watches: of one stream: what its observers have made of it.
+
+    Raises:
+        TypeError: an argument is something else; an observer is async, so that nothing would await it.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> found = []
+        >>> context = sf.Context(tags={"tenant": "acme"}, observe=[found.append])
+        >>> sf.Redact(sf.Rule("pin", "[0-9]{4}")).apply("pin 1234", context=context)
+        'pin [pin]'
+        >>> found[0].rule, found[0].start, found[0].tags
+        ('pin', 4, {'tenant': 'acme'})
     """
 
     tags: Mapping[str, object] = field(default_factory=dict)
@@ -174,12 +190,19 @@ class Context:
             raise TypeError(f"tags is {type(self.tags).__qualname__}: a dict is needed, tags={{'tenant': 'acme'}}")
         if isinstance(self.observe, Observer) or callable(self.observe):
             raise TypeError("observe is one observer: a list of them is needed, observe=[...]")
+        if type(self.observe) not in (tuple, list) and (isinstance(self.observe, str) or not isinstance(self.observe, Sequence)):
+            kind = type(self.observe).__qualname__
+            raise TypeError(f"observe is {kind}: a list of functions or Observers is needed, observe=[...]")
         for observer in self.observe:
             if isinstance(observer, type) or not (callable(observer) or isinstance(observer, Observer)):
                 name = observer.__qualname__ if isinstance(observer, type) else type(observer).__qualname__
                 raise TypeError(f"observe has {name}: a function of a Finding, or an Observer, is needed")
             if is_async(observer):
                 raise TypeError("observe has an async function, and nothing awaits it: give a plain one")
+        if self.clock is not None and not _is_clock(self.clock):
+            raise TypeError(f"clock is {type(self.clock).__qualname__}: time() and call_at(when, callback) are needed")
+        if not isinstance(self.stats, bool):
+            raise TypeError(f"stats is {type(self.stats).__qualname__}: a bool is needed")
 
     @classmethod
     def with_vault(cls, given: Context | None) -> Context:

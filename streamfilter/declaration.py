@@ -234,3 +234,26 @@ def check_seconds(name: str, seconds: float, *, zero: bool = False) -> float:
         least = "of at least" if zero else "above"
         raise ValueError(f"{name}={seconds!r}: seconds {least} 0 are needed, and at most a year of them")
     return seconds
+
+
+def is_count(value: object) -> bool:
+    """Whether it is a whole number from 1. A bool is none: who writes `True` for a number has meant something else."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def check_count(name: str, count: int) -> int:
+    """Refuse what is no whole number from 1.
+
+    Raises:
+        ValueError: it is none.
+
+    Example:
+        >>> check_count("words", 4)
+        4
+        >>> check_count("words", True)
+        Traceback (most recent call last):
+        ValueError: words=True: a whole number from 1 is needed
+    """
+    if not is_count(count):
+        raise ValueError(f"{name}={count!r}: a whole number from 1 is needed")
+    return count

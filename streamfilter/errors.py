@@ -125,6 +125,11 @@ class SourceTimeout(StreamFilterError, TimeoutError):
 class LimitExceeded(StreamFilterError):
     """A declared limit was reached, and its policy is to raise.
 
+    Attributes:
+        limit: the name of the argument that declares it.
+        value: how much it is.
+        where: what has reached it, and where, without quoting the text.
+
     Example:
         >>> LimitExceeded("max_hold", 1000, "rule redacted at character 17 of the answer")
         LimitExceeded('max_hold of 1000 exceeded: rule redacted at character 17 of the answer')

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from streamfilter.declaration import is_count
 from streamfilter.errors import LimitExceeded
 
 MAX_NAME = 32
@@ -70,7 +71,7 @@ class Vault:
     __slots__ = ("_beginnings", "_counts", "_entries", "_issued", "_others", "max_entries", "picklable")  # `vars` shows nothing
 
     def __init__(self, max_entries: int | None = None, *, picklable: bool = False) -> None:
-        if max_entries is not None and not (isinstance(max_entries, int) and max_entries >= 1):
+        if max_entries is not None and not is_count(max_entries):
             raise ValueError(f"max_entries={max_entries!r}: at least 1 is needed, or None for no limit")
         self.max_entries: int | None = max_entries
         self.picklable: bool = picklable

@@ -10,6 +10,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from streamfilter.declaration import check_count
+
 MAX_ENTRIES = 10_000
 """Verdicts that a cache keeps: some two megabytes."""
 
@@ -89,9 +91,7 @@ class VerdictCache:
     """
 
     def __init__(self, max_entries: int = MAX_ENTRIES) -> None:
-        if not isinstance(max_entries, int) or max_entries < 1:
-            raise ValueError(f"max_entries={max_entries!r}: a whole number from 1 is needed")
-        self._max_entries = max_entries
+        self._max_entries = check_count("max_entries", max_entries)
         self._verdicts: OrderedDict[_Key, Verdict] = OrderedDict()
 
     def __len__(self) -> int:

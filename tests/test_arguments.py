@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import math
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import redis.asyncio as redis
 import streamfilter as sf
 from streamfilter import gateway, observe
 from streamfilter.resumable import MemoryStore, RedisStore, ResumableStream
+from streamfilter.testing import FakeClock
 from streamfilter.web import StreamFilterMiddleware, sse_response
 
 
@@ -141,3 +144,45 @@ def test_a_time_is_a_number(argument: str, seconds: object) -> None:
 def test_a_search_may_take_a_year() -> None:
     """The longest time that a rule may have is one that `regex` can count."""
     assert sf.Redact(sf.Rule("twice", r"(a|b)\1", timeout=365 * 86_400)).apply("xaax") == "x[twice]x"
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"observe": None}, "observe is NoneType: a list of functions or Observers is needed"),
+        ({"observe": "audit"}, "observe is str: a list of functions or Observers is needed"),
+        ({"observe": (each for each in [print])}, "observe is generator: a list of functions or Observers is needed"),
+        ({"observe": {print}}, "observe is set: a list of functions or Observers is needed"),
+        ({"clock": 5}, r"clock is int: time\(\) and call_at\(when, callback\) are needed"),
+        ({"clock": time}, r"clock is module: time\(\) and call_at"),
+        ({"clock": FakeClock}, r"clock is type: time\(\) and call_at"),
+        ({"stats": "yes"}, "stats is str: a bool is needed"),
+        ({"stats": None}, "stats is NoneType: a bool is needed"),
+        ({"tags": [("a", 1)]}, "tags is list: a dict is needed"),
+    ],
+)
+def test_a_context_says_what_it_needs(given: dict[str, Any], error: str) -> None:
+    """When it is made: a stream would find it out too late, or never."""
+    with pytest.raises(TypeError, match=f"^{error}"):
+        sf.Context(**given)
+
+
+def test_a_context_takes_any_clock_and_sequence() -> None:
+    """The loops of asyncio are clocks, and so is what has their two methods; a tuple is as good as a list."""
+    assert sf.Context(clock=FakeClock(), observe=(print,), stats=True).stats
+    loop = asyncio.new_event_loop()
+    assert sf.Context(clock=loop, observe=[print]).clock is loop
+    loop.close()
+
+
+@pytest.mark.parametrize("count", [True, 0, 1.5, "1"])
+def test_how_much_is_remembered_is_a_number(count: Any) -> None:
+    """A bool is none, here as everywhere: `Vault(True)` would remember one entry."""
+    for kind in (sf.Vault, sf.VerdictCache):
+        with pytest.raises(ValueError, match=r"^max_entries=.* is needed"):
+            kind(count)
+    for name in ("max_items", "max_bytes"):
+        with pytest.raises(ValueError, match=f"^{name}="):
+            ResumableStream(MemoryStore(), "a", **{name: count})
+    with pytest.raises(ValueError, match="max_body_bytes"):
+        StreamFilterMiddleware(_app, sf.Redact("a"), max_body_bytes=count)

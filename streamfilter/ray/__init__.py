@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from streamfilter.declaration import is_count
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.plain import check_gives_text
 from streamfilter.records import FIELD
@@ -64,7 +65,7 @@ def map_streams(
     data = _ray_data()
     if not isinstance(dataset, data.Dataset):
         raise TypeError(f"{type(dataset).__name__} is no dataset: give what ray.data.read_parquet(...) or the like gives")
-    if actors is not None and (not isinstance(actors, int) or actors < 1):
+    if actors is not None and not is_count(actors):
         raise ValueError("actors is to be a number from 1")
     if taken := {"batch_format", "batch_size", "compute", "concurrency", "fn_constructor_kwargs"} & options.keys():
         raise TypeError(f"{', '.join(sorted(taken))} cannot be chosen: `actors` says how many processes filter")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, Iterable
 from typing import Any, Literal
 
 from streamfilter.closing import Closing
-from streamfilter.declaration import check_seconds
+from streamfilter.declaration import check_count, check_seconds
 from streamfilter.items import Event
 from streamfilter.resumable.encoding import ITEM, Encoding
 from streamfilter.resumable.failures import StreamUnknown
@@ -86,8 +86,7 @@ class ResumableStream:
         events: Iterable[type[Event]] = (),
     ) -> None:
         for name, count in (("max_items", max_items), ("max_bytes", max_bytes)):
-            if not isinstance(count, int) or count < 1:
-                raise ValueError(f"{name}={count!r}: a whole number of at least 1 is needed")
+            check_count(name, count)
         if unread_seconds is not None:
             check_seconds("unread_seconds", unread_seconds, zero=True)
         self._store = store

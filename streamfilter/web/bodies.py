@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import TypeAlias, get_args
 
 from streamfilter.context import AfterStop, Context
+from streamfilter.declaration import check_count
 from streamfilter.errors import MalformedInput
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, as_stage
@@ -96,8 +97,7 @@ class Filter:
             raise ValueError(f"unknown={self.unknown!r}: 'block' or 'pass' is needed")
         if self.after_stop not in get_args(AfterStop):
             raise ValueError(f"after_stop={self.after_stop!r}: 'close' or 'drain' is needed")
-        if not isinstance(self.max_body_bytes, int) or self.max_body_bytes < 1:
-            raise ValueError(f"max_body_bytes={self.max_body_bytes!r}: a whole number from 1 is needed")
+        check_count("max_body_bytes", self.max_body_bytes)
         if self.format not in (None, "text") and not _is_format(str(self.format)):
             raise ValueError(f"format={self.format!r}: 'text' is needed, or the name of a provider's format, such as 'openai.chat'")
         if self.text_at is not None:

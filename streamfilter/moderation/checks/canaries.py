@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from streamfilter.declaration import check_count
 from streamfilter.matching import Terms
 
 CANARY_WORDS = 8
@@ -31,8 +32,7 @@ def canary(prompt: str, *, words: int = CANARY_WORDS) -> Terms:
         >>> sf.Block(rule, action="stop").apply("I was told: never mention THE price of anything.")
         'I was told: '
     """
-    if not isinstance(words, int) or isinstance(words, bool) or words < 1:
-        raise ValueError(f"words={words!r}: a whole number from 1 is needed")
+    check_count("words", words)
     found = [*_WORD.finditer(prompt)]
     if not found:
         raise ValueError("the prompt has no words, so there is nothing to look for")
