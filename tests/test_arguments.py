@@ -8,16 +8,17 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import redis.asyncio as redis
 
 import streamfilter as sf
 from streamfilter import gateway, observe
-from streamfilter.resumable import MemoryStore, RedisStore, ResumableStream
+from streamfilter.resumable import MemoryStore, RedisStore, ResumableStream, Store, store
 from streamfilter.testing import FakeClock
-from streamfilter.web import StreamFilterMiddleware, sse_response
+from streamfilter.web import StreamFilterMiddleware, resumable_response, sse_response
 
 
 async def _later(*given: object) -> bool:
@@ -186,3 +187,90 @@ def test_how_much_is_remembered_is_a_number(count: Any) -> None:
             ResumableStream(MemoryStore(), "a", **{name: count})
     with pytest.raises(ValueError, match="max_body_bytes"):
         StreamFilterMiddleware(_app, sf.Redact("a"), max_body_bytes=count)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"headers": {"x n": "hunter2"}}, ValueError, "headers: 'x n' is no name that a header can have"),
+        ({"headers": {"x-a": "1", 5: "hunter2"}}, ValueError, "headers: 5 is no name that a header can have"),
+        ({"headers": {"X-N": 1}}, TypeError, "headers: the value of X-N is int: a str is needed"),
+        ({"headers": {"X-N": "hunter2\r\nx: 1"}}, ValueError, "headers: the value of X-N has characters that a header cannot have"),
+        ({"headers": {"Content-Type": "hunter2"}}, ValueError, "headers: content-type is that of an event stream"),
+        ({"status": 9999}, ValueError, "status=9999: a status of HTTP is needed"),
+        ({"status": "200"}, ValueError, "status='200': a status of HTTP is needed"),
+        ({"status": 100}, ValueError, "status=100: a status of HTTP is needed"),
+    ],
+)
+def test_responses_name_what_is_wrong(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    """The header, but never its value, which may be a secret; and a status that is none, for both kinds of response alike."""
+    with pytest.raises(error, match=f"^{message}") as caught:
+        sse_response(_source(), **options)
+    with pytest.raises(error, match=f"^{message}"):
+        resumable_response(ResumableStream(MemoryStore(), "a"), _source, **options)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"by": "query"}, ValueError, "by='query': one of 'header', 'path' is needed"),
+        ({"others": "x"}, ValueError, "others='x': one of 'filter', 'pass', 'block' is needed"),
+        ({"unread_seconds": -1}, ValueError, "unread_seconds=-1: seconds of at least 0 are needed"),
+        ({"unread_seconds": -1, "resumable": MemoryStore()}, ValueError, "unread_seconds=-1: seconds of at least 0 are needed"),
+        ({"resumable": 5}, TypeError, "resumable is int: a MemoryStore, a RedisStore or another Store is needed"),
+        ({"resumable": MemoryStore}, TypeError, "resumable is type: a MemoryStore, a RedisStore or another Store is needed"),
+    ],
+)
+def test_a_gateway_names_the_argument_that_is_wrong(options: dict[str, Any], error: type[Exception], message: str) -> None:
+    """Whether it is used or not: a store may be added later."""
+    with pytest.raises(error, match=f"^{message}"):
+        gateway.Gateway("https://api.openai.com", {"main": sf.Redact("a")}, "main", **options)
+
+
+def test_a_stream_is_kept_in_a_store() -> None:
+    """What has not its methods is refused when the stream is named, not when it is started; one of somebody's own is as good."""
+    with pytest.raises(TypeError, match=r"^store is int: a MemoryStore"):
+        ResumableStream(cast("Any", 5), "a")
+    methods = [name for name in vars(Store) if not name.startswith("_")]
+    assert sorted(methods) == sorted(store.METHODS)
+    other = SimpleNamespace(**dict.fromkeys(methods, print))
+    assert repr(ResumableStream(cast("Any", other), "a")).startswith("ResumableStream(")
+    del other.leave
+    with pytest.raises(TypeError, match=r"^store is SimpleNamespace"):
+        ResumableStream(cast("Any", other), "a")
+
+
+def test_where_an_answer_is_kept_may_be_said_by_an_async_function() -> None:
+    """It is awaited, as one that gives pipelines is; what it gives is checked before the application is called."""
+    places: list[Any] = []
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        await send({"type": "http.response.body", "body": b"data: an answer\n\n"})
+
+    async def where(scope: Any) -> Any:
+        return places[-1]
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False} if not sent else await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def main() -> None:
+        safe = StreamFilterMiddleware(app, sf.Redact("answer"), format="text", resumable=where)
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        places.append(ResumableStream(MemoryStore(), "a"))
+        await safe(scope, receive, send)
+        assert b"".join(each.get("body", b"") for each in sent).count(b"[redacted]") == 1
+        assert await places[-1].status() == "ended"
+        del sent[:]
+        for given, name in ((5, "int"), (MemoryStore(), "MemoryStore")):
+            places.append(given)
+            with pytest.raises(TypeError, match=f"^resumable gave {name}: a ResumableStream is needed, or None$"):
+                await safe(scope, receive, send)
+        assert sent == []
+
+    asyncio.run(main())

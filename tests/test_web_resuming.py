@@ -648,8 +648,7 @@ class Broken:
     async def create(self, *_: Any) -> int:
         raise StoreFailed("gone")
 
-    page = create
-    ask = create
+    append = end = page = follow = leave = ask = delete = create
 
 
 @pytest.mark.parametrize("last_id", ["", "17-3"])

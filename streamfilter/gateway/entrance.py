@@ -16,6 +16,7 @@ from email.utils import formatdate
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 from streamfilter.context import Report
+from streamfilter.declaration import check_seconds
 from streamfilter.errors import SpecError
 from streamfilter.gateway.addresses import Inward, Network, is_inward, upstream_of
 from streamfilter.gateway.counting import CONTENT_TYPE, Counts
@@ -31,6 +32,7 @@ from streamfilter.observe.recordings import over_text
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.providers.openai import chat
 from streamfilter.resumable import ResumableStream, Store, StoreFailed, close_producers
+from streamfilter.resumable.store import check_store
 from streamfilter.web.exchange import Receive, Scope, Send
 from streamfilter.web.middleware import StreamFilterMiddleware
 from streamfilter.web.problems import reason_of
@@ -94,7 +96,7 @@ class Gateway:
 
     Raises:
         ValueError: an argument makes no sense, or the upstream is an address inside a network.
-        TypeError: a pipeline is none of text stages.
+        TypeError: a pipeline is none of text stages, or `resumable` no store.
         SpecError: a pipeline's name is none of the file's.
 
     Example:
@@ -136,10 +138,8 @@ class Gateway:
         self._check(allows_inward=allow_private_upstream)
         without = {CHOICE} if resumable is None else {CHOICE, *OWN}
         self._forward = Forward(self._upstream, self.limits, self._network, without=frozenset(without))
-        self._store = resumable
-        self._unread = unread_seconds
-        if resumable is not None:
-            ResumableStream(resumable, "any", unread_seconds=unread_seconds)  # refuses what makes no sense
+        self._store = None if resumable is None else check_store("resumable", resumable)
+        self._unread = None if unread_seconds is None else check_seconds("unread_seconds", unread_seconds, zero=True)
         self._models = self._filtering(
             format=lambda scope: scope[KEY].format, media=_STRICT, resumable=None if resumable is None else self._kept
         )
@@ -152,9 +152,9 @@ class Gateway:
         return f"Gateway({self._upstream.host!r}, {self._name!r})"
 
     def _check(self, *, allows_inward: bool) -> None:
-        for given, alias in ((self._by, Literal["header", "path"]), (self._others, Others)):
+        for name, given, alias in (("by", self._by, Literal["header", "path"]), ("others", self._others, Others)):
             if given not in get_args(alias):
-                raise ValueError(f"{given!r}: one of {', '.join(map(repr, get_args(alias)))} is needed")
+                raise ValueError(f"{name}={given!r}: one of {', '.join(map(repr, get_args(alias)))} is needed")
         if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", self._status):
             raise ValueError(f"status={self._status!r}: a plain path is needed, such as '/-'")
         for name in self._offers:

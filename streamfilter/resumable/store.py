@@ -164,6 +164,21 @@ class Store(Protocol):
         """Forget a stream; whether there was one."""
 
 
+METHODS = ("create", "append", "end", "page", "follow", "leave", "ask", "delete")
+"""What makes a store."""
+
+
+def check_store(name: str, store: Store) -> Store:
+    """Refuse what has not the methods of a store.
+
+    Raises:
+        TypeError: it has not.
+    """
+    if isinstance(store, type) or not all(callable(getattr(store, each, None)) for each in METHODS):
+        raise TypeError(f"{name} is {type(store).__qualname__}: a MemoryStore, a RedisStore or another Store is needed")
+    return store
+
+
 def check_id(id: str) -> str:  # noqa: A002
     """Refuse what cannot be the id of a stream.
 

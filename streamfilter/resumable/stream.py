@@ -14,7 +14,7 @@ from streamfilter.resumable.encoding import ITEM, Encoding
 from streamfilter.resumable.failures import StreamUnknown
 from streamfilter.resumable.producing import Producer
 from streamfilter.resumable.reading import Reader
-from streamfilter.resumable.store import Page, Position, Store, Terms, check_id
+from streamfilter.resumable.store import Page, Position, Store, Terms, check_id, check_store
 from streamfilter.stream import check_source
 
 LEASE_SECONDS = 15.0
@@ -54,7 +54,7 @@ class ResumableStream:
     Of these, `start` uses all, and reading only `events`.
 
     Raises:
-        TypeError: the id or an event class is of a wrong type.
+        TypeError: the store, the id or an event class is of a wrong type.
         ValueError: an argument makes no sense.
 
     Example:
@@ -89,7 +89,7 @@ class ResumableStream:
             check_count(name, count)
         if unread_seconds is not None:
             check_seconds("unread_seconds", unread_seconds, zero=True)
-        self._store = store
+        self._store = check_store("store", store)
         self._id = check_id(id)
         self._unread = unread_seconds
         self._max_bytes = max_bytes

@@ -9,6 +9,7 @@ goes to the client as it comes, and the stream is forgotten, so that the next re
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -36,7 +37,7 @@ _RUNNING: set[asyncio.Task[None]] = set()
 """Loops hold their tasks weakly."""
 
 
-Kept: TypeAlias = Callable[[Scope], "ResumableStream | None"]
+Kept: TypeAlias = Callable[[Scope], "ResumableStream | Awaitable[ResumableStream | None] | None"]
 """Says where the event stream that answers a request is kept; None: nowhere."""
 
 
@@ -74,7 +75,7 @@ async def keep(
         name: of the format, where it is known before the stream is.
         on_error: is told of what goes wrong with the store, or in the application once its stream has begun.
     """
-    resumable = kept(scope) if kept is not None and scope["method"] in ("GET", "POST") else None
+    resumable = await _of_scope(kept, scope) if kept is not None and scope["method"] in ("GET", "POST") else None
     if resumable is None:
         await app(scope, receive, send)
         return
@@ -102,6 +103,16 @@ async def keep(
     else:
         headers = [(key.encode("latin-1"), value.encode("latin-1")) for key, value in head["headers"]]
         await _follow({"status": OK, "headers": headers}, found, send, lambda: until_gone(receive))
+
+
+async def _of_scope(kept: Kept, scope: Scope) -> ResumableStream | None:
+    """Where the answer to a request is kept."""
+    given: Any = kept(scope)
+    if inspect.isawaitable(given):
+        given = await given
+    if given is not None and not isinstance(given, ResumableStream):
+        raise TypeError(f"resumable gave {type(given).__qualname__}: a ResumableStream is needed, or None")
+    return given
 
 
 _LOST: Head = {"headers": [["content-type", "text/event-stream; charset=utf-8"], ["cache-control", "no-cache, no-transform"]]}

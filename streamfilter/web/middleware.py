@@ -49,8 +49,9 @@ class StreamFilterMiddleware:
         media: as for `Filter`.
         max_body_bytes: as for `Filter`; of requests too.
         after_stop: as for streams.
-        resumable: a function of the scope that gives the `ResumableStream` which keeps the answer, if that is an event stream, or
-            None. A request for one that exists, or with `Last-Event-ID`, is answered from it; the application is not called.
+        resumable: a function of the scope (it may be async) that gives the `ResumableStream` which keeps the answer, if that is an
+            event stream, or None. A request for one that exists, or with `Last-Event-ID`, is answered from it, and the application
+            is not called.
         unread_seconds: as for `sse_response`.
         on_report: called with the scope and the `Report` of each exchange, when it is over, however.
         on_error: is told the exception, before the client is; it may give a `Problem`, or the words that the client is told.

@@ -137,8 +137,8 @@ def sse_response(
         background: as for any response of Starlette.
 
     Raises:
-        ValueError: the format, the seconds or a header is none.
-        TypeError: the stream is no async iterable; the message says what would be right.
+        ValueError: the format, the seconds, the status or a header is none.
+        TypeError: the stream is no async iterable, or a header's value no str; the message says what would be right.
         ModuleNotFoundError: starlette is not installed.
 
     Example:
@@ -159,6 +159,7 @@ def sse_response(
     check_source(stream, "the stream")
     if keep_alive is not None:
         check_seconds("keep_alive", keep_alive)
+    _check_status("status", status)
     given = _headers(format, headers)
     writing = Writing(format, model)
     sending = Sending(stream, writing, seconds=keep_alive, clock=clock, on_error=on_error, unread_seconds=unread_seconds)
@@ -208,7 +209,7 @@ def resumable_response(
 
     Raises:
         ValueError: the format, the seconds, a status or a header is none.
-        TypeError: `start` is a stream: that would be begun by each request.
+        TypeError: `start` is a stream, which each request would begin; or a header's value is no str.
         ModuleNotFoundError: starlette is not installed.
 
     Example:
@@ -239,8 +240,8 @@ def resumable_response(
         raise TypeError(
             f"start is {type(start).__qualname__}: a function that gives the stream is needed, such as lambda: safe(model())"
         )
-    if gone_status not in range(200, 600):
-        raise ValueError(f"gone_status={gone_status!r}: a status of HTTP is needed, such as 204 or 404")
+    _check_status("status", status)
+    _check_status("gone_status", gone_status)
     name = Writing(format).name
 
     async def opened() -> Sending | None:
@@ -261,14 +262,25 @@ def resumable_response(
     )
 
 
+def _check_status(name: str, status: int) -> None:
+    """Refuse what is no status of HTTP that a response can have."""
+    if not isinstance(status, int) or status not in range(200, 600):
+        raise ValueError(f"{name}={status!r}: a status of HTTP is needed, such as 200 or 404")
+
+
 def _headers(format: ExitFormat, headers: Mapping[str, str] | None) -> dict[str, str]:  # noqa: A002
-    """The headers of a response."""
-    given = {name.lower(): value for name, value in (headers or {}).items()}
-    for name, value in given.items():
-        if not _NAME.match(name) or not _VALUE.match(value):
-            raise ValueError("headers: a name or a value has characters that a header cannot have")
-        if name in ("content-type", "content-length", "transfer-encoding", "content-encoding"):
-            raise ValueError(f"headers: {name} is that of an event stream, and not to be set")
+    """The headers of a response. What is wrong is told by their names: a value may be a secret."""
+    given: dict[str, str] = {}
+    for name, value in (headers or {}).items():
+        if not isinstance(name, str) or not _NAME.match(name):
+            raise ValueError(f"headers: {name!r} is no name that a header can have")
+        if not isinstance(value, str):
+            raise TypeError(f"headers: the value of {name} is {type(value).__qualname__}: a str is needed")
+        if not _VALUE.match(value):
+            raise ValueError(f"headers: the value of {name} has characters that a header cannot have")
+        if name.lower() in ("content-type", "content-length", "transfer-encoding", "content-encoding"):
+            raise ValueError(f"headers: {name.lower()} is that of an event stream, and not to be set")
+        given[name.lower()] = value
     if format == "vercel-ui":
         given = {"x-vercel-ai-ui-message-stream": "v1", **given}
     return {**HEADERS, **given}
