@@ -11,6 +11,7 @@ import click
 
 import streamfilter as sf
 from streamfilter import detectors
+from streamfilter.matching import UNNAMED
 
 
 def once(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> str | None:
@@ -41,7 +42,7 @@ def _named(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 def _patterned(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[sf.Rule]:
     """The rules of some patterns."""
     try:
-        rules = [sf.Rule("redacted", value) for value in values]
+        rules = [sf.Rule(UNNAMED, value) for value in values]
     except ValueError as error:
         raise click.BadParameter(str(error).removeprefix("Rule: "), ctx, param) from None
     for rule in rules:

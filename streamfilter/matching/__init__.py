@@ -6,13 +6,14 @@ machine that stages build on. Nothing here knows what is done with a match.
 """
 
 from streamfilter.matching.engine import Engine, Found
-from streamfilter.matching.rules import Match, Rule, find_all, replace_all
+from streamfilter.matching.rules import UNNAMED, Match, Rule, find_all, replace_all
 from streamfilter.matching.scan import MAX_HOLD, Overflow, Scan, explain
 from streamfilter.matching.selection import compiled
 from streamfilter.matching.terms import AnyRule, Given, RuleLike, Terms
 
 __all__ = [
     "MAX_HOLD",
+    "UNNAMED",
     "AnyRule",
     "Engine",
     "Found",

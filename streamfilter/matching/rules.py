@@ -15,6 +15,9 @@ from streamfilter.errors import LimitExceeded
 from streamfilter.matching.regular import Expression, NotRegularError, lower
 from streamfilter.matching.tree import Refused, Tree, lookbehind, written_out
 
+UNNAMED = "redacted"
+"""What rules made of bare patterns are called. They share it, as nobody has named them."""
+
 MAX_LOOKBEHIND_CHARS = 10_000
 """How far back a rule may look: every stream keeps so much released text readable."""
 
@@ -126,13 +129,13 @@ def as_rule(given: object) -> object:
     makes of it: the two differ on `\w` for 30,468 code points, on `\d` for 110, on `\s` for 4.
     """
     if isinstance(given, str):
-        return Rule("redacted", given)
+        return Rule(UNNAMED, given)
     if isinstance(given, regex.Pattern | re.Pattern) and not isinstance(given.pattern, str):
         raise ValueError("the pattern is for bytes: a pattern for str is needed")
     if isinstance(given, regex.Pattern):
         lists = tuple((name, tuple(sorted(words))) for name, words in given.named_lists.items())
         implied = regex.UNICODE | regex.VERSION0 | (regex.FULLCASE if given.flags & regex.VERSION1 else 0)
-        return Rule("redacted", given.pattern, flags=given.flags & ~implied, lists=lists)
+        return Rule(UNNAMED, given.pattern, flags=given.flags & ~implied, lists=lists)
     if isinstance(given, re.Pattern):
         same = {
             re.ASCII: regex.ASCII,
@@ -141,7 +144,7 @@ def as_rule(given: object) -> object:
             re.DOTALL: regex.DOTALL,
             re.VERBOSE: regex.VERBOSE,
         }
-        return Rule("redacted", given.pattern, flags=sum(flag for each, flag in same.items() if given.flags & each))
+        return Rule(UNNAMED, given.pattern, flags=sum(flag for each, flag in same.items() if given.flags & each))
     if not isinstance(given, Rule | Mapping):
         raise ValueError(f"a Rule or a pattern is needed, not {type(given).__qualname__}")
     return given

@@ -18,12 +18,11 @@ import regex
 
 from streamfilter import detectors
 from streamfilter.errors import SpecError
-from streamfilter.matching import Rule, Terms
+from streamfilter.matching import UNNAMED, Rule, Terms
 from streamfilter.spec.forms import ENV, Form, Place, Schema, Schemas, any_of, check_fields, from_env
 from streamfilter.spec.making import Fields
 from streamfilter.spec.scope import Plain, stamp
 from streamfilter.spec.words import kind_of, shown, unknown
-from streamfilter.text.naming import UNNAMED
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
 """Of a file of words: `Terms` takes five million letters, which are at most 20 MB, and there are line ends."""

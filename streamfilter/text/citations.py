@@ -16,10 +16,23 @@ from pydantic import Field
 from streamfilter.context import Context
 from streamfilter.items import Event, TextDelta
 from streamfilter.machine import TextMachine
-from streamfilter.matching import MAX_HOLD, AnyRule, Engine, Found, Given, Overflow, Rule, RuleLike, Scan, compiled, explain
+from streamfilter.matching import (
+    MAX_HOLD,
+    UNNAMED,
+    AnyRule,
+    Engine,
+    Found,
+    Given,
+    Overflow,
+    Rule,
+    RuleLike,
+    Scan,
+    compiled,
+    explain,
+)
 from streamfilter.matching.rules import RuleKind
 from streamfilter.pipeline import TextStage, stage
-from streamfilter.text.naming import UNNAMED, check_names
+from streamfilter.text.naming import check_names
 
 # A number in brackets is also an index in a program (`row[1]`) and the text of a link (`[1](https://…)`). The second is told by
 # what follows; the first looks like a citation right behind a word, as many models write it. Four digits are a year.

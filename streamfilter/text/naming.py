@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from streamfilter.matching import AnyRule, Rule
-
-UNNAMED = "redacted"
-"""What rules made of bare patterns are called. They share it, as nobody has named them."""
+from streamfilter.matching import UNNAMED, AnyRule, Rule
 
 SHOWN = 3
 """Of words, in an explanation."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from functools import cached_property
-from string import Formatter
 from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 import regex
@@ -15,6 +14,7 @@ from streamfilter.context import Context, Finding
 from streamfilter.declaration import Declared, plain
 from streamfilter.machine import Machine, TextMachine
 from streamfilter.matching import MAX_HOLD, AnyRule, Engine, Found, Given, Match, Overflow, Rule, RuleLike, Scan, compiled, explain
+from streamfilter.matching.templates import check_template
 from streamfilter.matching.tree import width
 from streamfilter.pipeline import TextStage, stage
 from streamfilter.text.naming import check_names, plain_words
@@ -99,7 +99,7 @@ class Redact(TextStage):
         check_names(self.rules)
         _ = self._engine
         if isinstance(self.to, str):
-            _check_fields(self.to)
+            check_template("to", self.to)
         if isinstance(self.to, Placeholder):
             if self.max_hold < LONGEST:
                 raise ValueError(f"max_hold: with a Placeholder at least {LONGEST}, for text that looks like one is held too")
@@ -347,13 +347,3 @@ def _read_template(template: str, pattern: regex.Pattern[str]) -> _Template:
         return _Template(beginning, not mark, expanded(""))
     except (regex.error, IndexError) as error:
         raise ValueError(f"to is not a valid template for this pattern: {error}") from None
-
-
-def _check_fields(template: str) -> None:
-    try:
-        fields = list(Formatter().parse(template))
-    except ValueError as error:
-        raise ValueError(f"to is no valid template: {error}; write {{{{ and }}}} for braces") from None
-    for _, name, spec, conversion in fields:
-        if name is not None and (name != "rule" or spec or conversion):
-            raise ValueError(f"to has a field {{{name}}}: only {{rule}} is known; write {{{{ and }}}} for braces")

@@ -15,12 +15,10 @@ import importlib.util
 import threading
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from string import Formatter
-from typing import Annotated, Any, ClassVar, Protocol, cast
-
-from pydantic import BeforeValidator
+from typing import Any, ClassVar, Protocol, cast
 
 from streamfilter.declaration import declared
+from streamfilter.matching.templates import check_template
 from streamfilter.moderation.checks.judging import Judging, Names, PlainCheck, Probability
 from streamfilter.moderation.window import Window
 from streamfilter.verdict import Verdict
@@ -65,13 +63,6 @@ def _made() -> Analyzer:
     return cast("Analyzer", importlib.import_module("presidio_analyzer").AnalyzerEngine())
 
 
-def _is_template(given: object) -> object:
-    """Refuse a template with a field that nobody fills in."""
-    if isinstance(given, str) and {field for _, field, _, _ in Formatter().parse(given)} - {None, "rule"}:
-        raise ValueError("only {rule} is known in it")
-    return given
-
-
 @declared
 class Presidio(Judging):
     """What `presidio` asks."""
@@ -81,9 +72,11 @@ class Presidio(Judging):
     entities: Names | None = dataclasses.field(default=None, kw_only=True)
     language: str = dataclasses.field(default="en", kw_only=True)
     at: Probability = dataclasses.field(default=0.5, kw_only=True)
-    replace: Annotated[str | None, BeforeValidator(_is_template)] = dataclasses.field(default=None, kw_only=True)
+    replace: str | None = dataclasses.field(default=None, kw_only=True)
 
     def compile(self) -> None:
+        if self.replace is not None:
+            check_template("replace", self.replace)
         if self.analyzer is not None:
             if isinstance(self.analyzer, type) or not callable(getattr(self.analyzer, "analyze", None)):
                 raise ValueError("analyzer: it has no analyze(text=, entities=, language=): an AnalyzerEngine() is needed")
