@@ -133,7 +133,7 @@ class Context:
         tags: whatever names the stream for those who watch it; they are on every `Finding`.
         observe: functions that are called with each `Finding` as it happens, once; and an `Observer` for more than that. What an
             observer raises ends the stream.
-        vault: what `Redact(..., to=Placeholder())` remembers, and `Restore()` restores from. One caller's, over all his streams.
+        vault: what `Redact(..., to=Placeholder())` remembers, and `Restore()` restores from. One caller's, over all their streams.
         verdicts: where `Moderate` remembers what its checks said of the same text before.
         clock: what `Pace`, `Coalesce`, `Timeout` and `KeepAlive` go by; without one, by the event loop that is running.
             Measurements go by it too; without one, by `time.perf_counter`.

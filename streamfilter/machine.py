@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Watcher(Protocol):
-    """Who is told what the driver of a machine that waits is waiting for itself. He is told often, so he should be quick."""
+    """Told what the driver of a waiting machine is itself waiting for. Called often, so be quick."""
 
     def reading(self, give_up: Callable[[BaseException], None] | None) -> None:
         """The driver begins to wait for the source's next item; with None, that is over.

@@ -78,7 +78,7 @@ class Vault:
         self._entries: dict[str, tuple[str, str]] = {}  # EMAIL_1 -> (rule, text)
         self._issued: dict[tuple[str, str], str] = {}  # (EMAIL, text) -> EMAIL_1
         self._counts: dict[str, int] = {}  # EMAIL -> the last number
-        self._others: set[str] = set()  # what somebody wrote himself before it was issued
+        self._others: set[str] = set()  # what somebody wrote before it was issued
         self._beginnings: set[str] = set()  # of the keys of the entries: little more than one for each, as they share most
 
     def issue(self, rule: str, text: str) -> str:
@@ -111,7 +111,7 @@ class Vault:
         return None if entry is None else entry[0]
 
     def reserve(self, placeholder: str) -> bool:
-        """Never issue this, because somebody wrote it himself. Whether that can be promised: not if it has been issued already.
+        """Never issue this, because somebody else wrote it. Whether that can be promised: not if it has been issued already.
 
         Example:
             >>> vault = Vault()

@@ -1,6 +1,6 @@
 """`KeepAlive`: something is given now and then where nothing else leaves, so that a connection is not taken for dead.
 
-It is given to a consumer who waits, and only to him: to one who is slow they would come in a heap. The machine learns from the
+It is given to a consumer who waits, and to no other: to one who is slow they would come in a heap. The machine learns from the
 driver whether anybody waits (`Watcher`).
 """
 
@@ -26,7 +26,7 @@ ENDING = (End, Finish, Failure)
 class KeepAlive(Stage[Any, Any]):
     r"""Give an event whenever nothing has left for so many seconds, for proxies and clients that close a silent connection.
 
-    It comes between items, never behind the end, and not while the consumer is busy: then it comes when he next waits, once. Let
+    It comes between items, never behind the end, and not while the consumer is busy: then it comes at the next wait, once. Let
     the stage be the last of a pipeline, so that nothing holds the event back.
 
     Args:

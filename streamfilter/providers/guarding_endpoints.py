@@ -69,7 +69,7 @@ _ALL = (
     _endpoint("DELETE", ""),
 )
 """Source: the methods of the SDKs `openai` 3, `anthropic` 2 and `google-genai` 3. The responses of those without a format have
-numbers, names and what the caller himself has stored."""
+numbers, names and what the caller has stored."""
 
 
 def endpoint_of(method: str, path: str) -> Endpoint | None:

@@ -1,4 +1,4 @@
-"""`ResumableStream`: a stream that is written once and read by anybody, anywhere, from wherever he was."""
+"""`ResumableStream`: a stream that is written once and read by anybody, anywhere, from wherever they were."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class ResumableStream:
         return Reader(self._store, self._id, Position.read(after) if after else None, self._encoding)
 
     async def peek(self, after: Position | None = None) -> tuple[Page, Any]:
-        """What follows at this moment, for who has to answer before he reads: nothing is waited for, and no reader is counted.
+        """What follows at this moment, for who has to answer before reading: nothing is waited for, and no reader is counted.
 
         Args:
             after: the event that was last seen; None: from the beginning.

@@ -59,8 +59,8 @@ class Hash(Declared):
     """Show a keyed hash of a match, as `[email:9f86d081884c]`: the same text has the same one, and can still be counted and joined.
 
     It is HMAC-SHA256 (RFC 2104) of the text in UTF-8, keyed with the salt, in hexadecimal, of which the first `chars` are shown.
-    Who knows the salt can try texts, so keep it as a secret. That of a thousand texts two have the same 12 characters happens once
-    in five hundred million times.
+    Who knows the salt can try texts, so keep it as a secret. Among a thousand texts, the chance that any two share
+    the first 12 characters is one in five hundred million.
 
     Args:
         salt: the secret; at least 8 characters, better 16 random ones. It is not shown in a repr. A pickle holds it.

@@ -1,6 +1,6 @@
 """From who calls with each piece to who iterates over them: one piece at a time, and no buffer.
 
-Whoever gives waits until his piece is done with and the next is wanted: so a client that does not read stops the application.
+Whoever gives waits until the piece is done with and the next is wanted: so a client that does not read stops the application.
 """
 
 from __future__ import annotations

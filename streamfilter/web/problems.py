@@ -1,7 +1,7 @@
 """What a client is told when a stream does not end well, in the words of each format.
 
 Three things are told apart: a rule has blocked it, it took too long, it failed. The words are fixed, or the caller's: what an
-exception says is for him, and what was held is for nobody.
+exception says is for the caller, and what was held is for nobody.
 Sources: the errors of OpenAI's API and of its streams (`openai.APIError`); "Errors" in Anthropic's documentation, where output that
 a policy blocks is an `invalid_request_error`; the AI SDK's UI message stream; `google.rpc.Status`; ResponseStream of Bedrock.
 """

@@ -186,7 +186,7 @@ def resumable_response(
 
     The first request for a stream starts it, in a task of its own that writes the frames into the store; this client and all others
     read them from there, each with an id. A request for a stream that exists follows it, from the beginning or behind the event
-    that it names, and starts nothing. Whoever comes back gets the bytes that he missed, errors and the end of the format too.
+    that it names, and starts nothing. Whoever comes back gets the bytes that were missed, errors and the end of the format too.
     When a client leaves, the stream goes on, or stops as `unread_seconds` of the `ResumableStream` says; `await
     resumable.stop()`, on any server, ends it.
 
