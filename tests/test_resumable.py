@@ -1074,7 +1074,7 @@ def test_more_bytes_than_allowed_end_the_stream(run: Run[Any]) -> None:
         with pytest.raises(LimitExceeded, match="max_bytes of 20 exceeded: a resumable stream, at its item 3"):
             async for item in answer.read():
                 got.append(item)  # noqa: PERF401  # as above
-        assert got == ["12345678", "é234567"] or len('"é234567"'.encode()) != 10
+        assert got == ["12345678", "é234567"]  # as JSON, 10 bytes each
         with pytest.raises(LimitExceeded):
             await producer.wait()
         assert source.closed == 1
