@@ -135,6 +135,7 @@ def test_a_signed_thought_is_never_edited() -> None:
 
 
 def test_quotes_are_filtered_whole_and_arguments_as_json() -> None:
+    """Citations and search results come as wholes; arguments stay JSON, and an escape in them hides nothing."""
     citation = {"type": "char_location", "cited_text": "the secret words", "document_title": "a secret", "start_char_index": 4}
     result = {"type": "web_search_result", "title": "no secret", "url": "https://secret.org", "encrypted_content": "secret"}
     call = [{"type": "input_json_delta", "partial_json": piece} for piece in ("", '{"to": "s\\u00', '65cret"}')]
@@ -153,6 +154,7 @@ def test_quotes_are_filtered_whole_and_arguments_as_json() -> None:
 
 
 def test_a_stop_closes_the_block_and_the_message() -> None:
+    """With the reason that Anthropic has for it: `end_turn` for a stop, `refusal` for a block."""
     events = message(block(0, "text", *text("one two", " END", " three"), text=""))
     out = list(messages.wrap(sf.StopAt("END")).iter(events))
     assert [event["type"] for event in out[-3:]] == ["content_block_stop", "message_delta", "message_stop"]
@@ -211,6 +213,7 @@ def test_it_can_be_served_in_another_format_and_back(target: Any) -> None:
 
 
 def test_an_error_in_mid_stream_comes_behind_the_text_before_it() -> None:
+    """What was held leaves first, as no more can come; the provider's message is filtered too."""
     error = {"type": "error", "error": {"type": "overloaded_error", "message": "a secret is overloaded"}}
     events = [*message(block(0, "text", *text("a sec"), text=""))[:3], error]
     out = list(messages.wrap(GUARD).iter(events))

@@ -317,6 +317,7 @@ def test_what_leaves_later_leaves_on_a_copy_that_says_nothing_else() -> None:
 
 
 def test_a_chunk_left_with_nothing_is_dropped() -> None:
+    """Of three chunks that hold one secret together, the last leaves, with the replacement."""
     out = list(gemini.wrap(GUARD).iter([chunk({"text": "se"}), chunk({"text": "cr"}), chunk({"text": "et"})]))
     assert out == [chunk({"text": "[x]"})]
 
@@ -404,6 +405,7 @@ def test_what_counts_bytes_is_left_out_where_text_has_changed(to: str) -> None:
 
 
 def test_tokens_do_not_say_what_is_held() -> None:
+    """Log probabilities quote the text: they wait with it and die with a secret, and leave when it was none."""
     tokens = {"chosenCandidates": [{"token": "my", "logProbability": -1}, {"token": " sec", "logProbability": -1}]}
     events = [chunk({"text": "my sec"}, logprobsResult=tokens), chunk({"text": "ret"}), chunk(finishReason="STOP")]
     assert not fragments(list(gemini.wrap(GUARD).iter(events)), "secret", 3)
@@ -479,6 +481,7 @@ def test_numbers_that_look_like_text_and_the_other_way_round() -> None:
 
 
 def test_a_stop_ends_the_candidate_and_keeps_the_count() -> None:
+    """With the usage that came by then, and `SAFETY` where a rule has blocked it."""
     events = [chunk({"text": "one END two"}, usage=4), chunk({"text": "three"}, finishReason="MAX_TOKENS", usage=9)]
     out = list(gemini.wrap(sf.StopAt("END")).iter(events))
     assert texts(out) == {(0, False): "one "}
@@ -497,6 +500,7 @@ def test_several_responses_in_one_stream_do_not_mix() -> None:
 
 
 def test_a_prompt_that_was_blocked_is_an_end() -> None:
+    """`promptFeedback` says why, in words that are filtered."""
     event: dict[str, Any] = {
         "promptFeedback": {"blockReason": "SAFETY", "blockReasonMessage": "a secret"},
         "usageMetadata": {"totalTokenCount": 1},
@@ -508,6 +512,7 @@ def test_a_prompt_that_was_blocked_is_an_end() -> None:
 
 
 def test_an_error_in_mid_stream_comes_behind_the_text_before_it() -> None:
+    """What was held leaves first, as no more can come; the provider's message is filtered too."""
     error = {"error": {"code": 503, "message": "a secret is overloaded", "status": "UNAVAILABLE"}}
     out = list(gemini.wrap(GUARD).iter([chunk({"text": "a sec"}), error]))
     assert texts(out) == {(0, False): "a sec"}
@@ -532,6 +537,7 @@ def test_an_error_in_mid_stream_comes_behind_the_text_before_it() -> None:
     ids=str,
 )
 def test_shapes_that_could_hide_text_are_refused(bad: dict[str, Any]) -> None:
+    """As an object and as bytes: text that stands where none is looked for would pass unseen."""
     with pytest.raises(TypeError):
         list(gemini.wrap(GUARD).iter([bad]))
     with pytest.raises(sf.MalformedInput):
@@ -562,6 +568,7 @@ def test_it_can_be_served_in_another_format_and_back(target: Any) -> None:
 
 
 def test_a_call_whose_arguments_are_cut_off_is_none() -> None:
+    """Half of a JSON text is no argument, so no call leaves, and the reason says that it was malformed."""
     channel = sf.Channel("tool_arguments", (0, 0, "x"))
     items = [sf.ToolCall("c", "pay", channel, scope=channel), sf.TextDelta('{"sum": 10', channel), sf.Finish("stop", scope=(0, 0))]
     out: list[Any] = list(gemini.Encode().iter(items))
@@ -601,6 +608,7 @@ def test_stages_that_wait_keep_all_parts() -> None:
 
 
 def test_a_response_that_did_not_stream_is_filtered_whole() -> None:
+    """As the same text would be in a stream, as a dictionary and as the SDK's object; the one that was given stays as it is."""
     call = {"functionCall": {"name": "f", "args": {"to": "secret"}}}
     response = chunk({"text": "hm secret", "thought": True}, {"text": "a sec"}, {"text": "ret"}, call, finishReason="STOP", usage=9)
     made = gemini.filter_response(GUARD, response)

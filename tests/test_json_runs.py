@@ -34,6 +34,7 @@ def pieces(text: str, rng: random.Random) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("kind", ELEMENTS)
 def test_values_are_those_of_json_loads(kind: str) -> None:
+    """Of every kind of element, however the text is cut: of the whole document, and of one place in it."""
     rng = random.Random(kind)
     for seed in range(4):
         items = [ELEMENTS[kind](rng) for _ in range(rng.randint(50, 200))]
@@ -63,6 +64,7 @@ def test_large_pieces_are_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_type_validates_each_of_them() -> None:
+    """Pydantic reads each text of a long list as the number that the type wants."""
     text = json.dumps({"items": [str(n) for n in range(500)]})
     for cut in pieces(text, random.Random(1)):
         assert list(sf.ParseJSON(dict[str, list[int]]).iter(cut))[-1] == {"items": list(range(500))}
@@ -84,6 +86,7 @@ def test_an_error_has_its_place_and_path() -> None:
 
 
 def test_a_comma_that_nothing_follows_is_malformed() -> None:
+    """Also behind hundreds of elements that were read in one go."""
     for end in (", ]", ",]", ", }"):
         text = json.dumps(list(range(300)))[:-1] + end + " " * 300
         for cut in pieces(text, random.Random(3)):
@@ -92,6 +95,7 @@ def test_a_comma_that_nothing_follows_is_malformed() -> None:
 
 
 def test_limits_hold_inside_of_them() -> None:
+    """Depth, length of strings and equal keys are looked at in elements that are read in one go as well."""
     deep: Any = 1
     for _ in range(20):
         deep = [deep]

@@ -301,6 +301,8 @@ def test_a_number_may_leave_the_stream_that_it_is_read_from() -> None:
 
 
 def test_a_stage_that_fails_to_let_go_does_not_keep_its_source_open() -> None:
+    """Its error is raised, and the source is closed all the same."""
+
     class Failing(Machine):
         def cancel(self) -> Any:
             raise KeyError("cancel")

@@ -1020,6 +1020,7 @@ def test_only_one_thread_reads_a_stream_of_plain_code() -> None:
 
 
 def test_a_function_does_not_read_the_stream_that_it_works_for() -> None:
+    """That would wait for itself: it is refused with a sentence that says so."""
     streams: list[sf.SyncStream[str]] = []
     streams.append(sf.MapText(lambda text: text + next(streams[0])).iter(["a", "b"]))
     with pytest.raises(RuntimeError, match="a function of its own stages"):
@@ -1027,6 +1028,8 @@ def test_a_function_does_not_read_the_stream_that_it_works_for() -> None:
 
 
 def test_a_plain_generator_function_is_no_stage() -> None:
+    """It is refused when it is joined, and the message says what to write."""
+
     def plain(stream: Iterator[str]) -> Iterator[str]:
         yield from stream
 

@@ -136,6 +136,15 @@ def test_every_public_name_is_documented(name: str) -> None:
             assert method.__doc__ or inherited, f"{name}.{attribute}"
 
 
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("test_*.py")), ids=lambda path: path.name)
+def test_every_test_states_the_fact_that_it_proves(path: Path) -> None:
+    """In its docstring, which begins with a full sentence: it stands in its first paragraph."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            said = (ast.get_docstring(node) or "").split("\n\n")[0]
+            assert said.rstrip(")").endswith((".", ":", "?")), f"{node.name}, line {node.lineno}"
+
+
 def test_importing_the_library_imports_neither_asyncio_nor_extras() -> None:
     """The core runs under any event loop, and without what is optional."""
     import subprocess

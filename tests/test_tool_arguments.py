@@ -110,17 +110,20 @@ def test_malformed_and_cut_off(text: str, want: str) -> None:
 
 
 def test_each_stage_of_a_pipeline_reads_the_json() -> None:
+    """A quote and a backslash that one stage puts in are plain characters to the next, and escaped in what leaves."""
     pipeline = sf.Redact("a", to='"') | sf.Redact('"b', to="\\") | sf.Block(r"never")
     assert json.loads(through(pipeline, '{"k": "', "a", 'b"}')) == {"k": "\\"}
 
 
 def test_the_block_of_a_string_ends_the_stream() -> None:
+    """Also if an escape hides the word; with `action="stop"` the message stands in the string, and the JSON is closed."""
     with pytest.raises(sf.Blocked):
         through(sf.Block("s3cret"), '{"a": "s3', '\\u0063ret"}')
     assert through(sf.Block("s3cret", action="stop", message='"no"'), '{"a": ["s3', '\\u0063ret"}') == '{"a": ["\\"no\\""]}'
 
 
 def test_what_was_taken_out_is_put_back_into_arguments() -> None:
+    """A text with quotes in it is escaped there, so that the arguments stay JSON."""
     context = sf.Context(vault=sf.Vault())
     sf.Redact(sf.Rule("name", 'Ann "Lee"'), to=sf.Placeholder()).apply('Ann "Lee"', context=context)
     out = through(sf.Restore(), '{"to": "<NA', 'ME_1>"}', context=context)
@@ -146,6 +149,8 @@ def test_json_in_json_is_text_of_the_string() -> None:
 
 
 def test_a_guard_of_ones_own() -> None:
+    """A stage that somebody has written is given what the strings say, keys too, and not the JSON around them."""
+
     class Machine(sf.TextMachine):
         def feed(self, text: str) -> None:
             self.hold.replace(len(text), '"' * len(text))
@@ -162,6 +167,7 @@ def test_a_guard_of_ones_own() -> None:
 
 
 def test_the_report_names_the_channel() -> None:
+    """Of a finding in the arguments of a call; its place is counted in what the string says."""
     items = [sf.TextDelta(piece, CALL) for piece in ('{"a": "a s3', 'cret"}')]
     with SECRET.iter(items) as stream:
         list(stream)

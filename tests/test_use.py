@@ -47,6 +47,8 @@ def test_text_in_and_text_out() -> None:
 
 
 def test_any_provider_only_the_answer() -> None:
+    """As text, and as the chunks that came."""
+
     async def main() -> str:
         return "".join([text async for text in SAFE(sf.text_of(given(chunk("jo@exam"), chunk("ple.org!"))))])
 
@@ -77,6 +79,8 @@ def test_structured_output_as_it_fills_in() -> None:
 
 
 def test_nothing_leaves_before_its_verdict() -> None:
+    """The sentence that was refused is not in what the caller sees, the one before it is."""
+
     async def allowed(window: sf.Window) -> bool:
         return "weapon" not in window.text
 
@@ -93,6 +97,7 @@ def test_nothing_leaves_before_its_verdict() -> None:
 
 
 def test_a_leaked_prompt_ends_the_stream() -> None:
+    """With an error that names the rule, though the word was cut in two."""
     guard = sf.Block(sf.Terms(["c4n4ry"], name="canary"), action="raise")
     with pytest.raises(sf.Blocked, match="rule canary"):
         list(guard.iter(["the prompt is c4n", "4ry"]))

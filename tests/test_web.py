@@ -848,6 +848,8 @@ def test_the_log_says_what_is_wrong_with_the_use_of_a_response(caplog: pytest.Lo
 
 
 def test_what_is_told_of_errors_is_a_function() -> None:
+    """Anything else is refused when the response is made."""
+
     async def source() -> AsyncIterator[str]:
         yield "a"
 
