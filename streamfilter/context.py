@@ -83,6 +83,14 @@ class Finding:
         end: the character after its last; None if the stream ended, or the limit was reached, before that was known.
         score: how sure a check was, if it said so.
         tags: the tags of the stream's context.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> with sf.Redact(sf.Rule("pin", "[0-9]{4}")).iter(["pin 12", "34"]) as stream:
+        ...     text = "".join(stream)
+        >>> (found,) = stream.report.findings
+        >>> found.rule, found.action, found.start, found.end
+        ('pin', 'redact', 4, 8)
     """
 
     rule: str

@@ -194,10 +194,18 @@ class TruncatedInput(MalformedInput):
 
 
 class ProviderError(StreamFilterError):
-    """The provider reported an error in the middle of its stream, and the consumer reads plain text.
+    r"""The provider reported an error in the middle of its stream, and the consumer reads plain text.
 
     Attributes:
         payload: the provider's own error object, as it came. It is not part of the message: a provider may quote the prompt in it.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> try:
+        ...     list(sf.text_of([b'data: {"error": {"message": "overloaded"}}\n\n']))
+        ... except ProviderError as error:
+        ...     error, error.payload
+        (ProviderError('the provider reported an error in its stream (see .payload)'), {'message': 'overloaded'})
     """
 
     def __init__(self, payload: object = None) -> None:

@@ -190,6 +190,15 @@ class ToolCall(Event):
         id: the provider's name for the call, if it gave one.
         name: the tool.
         arguments: the channel of the call's arguments; the event is pinned there, so it always comes before them.
+
+    Example:
+        >>> from streamfilter.providers.openai import chat
+        >>> function = {"name": "pay", "arguments": '{"sum": 1}'}
+        >>> call = {"index": 0, "id": "c1", "type": "function", "function": function}
+        >>> chunk = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}
+        >>> begun, arguments = chat.Decode().iter([chunk])
+        >>> begun.id, begun.name, begun.arguments == arguments.channel
+        ('c1', 'pay', True)
     """
 
     id: str | None
@@ -205,6 +214,11 @@ class Finish(Event):
         reason: the provider's word for why (`"stop"`, `"length"`, `"tool_calls"`, `"content_filter"`, …).
         stopped: whether a stage has stopped the choice: what had begun in it, such as a tool call, may lack its rest. Like `origin`
             it is carried along, and never compared.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> list(sf.Redact("secret").iter(["a sec", sf.Finish("length"), "ret"]))  # what was held can no longer go on
+        ['a ', 'sec', Finish(scope=(), boundary=False, reason='length'), 'ret']
     """
 
     reason: str
@@ -218,6 +232,11 @@ class Usage(Event):
 
     Args:
         usage: the provider's own object.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> list(sf.Drop("answer").iter(["one", sf.Usage({"total_tokens": 9})]))
+        [Usage(scope=Channel(kind='answer', key=()), boundary=False, usage={'total_tokens': 9})]
     """
 
     usage: object
@@ -229,6 +248,11 @@ class Failure(Event):
 
     Args:
         error: the provider's own object.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> list(sf.Redact("secret").iter(["a sec", sf.Failure({"message": "overloaded"})]))
+        ['a ', 'sec', Failure(scope=(), boundary=False, error={'message': 'overloaded'})]
     """
 
     error: object
@@ -241,6 +265,11 @@ class Raw(Event):
 
     Args:
         chunk: the provider's own object.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> list(sf.Redact("secret").iter(["a sec", sf.Raw({"type": "ping"}, scope=None), "ret"]))  # it passes at once
+        ['a ', Raw(scope=None, boundary=False, chunk={'type': 'ping'}), '[redacted]']
     """
 
     chunk: object
@@ -254,6 +283,11 @@ class End(Event):
         reason: why, in one word (`"stop"`, `"blocked"`, `"error"`).
         error: raised to the consumer once everything before it was delivered. `MalformedInput` is no decision: what is still held
             then was broken off, and dies as on an error of the source.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> list(sf.Redact("secret").iter(["a sec", sf.End("stop"), "ret"]))  # nothing that follows is read
+        ['a ', 'sec']
     """
 
     reason: str

@@ -29,6 +29,13 @@ class Collected:
         texts: the text of each channel, in the order in which they began.
         complete: whether this is all of it: the stream has come to its end here, without an error, and nothing was dropped.
         dropped: how many characters came after `max_chars`, and are not here.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> kept = []
+        >>> _ = list(sf.Collect(kept.append, max_chars=5).iter(["Hello, ", "you"]))
+        >>> kept[0].text, kept[0].complete, kept[0].dropped
+        ('Hello', False, 5)
     """
 
     texts: Mapping[Channel, str] = dataclasses.field(repr=False)

@@ -57,6 +57,13 @@ class ResumePoint:
             what came after the event of that id, else "".
         last_id: the id of the last event that had one, if ids are read.
         error: what the last connection ended with; None for the first one.
+
+    Example:
+        >>> point = ResumePoint(attempt=2, items=3, text="Hello, ")
+        >>> {"prompt": "Greet me.", "prefix": point.text}  # what a service is asked that goes on behind a text
+        {'prompt': 'Greet me.', 'prefix': 'Hello, '}
+        >>> point
+        ResumePoint(attempt=2, items=3, last_id=None)
     """
 
     attempt: int = 1

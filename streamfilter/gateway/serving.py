@@ -47,6 +47,13 @@ def serve(
         OSError: the address cannot be listened at.
         ValueError: `grace` is no time.
         TypeError: `on_ready` is async.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> from streamfilter.gateway import Gateway
+        >>> gateway = Gateway("https://api.openai.com", {"main": sf.Redact("a")}, "main")
+        >>> serve(gateway, port=0, on_ready=print)  # doctest: +SKIP
+        http://127.0.0.1:53211
     """
     check_seconds("grace", grace, zero=True)
     check_plain("on_ready", on_ready)

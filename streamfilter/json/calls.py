@@ -33,6 +33,15 @@ class Call:
             that are no JSON are a `str` until then.
         complete: whether that is all.
         channel: where its arguments came; its key tells calls apart that have no id.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> channel = sf.Channel("tool_arguments", (0,))
+        >>> begun = sf.ToolCall("c1", "send", channel, scope=channel)
+        >>> for call in sf.ToolCalls().iter([begun, sf.TextDelta('{"to": "A', channel), sf.TextDelta('da"}', channel)]):
+        ...     print(call.name, call.arguments, call.complete)
+        send {'to': 'A'} False
+        send {'to': 'Ada'} True
     """
 
     id: str | None

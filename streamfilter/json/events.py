@@ -25,6 +25,17 @@ class JSONEvent(NamedTuple):
         path: keys and indexes, from the root to the value that it is about.
         kind: what happens there; see `Kind`.
         value: the text, the number or the literal; otherwise None.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> for event in sf.JSONEvents().iter(['{"name": "A', 'da"}']):
+        ...     print(event.path, event.kind, event.value)
+        () object None
+        ('name',) string None
+        ('name',) text A
+        ('name',) text da
+        ('name',) end None
+        () end None
     """
 
     path: tuple[str | int, ...]

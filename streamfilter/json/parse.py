@@ -33,6 +33,14 @@ class Document:
         index: its number, from 0.
         value: what it is so far.
         complete: whether that is all.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> for document in sf.ParseJSON(many=True).iter(['{"a": [1, 2', ', 3]} [4]']):
+        ...     print(document.index, document.value, document.complete)
+        0 {'a': [1]} False
+        0 {'a': [1, 2, 3]} True
+        1 [4] True
     """
 
     index: int

@@ -181,6 +181,13 @@ class Match:
 
     Attributes:
         rule: what matched, a `Rule` or `Terms`; `rule.name` is what `{rule}` in a template says.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> def shown(match: sf.Match) -> str:
+        ...     return f"{match.rule.name} of {match['year']} at {match.start()}"
+        >>> sf.Redact(sf.Rule("date", "(?P<year>[0-9]{4})-[0-9]{2}"), to=shown).apply("on 2024-05")
+        'on date of 2024 at 3'
     """
 
     __slots__ = ("_advance", "_buf", "_inner", "_shift", "_span", "rule")

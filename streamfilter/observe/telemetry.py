@@ -66,6 +66,14 @@ def metrics(
     Raises:
         ModuleNotFoundError: `opentelemetry-api` is not installed; it is the extra `otel`.
         TypeError: `meter` is no meter.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> from opentelemetry.metrics import get_meter
+        >>> from streamfilter import observe
+        >>> context = sf.Context(observe=[observe.metrics(get_meter("shop"), provider="openai", model="gpt-5")])
+        >>> sf.Redact("secret").apply("a secret", context=context)  # counted where the application's metrics go
+        'a [redacted]'
     """
     _check("metrics", "Meter", meter)
     return _Metrics(_Instruments(meter), _named(provider, operation, model, attributes))
@@ -96,6 +104,14 @@ def traces(
     Raises:
         ModuleNotFoundError: `opentelemetry-api` is not installed; it is the extra `otel`.
         TypeError: `tracer` is no tracer.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> from opentelemetry.trace import get_tracer
+        >>> from streamfilter import observe
+        >>> context = sf.Context(observe=[observe.traces(get_tracer("shop"), provider="openai")])
+        >>> sf.Redact("secret").apply("a secret", context=context)  # a span below the one that is current
+        'a [redacted]'
     """
     _check("traces", "Tracer", tracer)
     return _Traces(tracer, _named(provider, operation, model, attributes))

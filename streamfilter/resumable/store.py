@@ -122,6 +122,19 @@ class Store(Protocol):
     """Where streams are kept. `MemoryStore` and `RedisStore` are two.
 
     Every method may raise `StoreFailed`.
+
+    Example:
+        >>> import asyncio
+        >>> from streamfilter.resumable import MemoryStore
+        >>> async def main():
+        ...     store: Store = MemoryStore()
+        ...     terms = Terms(lease_seconds=15, keep_seconds=60, max_items=9, counts_readers=False)
+        ...     await store.create("answer-1", "the writer", terms)
+        ...     await store.append("answer-1", "the writer", 1, "text", ["one", "two"])
+        ...     page = await store.page("answer-1", after=1, limit=10, reader="")
+        ...     return page.last, page.is_ended, [entry.payload for entry in page.entries]
+        >>> asyncio.run(main())
+        (2, False, ['two'])
     """
 
     @abstractmethod

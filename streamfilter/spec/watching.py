@@ -45,12 +45,22 @@ class _Seen(NamedTuple):
 
 
 class Watched:
-    """The pipelines of a file, as it is now. Made by `watch`. It is for any number of threads.
+    r"""The pipelines of a file, as it is now. Made by `watch`. It is for any number of threads.
 
     Attributes:
         path: of the file.
         error: what is wrong with the file as it is, if anything; the pipelines then are those of its last good version.
         version: counts the versions that were good, from 1.
+
+    Example:
+        >>> import pathlib, tempfile, threading
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "pipelines.toml")
+        >>> text = "version = 1\n[[pipeline.acme]]\nstage = 'redact'\nrules = ['email']\n"
+        >>> _ = path.write_text(text)
+        >>> with watch(path, wait=threading.Event.wait) as config:  # so that nothing but `reload` looks at it here
+        ...     _ = path.write_text(text.replace("email", "emial"))
+        ...     config.reload(), config.version, config.get("acme").apply("joe@example.com")
+        (False, 1, '[email]')
     """
 
     def __init__(

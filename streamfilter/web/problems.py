@@ -47,6 +47,10 @@ class Unreadable(StreamFilterError):
     Attributes:
         problem: why, and nothing of what came.
         status: of HTTP, for whoever sent it.
+
+    Example:
+        >>> Unreadable("a body of more than 10 bytes cannot be filtered", 413).status
+        413
     """
 
     def __init__(self, problem: str, status: int = 415) -> None:

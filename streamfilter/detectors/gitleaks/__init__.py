@@ -28,7 +28,7 @@ __all__ = ["AllowList", "Finding", "from_gitleaks"]
 
 
 def from_gitleaks(path: str | os.PathLike[str], *, default: str | os.PathLike[str] | None = None) -> TakenRules:
-    """The rules of a gitleaks configuration (version 8), with their keywords, entropy and allow-lists.
+    r"""The rules of a gitleaks configuration (version 8), with their keywords, entropy and allow-lists.
 
     A match is the secret alone where that finds the same secrets: the label before it stays, and so does what follows. One of a
     rule's keywords must be in its match, where gitleaks is content with one anywhere in the file: a stream is not there as a
@@ -41,6 +41,15 @@ def from_gitleaks(path: str | os.PathLike[str], *, default: str | os.PathLike[st
     Raises:
         OSError: a file cannot be read.
         ValueError: it is not a configuration of gitleaks, or not a right one; the message says where, and what would be right.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import streamfilter as sf
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "gitleaks.toml")
+        >>> _ = path.write_text("[[rules]]\nid = 'shop-key'\nregex = 'shop_[a-z0-9]{8}'\nkeywords = ['shop_']\n")
+        >>> taken = from_gitleaks(path)
+        >>> sf.Redact(*taken.rules).apply("my key is shop_1a2b3c4d"), taken.left_out
+        ('my key is [shop-key]', ())
     """
     config = read(Path(path), None if default is None else Path(default))
     notes = _Notes()
