@@ -795,7 +795,7 @@ def test_metrics_count_what_happened() -> None:
 def test_a_grace_that_is_no_time_is_refused(grace: Any) -> None:
     """Before anything is listened at, with what would be right."""
     gateway = Gateway("https://x.example", {"main": SAFE}, "main")
-    with pytest.raises(ValueError, match=r"^grace=.*: a number of seconds, 0 or more, is needed$"):
+    with pytest.raises(ValueError, match=r"^grace=.*: seconds of at least 0 are needed, and at most a year of them$"):
         serve(gateway, port=0, grace=grace, on_ready=lambda _: pytest.fail("it listens"))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import socket
 from collections.abc import Callable
@@ -55,7 +54,6 @@ def serve(
         >>> serve(gateway, port=0, on_ready=print)  # doctest: +SKIP
         http://127.0.0.1:53211
     """
-    check_seconds("grace", grace, zero=True)
     check_plain("on_ready", on_ready)
     server = server_of(gateway, grace)
     with listening_at(host, port) as listening:
@@ -87,8 +85,7 @@ def listening_at(host: str, port: int) -> socket.socket:
 
 def server_of(gateway: Gateway, grace: float) -> uvicorn.Server:
     """The server that `serve` runs."""
-    if not isinstance(grace, int | float) or isinstance(grace, bool) or not 0 <= grace < math.inf:
-        raise ValueError(f"grace={grace!r}: a number of seconds, 0 or more, is needed")
+    check_seconds("grace", grace, zero=True)
     kind = type("Connection", (Connection,), {"unread_seconds": gateway.limits.between})
     config = uvicorn.Config(
         gateway,
