@@ -39,6 +39,7 @@ from streamfilter.resumable import (
 )
 from streamfilter.resumable.encoding import END, ITEM, Encoding, ending_decoded, ending_encoded
 from streamfilter.resumable.failures import How
+from streamfilter.resumable.reading import PAGE_ITEMS
 from streamfilter.resumable.store import Position, Terms
 from streamfilter.testing.clock import run_virtually
 
@@ -1208,3 +1209,40 @@ def test_hours_in_memory_costs_no_time_and_keeps_nothing() -> None:
         return len(store._streams)
 
     assert run_virtually(main(), debug=False) <= 2
+
+
+@pytest.mark.parametrize("size", [99, 100, 101, 2000])
+def test_who_catches_up_gives_others_their_turns(size: int) -> None:
+    """One behind each page, also where the store never waits; and who is left in such a turn gives nothing more."""
+
+    async def main() -> tuple[int, int]:
+        stream = ResumableStream(MemoryStore(), "long")
+        producer = await stream.start(Source([f"{n} " for n in range(size)]))
+        await producer.wait()
+        turns = 0
+
+        async def read() -> list[Any]:
+            async with stream.read() as reader:
+                return [item async for item in reader]
+
+        task = asyncio.create_task(read())
+        while not task.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert await task == [f"{n} " for n in range(size)]
+        left, got = stream.read(), 0
+
+        async def read_some() -> None:
+            nonlocal got
+            async for _ in left:
+                got += 1
+
+        reading = asyncio.create_task(read_some())
+        await asyncio.sleep(0)
+        await left.aclose()
+        await reading
+        return turns, got
+
+    turns, got = run_virtually(main())
+    assert turns > size // PAGE_ITEMS
+    assert got == min(size, PAGE_ITEMS)

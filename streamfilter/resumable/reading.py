@@ -17,6 +17,7 @@ from streamfilter.errors import MalformedInput
 from streamfilter.resumable.encoding import END, ITEM, Encoding, ending_decoded
 from streamfilter.resumable.failures import Ended, NotResumable, ProducerLost, StoreFailed, StreamUnknown
 from streamfilter.resumable.store import Entry, Page, Position, Store
+from streamfilter.slices import give_way
 
 PAGE_ITEMS = 100
 """Entries that are fetched at once: a few chunks' worth of sockets, and little memory for each reader."""
@@ -143,6 +144,8 @@ class Reader:
         entries: Sequence[Entry] = ()
         try:
             async with asyncio.timeout(None) as self._waiting:
+                if self._ready:  # a page was given: what catches up with a long stream in memory would wait nowhere
+                    await give_way()
                 if not self._asks and self._after is not None:
                     entries = await self._store.follow(self._id, self._after, PAGE_ITEMS, self._seconds)
                 if not entries:
