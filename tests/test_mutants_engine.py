@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import fuzz_matching
@@ -10,7 +11,9 @@ import pytest
 import regex
 
 import streamfilter as sf
-from streamfilter.matching import Engine, Found, Rule, cache, compiled, explain, finder
+from streamfilter.lift import Lift
+from streamfilter.matching import Engine, Found, Rule, cache, compiled, explain, finder, replace_all
+from streamfilter.matching import program as programs
 from streamfilter.matching.automaton import Automaton
 from streamfilter.matching.cache import Cache
 from streamfilter.matching.program import Thread
@@ -72,6 +75,57 @@ def test_what_is_counted_is_what_is_kept(patterns: list[str]) -> None:
     for state in engine.finder._states.values():
         threads = [thread for group in state.groups for thread in group.threads]
         assert len(threads) == len(set(threads)), "a later place has what an earlier one has"
+
+
+SKIPPED = "a?b?" * 4
+"""Each of eight characters may be skipped, so that from each of these nodes all behind it are reached."""
+
+AMBIGUOUS = [
+    f"{SKIPPED}a{{2}}b",
+    "(?:a{1,4}){1,4}b",
+    f"(?={SKIPPED}c)[ab]{{0,3}}",
+    f"(?:(?=a{{0,3}}b){SKIPPED}a){{1,3}}",
+    f"{SKIPPED}(?!c)\b?c",
+    f"{SKIPPED}(?<=ab)c",
+    f"b(?!{SKIPPED}c)|{SKIPPED}cc",
+]
+
+
+@pytest.mark.parametrize("most", [-1, 0, 3])
+@pytest.mark.parametrize("pattern", AMBIGUOUS)
+def test_nodes_that_many_threads_come_to_are_gone_through_once(pattern: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From there on nothing is kept of the step; what is found is the same."""
+    monkeypatch.setattr(finder, "MAX_VAIN", most)
+    monkeypatch.setattr(programs, "MAX_VAIN", most)
+    one, two, words = Rule("r", pattern), Rule("s", "ca|[ab]{3}c"), sf.Terms(["ab", "abab", "ba"], name="words")
+    sets: list[list[Rule | sf.Terms]] = [[one], [one, two], [words, one]]
+    for rules in sets:
+        names = {rule.name: f"<{number}>" for number, rule in enumerate(rules)}
+        engine = Automaton(list(enumerate(rules)))
+        for letters in itertools.product("abc", repeat=6):
+            text = "".join(letters) + "aab"
+            want = replace_all(rules, text, lambda match, names=names: names[match.rule.name])  # type: ignore[misc]
+            assert fuzz_matching.through(engine, [text]) == fuzz_matching.through(engine, list(text)) == want
+            if len(rules) == 1:
+                assert want == regex.sub(pattern, "<0>", text), text
+
+
+@pytest.mark.parametrize(("skipped", "ahead"), [("a?", ""), ("[ab]?", ""), ("a?", "(?=%s)")])
+def test_the_cost_of_a_character_grows_with_the_places_of_a_pattern(skipped: str, ahead: str) -> None:
+    """Not with their square, nor if so much is kept that all of it is forgotten again and again: four times as many, four times as
+    long."""
+
+    def taken(places: int) -> float:
+        body = skipped * places + f"a{{{places}}}b"
+        pattern = (ahead % body if ahead else "") + body
+        machine = Lift(lambda: fuzz_matching.Marker(Automaton([(0, Rule("r", pattern))])), "Marker")
+        start = time.process_time()
+        for character in "a" * 20:
+            machine.feed(character)
+        return time.process_time() - start
+
+    few, many = min(taken(200) for _ in range(3)), min(taken(800) for _ in range(2))
+    assert many < 9 * few
 
 
 # ------------------------------------------------------------------ one rule at one place

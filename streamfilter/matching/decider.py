@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 
 from streamfilter.matching.alphabet import Alphabet, Numbers, Symbol
 from streamfilter.matching.cache import Cache, Compiled, Steps
-from streamfilter.matching.program import NONE, Left, Program, Thread, weight
+from streamfilter.matching.program import NONE, Conditions, Left, Program, Thread, weight
 from streamfilter.matching.regular import Expression
 
 
@@ -95,12 +95,13 @@ class Decider(Compiled):
         left = program.step_left(state.left, symbol)
         out: list[Thread] = []
         seen: set[Thread] = set()
+        stepped: dict[Conditions, Conditions | None] = {}
         keep: list[int] = []
         matched: int | None = None
         remembered = 0
         for thread in state.threads:
             before = len(out)
-            accepted = program.follow(thread, symbol, left.place, seen, out)
+            accepted = program.follow(thread, symbol, left.place, seen, out, stepped)
             source = -1
             if thread[0] == program.accept:
                 source = remembered

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from streamfilter.matching.alphabet import Alphabet, Numbers, Symbol
 from streamfilter.matching.cache import Cache, Compiled, Steps
-from streamfilter.matching.program import Left, Place, Program, Thread, weight
+from streamfilter.matching.program import MAX_VAIN, Left, Place, Program, Thread, weight
 from streamfilter.matching.regular import Either, Expression, Row, row
 
 MAX_FACTORED = 50
@@ -111,18 +111,25 @@ class Finder(Compiled):
         groups: list[Group] = []
         keep: list[int] = []
         seen: set[Thread] = set()
+        vain = 0
         for number, group in enumerate((*state.groups, state.fresh)):
-            after = group.steps.get(known) or self._follow(group, symbol, left.place)
-            threads = after.threads
-            if threads:
-                if not seen.isdisjoint(threads):
-                    threads = threads - seen
-                    if not threads:
-                        continue
-                    after = self._group(threads)
-                seen |= threads
-            elif not after.accepted:
-                continue
+            if vain > MAX_VAIN:
+                after = self._follow(group, symbol, left.place, seen)
+                if not (after.threads or after.accepted):
+                    continue
+            else:
+                after = group.steps.get(known) or self._follow(group, symbol, left.place)
+                threads = after.threads
+                if threads:
+                    if not seen.isdisjoint(threads):
+                        vain += len(threads)
+                        threads = threads - seen
+                        if not threads:
+                            continue
+                        after = self._group(threads)
+                    seen |= threads
+                elif not after.accepted:
+                    continue
             groups.append(after)
             keep.append(number)
             if after.accepted:
@@ -142,12 +149,15 @@ class Finder(Compiled):
         threads = self.program.closure(self.program.start, place)
         return ACCEPTED if threads is None else self._group(threads)
 
-    def _follow(self, group: Group, symbol: Symbol, place: Place) -> Group:
+    def _follow(self, group: Group, symbol: Symbol, place: Place, seen: set[Thread] | None = None) -> Group:
+        """What a group becomes, but for the threads that were seen; only without these is it kept."""
         if group.accepted:
             return group
-        threads = self.program.follow_all(group.threads, symbol, place)
-        after = group.steps[symbol, place] = ACCEPTED if threads is None else self._group(threads)
-        self._count(1)
+        threads = self.program.follow_all(group.threads, symbol, place, seen)
+        after = ACCEPTED if threads is None else self._group(threads)
+        if seen is None:
+            group.steps[symbol, place] = after
+            self._count(1)
         return after
 
     def _group(self, threads: frozenset[Thread]) -> Group:

@@ -19,6 +19,11 @@ from streamfilter.matching.regular import Around, Begin, Either, Expression, Loo
 MAX_NODES = 100_000
 """Nodes of one program; a repeat `{1000}` of one character takes a thousand. That many take some 20 MB."""
 
+MAX_VAIN = 1000
+"""Threads that may be come upon in one step, though others lead there too: some 100 µs. As long as there are fewer, each place and
+each node is followed by itself, which is kept and need not be done again. Where there are more, as in `(?:a?){500}a{500}`, in which
+each of a thousand places has hundreds of threads, the rest of the step goes through each node once."""
+
 Nodes: TypeAlias = frozenset[int]
 Conditions: TypeAlias = frozenset[tuple[bool, Nodes]]
 """Lookaheads that are open: (whether it is wanted, where it has got to)."""
@@ -239,13 +244,13 @@ class Program(Compiled):
 
     def _step_conditions(self, conditions: Conditions, symbol: Symbol) -> Conditions | None:
         """What open lookaheads become; None if one has failed."""
-        left = NONE
+        left: set[tuple[bool, Nodes]] = set()
         for wanted, nodes in conditions:
-            more = self._with(left, wanted, self._step_flat(nodes, symbol))
+            more = self._with(NONE, wanted, self._step_flat(nodes, symbol))
             if more is None:
                 return None
-            left = more
-        return left
+            left |= more
+        return frozenset(left)
 
     # ------------------------------------------------------------------ threads
 
@@ -290,14 +295,28 @@ class Program(Compiled):
                 todo.append((node[-1], conditions))
         return False
 
-    def follow(self, thread: Thread, symbol: Symbol, place: Place, seen: set[Thread], out: list[Thread]) -> bool:
-        """What a thread becomes with one symbol, at the place behind it; arguments and result as of `reach`."""
+    def follow(
+        self,
+        thread: Thread,
+        symbol: Symbol,
+        place: Place,
+        seen: set[Thread],
+        out: list[Thread],
+        stepped: dict[Conditions, Conditions | None],
+    ) -> bool:
+        """What a thread becomes with one symbol, at the place behind it; arguments and result as of `reach`.
+
+        Args:
+            stepped: what conditions become with it, which many threads may share; added to.
+        """
         number, conditions = thread
         if conditions:
-            stepped = self._step_conditions(conditions, symbol)
-            if stepped is None:
+            if conditions not in stepped:
+                stepped[conditions] = self._step_conditions(conditions, symbol)
+            after = stepped[conditions]
+            if after is None:
                 return False
-            conditions = stepped
+            conditions = after
         if number >= TRIE:
             return self._follow_trie(number, conditions, symbol, place, seen, out)
         if number == self.accept:
@@ -305,24 +324,46 @@ class Program(Compiled):
         node = self._nodes[number]
         return bool(symbol.takes[node[1]]) and self.reach((node[2], conditions), place, seen, out)
 
-    def follow_all(self, threads: frozenset[Thread], symbol: Symbol, place: Place) -> frozenset[Thread] | None:
-        """What threads become together, whatever their priority; None if one is accepted."""
+    def follow_all(
+        self, threads: frozenset[Thread], symbol: Symbol, place: Place, seen: set[Thread] | None = None
+    ) -> frozenset[Thread] | None:
+        """What threads become together, whatever their priority; None if one is accepted.
+
+        Args:
+            threads: from where.
+            symbol: with what.
+            place: what is known of the place behind it.
+            seen: threads that count for nothing here, as of `reach`; added to.
+        """
         nodes = self._nodes
         takes = symbol.takes
         found: set[Thread] = set()
+        out: list[Thread] = []
+        bound: list[Thread] = []
+        vain = 0
         for thread in threads:
             number, conditions = thread
             if conditions or number >= TRIE:
-                out: list[Thread] = []
-                if self.follow(thread, symbol, place, set(), out):
-                    return None
-                found.update(out)
+                bound.append(thread)
             elif takes[nodes[number][1]]:
-                closed = self.closure(nodes[number][2], place)
-                if closed is None:
+                number = nodes[number][2]
+                if seen is None:
+                    closed = self.closure(number, place)
+                    if closed is None:
+                        return None
+                    vain += len(closed)
+                    found |= closed
+                    if vain > len(found) + MAX_VAIN:
+                        seen = set(found)
+                elif self.reach((number, NONE), place, seen, out):
                     return None
-                found |= closed
-        return frozenset(found)
+        if bound:
+            seen = set(found) if seen is None else seen
+            stepped: dict[Conditions, Conditions | None] = {}
+            for thread in bound:
+                if self.follow(thread, symbol, place, seen, out, stepped):
+                    return None
+        return frozenset(found.union(out))
 
     def closure(self, number: int, place: Place) -> frozenset[Thread] | None:
         """What is reached from a node without a character, whatever its priority; None if that is the end."""
