@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Callable, Generator, Iterator, Sequence
+from time import thread_time
 from typing import Any, TypeAlias
 
 from streamfilter.items import End, TextDelta
@@ -17,8 +18,10 @@ from streamfilter.items import End, TextDelta
 SLICE_CHARS = 1024
 """Characters that are fed to the machines at once. Patterns that are slow to decide take some 20 µs a character, so that no turn of
 the loop takes more than some 20 ms; on ordinary text it takes below one, still long against the turn that is given away. Patterns
-with thousands of places (`(a{1,100}){1,100}`), or that backtrack, can take longer, however small a slice is. No model gives so
-many at once."""
+with hundreds of places (`(a{1,100}){1,100}`), or that backtrack, can take longer. No model gives so many at once."""
+
+SLOW_SECONDS = 0.02
+"""What a slice of a text may take, before those behind it are made smaller."""
 
 ITEM_CHARS = 16
 """Characters that any item counts for at least: one large chunk may become many small items."""
@@ -53,7 +56,7 @@ def cost(item: object) -> int:
     return max(ITEM_CHARS, chars)
 
 
-def cut(item: Any, size: int | None = None) -> Iterator[Any]:
+def cut(item: Any, size: int | None = None, start: int = 0) -> Iterator[Any]:
     """A text in slices, one by one: to cut all at once takes long too. Those of a delta stand on the chunk that brought it.
 
     Example:
@@ -63,20 +66,22 @@ def cut(item: Any, size: int | None = None) -> Iterator[Any]:
     size = size or SLICE_CHARS
     if type(item) is TextDelta:
         text, channel, origin = item.text, item.channel, item.origin
-        return (TextDelta(text[at : at + size], channel, origin) for at in range(0, len(text), size))
-    return (item[at : at + size] for at in range(0, len(item), size))
+        return (TextDelta(text[at : at + size], channel, origin) for at in range(start, len(text), size))
+    return (item[at : at + size] for at in range(start, len(item), size))
 
 
 def sliced(feed: Callable[[Any], Sequence[Any]], item: Any) -> Steps:
-    """A large text, fed in slices."""
-    slices = cut(item)
-    given = feed(next(slices))
-    for each in slices:
-        if given and type(given[-1]) is End:
-            break
+    """A large text, fed in slices: smaller ones behind one that has taken long, until they are quick again."""
+    at, end, size = 0, len(item.text if type(item) is TextDelta else item), SLICE_CHARS
+    while True:
+        start = thread_time()
+        given = feed(next(cut(item, size, at)))
+        at += size
+        if at >= end or (given and type(given[-1]) is End):
+            return given
+        taken = thread_time() - start
         yield given
-        given = feed(each)
-    return given
+        size = max(1, int(size * SLOW_SECONDS / taken)) if taken > SLOW_SECONDS else min(SLICE_CHARS, 2 * size)
 
 
 def advanced(work: Steps) -> tuple[Sequence[Any], bool]:

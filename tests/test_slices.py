@@ -14,11 +14,12 @@ import pytest
 import trio
 
 import streamfilter as sf
+from streamfilter import slices
 from streamfilter.chain import Chain
 from streamfilter.detectors import PII, SECRETS
 from streamfilter.machine import Machine
 from streamfilter.providers import openai
-from streamfilter.slices import ITEM_CHARS, SLICE_CHARS, advanced, cut, is_large
+from streamfilter.slices import ITEM_CHARS, SLICE_CHARS, advanced, at_once, cut, is_large, sliced
 from streamfilter.testing import run_virtually
 
 TEXT = "Call 555-0100 or write to joe@example.org, says the harbour. Then nothing more.\n\n" * 300
@@ -252,6 +253,28 @@ def test_it_is_the_same_within_a_pipeline(name: str, after_stop: Any, behind: st
         turns = 0
         assert shown(run_virtually(live(measured))) == want
         assert turns >= len(want[0]) // SLICE_CHARS
+
+
+@pytest.mark.parametrize("item", ["0123456789" * 2000, sf.TextDelta("0123456789" * 2000)], ids=["text", "delta"])
+def test_slices_are_smaller_behind_one_that_took_long(item: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that with the same pattern the next takes no longer than it may; and as large as before where it is quick again."""
+    now = 0.0
+    fed: list[tuple[str, float]] = []
+
+    def feed(piece: Any) -> Sequence[Any]:
+        nonlocal now
+        text = piece.text if isinstance(piece, sf.TextDelta) else piece
+        taken = len(text) * (0.001 if 2000 < sum(len(each) for each, _ in fed) < 6000 else 1e-6)
+        now += taken
+        fed.append((text, taken))
+        return [piece]
+
+    monkeypatch.setattr(slices, "thread_time", lambda: now)
+    assert len(at_once(sliced(feed, item))) == len(fed)
+    assert "".join(text for text, _ in fed) == "0123456789" * 2000
+    assert [len(text) for text, _ in fed[:4]] == [1024, 1024, 1024, 20]
+    assert max(taken for _, taken in fed[3:]) < 0.05
+    assert [len(text) for text, _ in fed[-4:-1]] == [1024] * 3
 
 
 def test_only_the_end_of_a_pipeline_is_fed_slices() -> None:
