@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import threading
 import tracemalloc
@@ -18,9 +19,11 @@ from patterns import CASES, PATTERNS_WITH_FLAGS, all_cases
 import streamfilter as sf
 from streamfilter.lift import Lift
 from streamfilter.matching import Engine, Found, Rule, Scan, cache, compiled, replace_all
+from streamfilter.matching import rules as rules_module
 from streamfilter.matching.automaton import Automaton
 from streamfilter.matching.decision import Decision
 from streamfilter.matching.regular import NotRegularError
+from streamfilter.matching.rules import Allowance
 from streamfilter.matching.selection import SideBySide
 from streamfilter.matching.tail import TailEngine
 from streamfilter.testing import cut, ways
@@ -370,6 +373,73 @@ def test_each_rule_has_its_own_time() -> None:
     quick, slow = Rule("quick", r"(q)\1", timeout=30), Rule("slow", r"(?:(x|xx)+)(?:\1a)b", timeout=0.02)
     with pytest.raises(sf.LimitExceeded, match="rule slow"):
         list(sf.Redact(quick, slow).iter(["x" * 40, "c"]))
+
+
+class Slow:
+    """A clock, and a search that takes so long by it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def search(self, seconds: float, *, timeout: float) -> None:
+        self.now += min(seconds, timeout)
+        if seconds > timeout:
+            raise TimeoutError
+
+
+def test_the_searches_of_one_slice_share_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others wait for all of them. What is quick does not count, nor what rules with another time take; a long text has more."""
+    slow = Slow()
+    monkeypatch.setattr(rules_module, "thread_time", slow.clock)
+    one, two, other = Rule("one", "a", timeout=2), Rule("two", "b", timeout=2), Rule("other", "c", timeout=1)
+    allowed = Allowance()
+    for chars, slices in ((4, 1), (1024, 1), (2047, 1), (2048, 2), (10_240, 10)):
+        allowed.renew(chars)
+        slow.now = 0.0
+        for n in range(4 * slices):
+            allowed.within((one, two)[n % 2], slow.search, 0.5)
+            allowed.within(one, slow.search, 0.0005)
+        allowed.within(other, slow.search, 0.9)
+        with pytest.raises(
+            sf.LimitExceeded, match=r"^timeout of 2\.0 exceeded: the searches for rule two in one slice of text, in"
+        ):
+            allowed.within(two, slow.search, 0.5)
+        with pytest.raises(sf.LimitExceeded, match=r"^timeout of 1.0 exceeded: the searches for rule other"):
+            allowed.within(other, slow.search, 1.0 * slices)
+        assert slow.now < 2 * slices + 2.1
+    allowed.renew(10_240)
+    with pytest.raises(sf.LimitExceeded, match=r"^timeout of 2.0 exceeded: a search for rule one, in seconds$"):
+        allowed.within(one, slow.search, 2.1)
+
+
+TWICE = Rule("twice", r"(a)\1!", timeout=50)
+"""Not regular."""
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        sf.Redact(TWICE, to="#"),
+        sf.Redact(TWICE, Rule("digit", "[0-9]"), to="#"),
+        sf.Redact(Rule("checked", r"(a)\1!", check=bool, timeout=50), Rule("other", r"(\0)\1", timeout=50), to="#"),
+        sf.Replace(Rule("groups", "(a)a!", timeout=50), lambda match: match[1].replace("a", "#")),
+        sf.Replace(TWICE, lambda match: match[1].replace("a", "#")),
+    ],
+    ids=["regex", "side by side", "checked", "groups", "both"],
+)
+def test_a_slice_with_many_slow_searches_ends_the_stream(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them would be in time. The same text bit by bit passes, and so does a long one at once that has few in each slice."""
+    clock = itertools.count()
+    monkeypatch.setattr(rules_module, "QUICK_SECONDS", 0)
+    monkeypatch.setattr(rules_module, "thread_time", lambda: float(next(clock)))  # each search takes a second
+    dense, few = "aa! " * 200, ("aa!" + "." * 197) * 50
+    with pytest.raises(sf.LimitExceeded, match="in one slice of text"):
+        stage.apply(dense)
+    assert "".join(stage.iter(cut(dense, *range(8, 800, 8)))) == "# " * 200
+    assert stage.apply(few) == ("#" + "." * 197) * 50
 
 
 @given(

@@ -19,7 +19,7 @@ from streamfilter.matching.engine import Found
 from streamfilter.matching.finder import HERE, Finder
 from streamfilter.matching.finder import State as Finding
 from streamfilter.matching.program import Left, Program
-from streamfilter.matching.rules import Match
+from streamfilter.matching.rules import Allowance, Match
 from streamfilter.matching.terms import AnyRule
 
 
@@ -203,6 +203,7 @@ class Automaton(Compiled):
     """
 
     summary = "automaton: one step for each character"
+    allowed: Allowance | None = None  # nothing here takes long
 
     def __init__(self, numbered: Sequence[tuple[int, AnyRule]]) -> None:
         self.numbered: tuple[tuple[int, AnyRule], ...] = tuple(numbered)
@@ -215,6 +216,9 @@ class Automaton(Compiled):
         self.finder: Finder = Finder([rule.expression for _, rule in self.numbered], self._numbers, self._cache)
         self._alphabet = self.finder.alphabet = Alphabet(self._numbers)
         self._deciders: dict[int, Decider] = {}
+
+    def for_run(self) -> Automaton:
+        return self
 
     def begin(self) -> AutomatonSearch:
         return AutomatonSearch(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from streamfilter.matching.rules import Match
+from streamfilter.matching.rules import Allowance, Match
 from streamfilter.matching.terms import AnyRule
 
 MAX_SWALLOW = 100_000
@@ -125,7 +125,18 @@ class Pursuit(Protocol):
 
 
 class Engine(Protocol):
-    """Rules, compiled. Immutable: any number of streams and threads share one."""
+    """Rules, compiled. Immutable: any number of streams and threads share one.
+
+    Attributes:
+        allowed: the time that its searches share, if it is one for a run and its searches may take long.
+    """
+
+    @property
+    def allowed(self) -> Allowance | None: ...
+
+    def for_run(self) -> Engine:
+        """The same engine for one run, with an allowance of its own. What is compiled is shared."""
+        ...
 
     @property
     def rules(self) -> tuple[AnyRule, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from time import thread_time
 from typing import Annotated, Any, Literal, Protocol, TypeAlias, overload
 
 import regex
@@ -14,6 +15,7 @@ from streamfilter.declaration import Declared, Plain, Seconds, declared
 from streamfilter.errors import LimitExceeded
 from streamfilter.matching.regular import Expression, NotRegularError, lower
 from streamfilter.matching.tree import Refused, Tree, lookbehind, written_out
+from streamfilter.slices import SLICE_CHARS
 
 UNNAMED = "redacted"
 """What rules made of bare patterns are called. They share it, as nobody has named them."""
@@ -22,8 +24,11 @@ MAX_LOOKBEHIND_CHARS = 10_000
 """How far back a rule may look: every stream keeps so much released text readable."""
 
 MAX_SECONDS = 2.0
-"""For one search of a thousand characters, which takes some microseconds. What takes longer backtracks without an end in sight, and
-nothing else runs meanwhile."""
+"""For one search of a thousand characters, which takes some microseconds, and for the others that those may need. What takes longer
+backtracks without an end in sight, and nothing else runs meanwhile."""
+
+QUICK_SECONDS = 0.001
+"""A search that takes less is not measured: a clock costs something, and so many are nearly all."""
 
 MAX_EXPRESSION = 20_000
 """Of these, for an automaton; beyond it `regex`, which counts repeats, does better."""
@@ -42,8 +47,9 @@ class Rule(Declared):
         check: asked about each match with its text; a match for which it is not true is no match. A checksum, for example.
         flags: of `regex`.
         lists: the named lists of the pattern (`\L<name>`), as (name, words).
-        timeout: seconds that `regex` may take for one search, where it is needed: for a pattern that is not regular, and for the
-            groups of a match: at most a year of them. Beyond it the stream ends with `LimitExceeded`.
+        timeout: seconds that `regex` may take for one search, and for all further ones in a slice of text (1,024 characters)
+            together, where it is needed: for a pattern that is not regular, and for the groups of a match; at most a year of them.
+            Beyond it the stream ends with `LimitExceeded`.
 
     Raises:
         ValueError: the pattern is invalid, or cannot be streamed exactly; the message says what and where.
@@ -113,13 +119,14 @@ class Rule(Declared):
         found = self.match_groups(text, start, advance)
         return None if found is None else Match(self, text, (start, found.end()), advance=advance)
 
-    def match_groups(self, text: str, start: int, advance: bool) -> regex.Match[str] | None:
+    def match_groups(self, text: str, start: int, advance: bool, allowed: Allowance | None = None) -> regex.Match[str] | None:
         """What `regex` matches at one place.
 
         Raises:
             LimitExceeded: it takes too long.
         """
-        return within(self, (advancing(self) if advance else self.compiled).match, text, start)
+        search = within if allowed is None else allowed.within
+        return search(self, (advancing(self) if advance else self.compiled).match, text, start)
 
 
 def as_rule(given: object) -> object:
@@ -181,6 +188,7 @@ class Match:
 
     Attributes:
         rule: what matched, a `Rule` or `Terms`; `rule.name` is what `{rule}` in a template says.
+        allowed: the time for its groups, if it is shared with others.
 
     Example:
         >>> import streamfilter as sf
@@ -190,7 +198,7 @@ class Match:
         'on date of 2024 at 3'
     """
 
-    __slots__ = ("_advance", "_buf", "_inner", "_shift", "_span", "rule")
+    __slots__ = ("_advance", "_buf", "_inner", "_shift", "_span", "allowed", "rule")
 
     def __init__(self, rule: RuleKind, buf: str, span: tuple[int, int], *, advance: bool = False, shift: int = 0) -> None:
         self.rule: RuleKind = rule
@@ -199,13 +207,15 @@ class Match:
         self._advance = advance
         self._shift = shift  # between the buffer and the text
         self._inner: regex.Match[str] | None = None
+        self.allowed: Allowance | None = None
 
     @property
     def _groups(self) -> regex.Match[str]:
         """As `regex` matches it. Only who asks for groups pays for that."""
         if self._inner is None:
             start, end = self._span
-            self._inner = self.rule.match_groups(self._buf, start, self._advance)
+            shared = (self.allowed,) if isinstance(self.rule, Rule) else ()  # nothing else backtracks
+            self._inner = self.rule.match_groups(self._buf, start, self._advance, *shared)
             # A decided match did not depend on the end of the buffer, so the pattern as written finds the same.
             assert self._inner is not None and self._inner.end() == end, self.rule.name
         return self._inner
@@ -319,6 +329,42 @@ def advancing(rule: Rule) -> regex.Pattern[str]:
     chosen = {regex.ASCII: rule.tree.ascii, regex.VERSION1: rule.tree.version1}
     flags = sum(flag for flag, holds in chosen.items() if holds)  # which `regex` honours for a whole pattern only
     return regex.compile(f"(?:{_closed(rule)})(?!\\G)", rule.flags | flags, **named_lists(rule))
+
+
+class Allowance:
+    """The time that the searches of one slice of text share, for others wait for all of them: a thousand characters may be dozens
+    of searches. Rules that allow the same share it, so that a quick rule does not hurry another."""
+
+    __slots__ = ("_chars", "_taken")
+
+    def __init__(self) -> None:
+        self._chars = 0
+        self._taken: dict[float, float] = {}  # in seconds, by what rules allow
+
+    def renew(self, chars: int) -> None:
+        """A slice begins: so many characters are there to be searched. What is not cut into slices has the time of all of them."""
+        self._chars = chars
+        if self._taken:
+            self._taken = {}
+
+    def within(
+        self, rule: Rule, method: Callable[..., regex.Match[str] | None], *args: Any, **kwargs: Any
+    ) -> regex.Match[str] | None:
+        """As `within`, in what is left of the time."""
+        timeout = rule.timeout
+        try:
+            return method(*args, timeout=min(QUICK_SECONDS, timeout), **kwargs)
+        except TimeoutError:
+            taken = self._taken.get(timeout, 0.0)  # it begins again, and is measured
+        left = timeout * max(1, self._chars // SLICE_CHARS) - taken
+        start = thread_time()
+        try:
+            return method(*args, timeout=max(0.0, min(timeout, left)), **kwargs)
+        except TimeoutError:
+            where = f"the searches for rule {rule.name} in one slice of text" if taken else f"a search for rule {rule.name}"
+            raise LimitExceeded("timeout", timeout, f"{where}, in seconds") from None
+        finally:
+            self._taken[timeout] = taken + thread_time() - start
 
 
 def within(rule: Rule, method: Callable[..., regex.Match[str] | None], *args: Any, **kwargs: Any) -> regex.Match[str] | None:

@@ -13,7 +13,7 @@ from streamfilter.errors import LimitExceeded
 from streamfilter.items import End, Finish
 from streamfilter.machine import TextMachine, refusal
 from streamfilter.matching.engine import CheckRaisedError, Engine, Found, Pursuit
-from streamfilter.matching.rules import Match
+from streamfilter.matching.rules import Allowance, Match
 from streamfilter.matching.terms import AnyRule
 
 MAX_HOLD = 1000
@@ -45,9 +45,10 @@ class Scan(TextMachine):
     """Whether the replacement of the match at the beginning of the hold has left already: it is certain, and only its end open."""
 
     def __init__(self, engine: Engine, max_hold: int = MAX_HOLD, overflow: Overflow = "redact") -> None:
-        self.engine = engine
+        self.engine: Engine = engine.for_run()
         self.rules: tuple[AnyRule, ...] = engine.rules
         self._search = self.engine.begin()
+        self._allowed = self.engine.allowed
         self.context: int = self.engine.context
         self.max_hold = max_hold
         self.overflow = overflow
@@ -78,16 +79,19 @@ class Scan(TextMachine):
 
     def match(self, found: Found, buf: str) -> Match:
         """What was found, with its groups and its place in the channel's text. Call it before releasing anything."""
-        return self.engine.match(found, buf, self.hold.offset - found.start)
+        match = self.engine.match(found, buf, self.hold.offset - found.start)
+        if self._allowed is None:
+            self._allowed = Allowance()  # for its groups, which `regex` finds
+        match.allowed = self._allowed
+        return match
 
     # ------------------------------------------------------------------ the run
 
     def feed(self, text: str) -> None:
         hold = self.hold
-        if self._swallow_rest:
-            hold.replace(len(hold), "")
-            return
-        if self._pursuit is not None and not self._swallow():
+        if self._allowed is not None:
+            self._allowed.renew(len(hold.buf) - hold.pos)
+        if (self._pursuit is not None or self._swallow_rest) and not self._swallow():
             return
         chars = len(text)
         # Most text is before a match and no part of one.
@@ -134,6 +138,8 @@ class Scan(TextMachine):
 
     def finish(self) -> None:
         hold = self.hold
+        if self._allowed is not None:
+            self._allowed.renew(len(hold.buf) - hold.pos)
         if self._pursuit is not None:
             self._pursuit.finish(hold.buf, hold.base)
             self._end_swallow(self._pursuit.end)
@@ -190,7 +196,9 @@ class Scan(TextMachine):
     def _swallow(self) -> bool:
         """Look whether the overflowing match is over, and delete it as far as it is known. Whether to go on searching."""
         hold, pursuit = self.hold, self._pursuit
-        assert pursuit is not None
+        if pursuit is None:  # all of the rest is deleted
+            hold.replace(len(hold), "")
+            return False
         if pursuit.over(hold.buf, hold.base):
             self._end_swallow(pursuit.end)
             return True

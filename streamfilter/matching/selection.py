@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from streamfilter.matching.cache import Compiled
 from streamfilter.matching.engine import Engine, Found, Pursuit
 from streamfilter.matching.regular import NotRegularError
-from streamfilter.matching.rules import Match, Rule
+from streamfilter.matching.rules import Allowance, Match, Rule
 from streamfilter.matching.terms import AnyRule
 
 if TYPE_CHECKING:
@@ -80,6 +81,15 @@ class SideBySide(Compiled):
         self.context: int = max(automaton.context, tail.context)
         self.summary: str = f"{automaton.summary}; beside it {tail.summary}"
         self._of_automaton = {number for number, _ in automaton.numbered}
+
+    @property
+    def allowed(self) -> Allowance | None:
+        return self.both[1].allowed
+
+    def for_run(self) -> SideBySide:
+        engine = copy(self)
+        engine.both = self.both[0], self.both[1].for_run()
+        return engine
 
     def begin(self) -> SideBySideSearch:
         return SideBySideSearch(self)

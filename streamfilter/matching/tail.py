@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -27,7 +28,7 @@ import regex
 from streamfilter.matching.cache import Compiled
 from streamfilter.matching.engine import MAX_SWALLOW, Found, agrees
 from streamfilter.matching.printing import NeverCertain, Use, print_pattern
-from streamfilter.matching.rules import Match, Rule, within
+from streamfilter.matching.rules import Allowance, Match, Rule, within
 from streamfilter.matching.tree import width
 
 TAIL = "(?s:.*+)(?-i:\U0010ffff)"
@@ -48,6 +49,7 @@ class _Bank:
 
     def __init__(self, numbered: Sequence[tuple[int, Rule]]) -> None:
         self.numbered = numbered
+        self.first: Rule = numbered[0][1]  # whose time is that of all of them
         self.numbers: dict[str | None, int] = {f"d{number}": number for number, _ in numbered}
 
     @cached_property
@@ -78,10 +80,6 @@ class _Bank:
         """The number of the rule whose match this is; -1 if that is not decided."""
         return self.numbers.get(match.lastgroup, -1)
 
-    def ask(self, method: Callable[..., regex.Match[str] | None], *args: Any, **kwargs: Any) -> regex.Match[str] | None:
-        """Call a method of one of the patterns, within the time that the rules allow: all of them allow the same."""
-        return within(self.numbered[0][1], method, *args, **kwargs)
-
     def _compile_certain(self, *, advance: bool) -> regex.Pattern[str] | None:
         try:
             return self._compile("certain", advance=advance)
@@ -105,7 +103,7 @@ class _Bank:
 
 
 class TailEngine(Compiled):
-    """Rules, compiled. Immutable: any number of streams and threads share one.
+    """Rules, compiled. Immutable, but for the time of one that is for a run: any number of streams and threads share one.
 
     Args:
         numbered: the rules with their numbers: at each place, in this order, the first that matches wins.
@@ -119,6 +117,8 @@ class TailEngine(Compiled):
         (3, Found(rule=0, start=3, end=4, advance=False))
     """
 
+    allowed: Allowance | None = None
+
     def __init__(self, numbered: Sequence[tuple[int, Rule]], why: str = "") -> None:
         self.numbered: tuple[tuple[int, Rule], ...] = tuple(numbered)
         self.rules: tuple[Rule, ...] = tuple(rule for _, rule in numbered)
@@ -128,7 +128,14 @@ class TailEngine(Compiled):
         self._alone = {number: _Bank([(number, rule)]) for number, rule in self.numbered}
         self._by_number = dict(self.numbered)
         self._checked = any(rule.check is not None for _, rule in self.numbered)
+        self._within: Callable[..., regex.Match[str] | None] = within
         self._empties = any(width(rule.tree.root)[0] == 0 for _, rule in self.numbered)
+
+    def for_run(self) -> TailEngine:
+        engine = copy(self)
+        engine.allowed = Allowance()
+        engine._within = engine.allowed.within  # noqa: SLF001  # its own
+        return engine
 
     def begin(self) -> TailSearch:
         return TailSearch(self)
@@ -161,9 +168,9 @@ class TailEngine(Compiled):
     def _search(self, bank: _Bank, buf: str, pos: int, advance: bool, here: bool) -> tuple[int, Found | None]:
         pattern = bank.stream_advancing if advance else bank.stream
         # A search that begins at the very end shows groups of attempts before it, if the pattern begins with any character.
-        match = bank.ask(pattern.match, buf, pos, partial=True) if here or pos == len(buf) else None
+        match = self._within(bank.first, pattern.match, buf, pos, partial=True) if here or pos == len(buf) else None
         if match is None and pos < len(buf):
-            match = bank.ask(pattern.search, buf, pos, partial=True)
+            match = self._within(bank.first, pattern.search, buf, pos, partial=True)
         if match is None:
             return len(buf), None
         start = min(match.start(), len(buf))  # one past the end when every attempt has failed
@@ -214,10 +221,10 @@ class TailEngine(Compiled):
 
     def certain(self, buf: str, start: int, advance: bool) -> int:
         """As `Search.certain`."""
-        if (start < len(buf) or self._empties) and any(_finds(bank, buf, start, advance) for bank in self._banks):
+        if (start < len(buf) or self._empties) and any(self._finds(bank, buf, start, advance) for bank in self._banks):
             for number, end in self._matches(buf, start, advance):
                 if end < 0:  # those before it are refused, or wait for another engine, which is asked too
-                    if self._by_number[number].check is None and _finds(self._alone[number], buf, start, advance):
+                    if self._by_number[number].check is None and self._finds(self._alone[number], buf, start, advance):
                         return number
                     break
         return -1
@@ -225,7 +232,7 @@ class TailEngine(Compiled):
     def _matches(self, buf: str, start: int, advance: bool) -> Iterator[tuple[int, int]]:
         """The rules that match at a place, or still could, in their order: (number, where its match ends; -1 if that is open)."""
         for number, bank in self._alone.items():
-            match = bank.ask((bank.stream_advancing if advance else bank.stream).match, buf, start, partial=True)
+            match = self._within(bank.first, (bank.stream_advancing if advance else bank.stream).match, buf, start, partial=True)
             if match is not None:
                 yield number, match.end(f"d{number}")
 
@@ -234,7 +241,7 @@ class TailEngine(Compiled):
         while pos <= len(buf):
             best: Found | None = None
             for bank in self._banks:
-                match = bank.ask((bank.final_advancing if advance else bank.final).search, buf, pos)
+                match = self._within(bank.first, (bank.final_advancing if advance else bank.final).search, buf, pos)
                 if match is not None and (best is None or match.start() < best.start):
                     best = Found(bank.decided(match), match.start(), match.end(), advance and match.start() == pos)
             if best is None or not self._checked or self._agrees(best, buf):
@@ -253,13 +260,18 @@ class TailEngine(Compiled):
         for number, bank in self._alone.items():
             if number <= after or (without and number in without):
                 continue
-            match = bank.ask((bank.final_advancing if advance else bank.final).match, buf, start)
+            match = self._within(bank.first, (bank.final_advancing if advance else bank.final).match, buf, start)
             if match is not None and (without is not None or agrees(self._by_number[number], buf, start, match.end())):
                 return Found(number, start, match.end(), advance)
         return None
 
     def match(self, found: Found, buf: str, shift: int = 0) -> Match:
         return Match(self._by_number[found.rule], buf, found[1:3], advance=found.advance, shift=shift)
+
+    def _finds(self, bank: _Bank, buf: str, start: int, advance: bool) -> bool:
+        """Whether some rule of a bank is certain to match at `start`, if no rule before it does."""
+        pattern = bank.certain_advancing if advance else bank.certain
+        return pattern is not None and self._within(bank.first, pattern.match, buf, start) is not None
 
     def _agrees(self, found: Found, buf: str) -> bool:
         return agrees(self._by_number[found.rule], buf, found.start, found.end)
@@ -341,9 +353,3 @@ def _company(number: int, rule: Rule) -> object:
     whole pattern, and mistakes negated sets where parts of one ignore case and others do not: such a rule stands alone."""
     tree = rule.tree
     return number if tree.mixed_case else (tree.version1, tree.ascii, tree.ignore_case, rule.timeout)
-
-
-def _finds(bank: _Bank, buf: str, start: int, advance: bool) -> bool:
-    """Whether some rule of a bank is certain to match at `start`, if no rule before it does."""
-    pattern = bank.certain_advancing if advance else bank.certain
-    return pattern is not None and bank.ask(pattern.match, buf, start) is not None
