@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import json
 import os
@@ -10,9 +11,11 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from importlib.resources import files
 from pathlib import Path
+from typing import IO, Any, cast
 
 import pytest
 from recordings import chunks
@@ -78,6 +81,67 @@ def test_what_is_released_is_written_at_once() -> None:
         assert process.stdout.read(7) == b"[email]"
         process.stdin.close()
         assert process.wait(30) == 0
+
+
+class Impatient(io.FileIO):
+    """One end of a pipe that is not waited for; it tells when it was not ready."""
+
+    def __init__(self, number: int, mode: str) -> None:
+        super().__init__(number, mode)
+        os.set_blocking(number, False)
+        self.was_unready = threading.Event()
+
+    def read(self, size: int | None = -1) -> Any:
+        return self._told(super().read(size))
+
+    def write(self, data: Any) -> Any:
+        return self._told(super().write(data))
+
+    def _told(self, done: Any) -> Any:
+        if done is None:
+            self.was_unready.set()
+        return done
+
+
+def test_a_non_blocking_input_is_waited_for() -> None:
+    """What another process has set so that nobody waits for it is not over where nothing is there yet."""
+    read, write = os.pipe()
+    out = io.BytesIO()
+    os.write(write, b"hello, joe@exam")
+
+    def rest() -> None:
+        assert raw.was_unready.wait(30)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(write, b"ple.com, bye")
+        os.close(write)
+
+    with Impatient(read, "r") as raw:
+        writer = threading.Thread(target=rest)
+        writer.start()
+        filter_file(sf.Redact(EMAIL, to="[email]"), cast("IO[bytes]", raw), out)
+    writer.join(30)
+    assert out.getvalue() == b"hello, [email], bye"
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+def test_a_non_blocking_output_is_waited_for(buffered: bool) -> None:
+    """All is written, in its order, though a pipe that is full refuses some and takes parts of others."""
+    text = "".join(f"line {n}\n" for n in range(50_000)).encode()
+    read, write = os.pipe()
+    raw, got = Impatient(write, "w"), io.BytesIO()
+
+    def drain() -> None:
+        assert raw.was_unready.wait(30)
+        while piece := os.read(read, 4096):
+            got.write(piece)
+
+    reader = threading.Thread(target=drain)
+    reader.start()
+    with io.BufferedWriter(raw) if buffered else raw as sink:
+        filter_file(sf.Redact("zzz"), io.BytesIO(text), cast("IO[bytes]", sink), Format.TEXT)
+    reader.join(30)
+    os.close(read)
+    assert got.getvalue() == text
 
 
 @pytest.mark.parametrize(

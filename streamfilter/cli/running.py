@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import contextlib
 import enum
+import select
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import IO, Any
@@ -37,7 +38,7 @@ def filter_file(
     watch: Callable[[int], object] = lambda _: None,
     begun: Callable[[Report], object] = lambda _: None,
 ) -> Report:
-    """Filter from one file to another, flushing each piece.
+    """Filter from one file to another, writing each piece at once. Either may be non-blocking: it is waited for.
 
     Text is UTF-8; bytes that are not come out as they went in. Events are those of any provider that is known. What placeholders
     stand for is gone with the stream.
@@ -107,15 +108,24 @@ def _read_beside(items: Iterator[Any], loop: asyncio.AbstractEventLoop, arrived:
 
 def _write(piece: Any, sink: IO[bytes], end: bytes) -> None:
     if isinstance(piece, str | bytes):  # not an event that a stage gave beside the text
-        raw = piece if isinstance(piece, bytes) else piece.encode("utf-8", "surrogateescape")
-        sink.write(raw if raw.endswith(end) else raw + end)
-        sink.flush()
+        data = piece if isinstance(piece, bytes) else piece.encode("utf-8", "surrogateescape")
+        left = memoryview(data if data.endswith(end) else data + end)
+        raw = getattr(sink, "raw", sink)  # a buffer could not say how much of what it was given has been refused
+        while left:
+            taken = raw.write(left)
+            if taken is None:
+                select.select([], [raw], [])
+            else:
+                left = left[taken:]
 
 
 def _read(source: IO[bytes], watch: Callable[[int], object]) -> Iterator[bytes]:
     # What is read beside an event loop may never come: a buffered file would be locked by it when the interpreter ends.
     raw = getattr(source, "raw", source)
-    while piece := raw.read(READ_BYTES):
+    while (piece := raw.read(READ_BYTES)) != b"":
+        if piece is None:  # whoever opened it does not wait for it; we do: nothing there yet is not the end
+            select.select([raw], [], [])
+            continue
         watch(len(piece))
         yield piece
 
