@@ -20,8 +20,11 @@ import streamfilter as sf
 from streamfilter.cli import structured
 from streamfilter.cli.app import run_app
 from streamfilter.cli.bulk import filter_lines
+from streamfilter.cli.running import Format
 from streamfilter.detectors import EMAIL
 from streamfilter.observe.recordings import pieces_of
+from streamfilter.providers import sse
+from streamfilter.providers.detecting import format_named
 from streamfilter.providers.kinds import LINE_BYTES, kind_of
 from streamfilter.records import filter_json, filter_records
 
@@ -514,6 +517,95 @@ def test_every_command_takes_a_body_for_the_same(
             assert left == whole.replace("a@b.cc", "[email]")
         elif command[0] == "trace":
             assert json.loads(out)["counts"] == {"email": body.count(b"a@b.cc")}
+
+
+CUT = b'[{"candidates":[{"content":{"parts":[{"text":"mail joe@exa"}]}}]},\n {"candidates":[{"content":{"parts":[{"text":"mple.com"}]}}]}]'
+FRAMED = [
+    (b"data: Mail joe@exa\n\ndata: mple.com now\n\n", "text-events", "Mail [email] now"),
+    (b"id: 1\r\ndata: joe@exa\r\n\r\nid: 2\r\ndata: mple.com\r\n\r\n", "text-events", "[email]"),
+    (b": ping\n\ndata:\n\ndata:joe@exa\n\ndata:mple.com", "text-events", "[email]"),
+    (b'data: joe@exa\n\ndata: mple.com\n\nevent: done\ndata: {"type":"done"}\n\n', "text-events", "[email]"),
+    (b'data: "joe@exa"\n\ndata: "mple.com"\n\n', "sse", None),
+    (b'data: ["joe@exa"]\n\ndata: ["mple.com"]\n\n', "sse", None),
+    (b'data: {"type":"text","text":"joe@exa"}\n\ndata: {"type":"text","text":"mple.com"}\n\n', "sse", None),
+    (CUT, "array", "mail [email]"),
+    (BOM + b"\n" + CUT, "array", "mail [email]"),
+    (CUT[:-5], "array", None),
+]
+"""Bodies with a mail that is cut in two by how they are framed, what they are, and their text; None: it is refused."""
+
+
+@pytest.mark.parametrize(("body", "kind", "text"), FRAMED, ids=[f"{kind}-{n}" for n, (_, kind, _) in enumerate(FRAMED)])
+def test_no_framing_hides_text(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], body: bytes, kind: str, text: str | None
+) -> None:
+    """What is cut in two by a framing is found, in the same framing; or nothing leaves, and it is said what to do."""
+    recording = tmp_path / "body"
+    recording.write_bytes(body)
+    assert kind_of(body, is_whole=True) == kind
+    assert {kind_of(body[:end]) for end in range(len(body))} <= {None, kind}
+    code = run_app(["run", "--redact", "email", str(recording)])
+    out, err = capfdbinary.readouterr()
+    if text is None:
+        assert (code, out, err.count(b"\n")) == (1, b"", 1)
+        assert kind == "array" or b"--format text-events" in err
+        with pytest.raises(sf.MalformedInput):
+            pieces_of(recording)
+        return
+    whole = "".join(pieces_of(recording))
+    assert (code, whole.replace("joe@example.com", "[email]")) == (0, text)
+    if kind == "array":
+        assert "".join(chunk["candidates"][0]["content"]["parts"][0]["text"] for chunk in json.loads(out)) == text
+    else:
+        frames = [frame for line in (out,) for frame in sse.Decoder().feed(line)]
+        assert "".join(frame.data or "" for frame in frames if not frame.event) == text
+
+
+def test_a_text_like_events_or_an_array_is_text() -> None:
+    """Lines that begin like fields, one event, and lists that are no provider's, at any cut."""
+    bodies = [
+        b"data: a\ndata: b\nthe end",
+        b"data: a\n\nnow data: b",
+        b"data: a\n\n",
+        b"[1, 2]",
+        b"[x] done",
+        b'[{"a": 1}, {"a": 2}]',
+        b'[{"a": 1]} and so on, and on',
+        b"[" * 100_000,
+        b'[{"choices": "' + b"a" * LINE_BYTES,
+        b"data: a\n" * LINE_BYTES,
+    ]
+    for body in bodies:
+        assert kind_of(body, is_whole=True) == "text"
+        assert {kind_of(body[:end]) for end in range(min(len(body), 100))} <= {None, "text"}
+
+
+def test_what_an_input_is_said_to_be(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """A named provider's first event may be long; what is not what it is said to be is told in a line."""
+    body = tmp_path / "body"
+    long = b"x" * 1024 * 1024
+    body.write_bytes(b'data: {"choices":[{"index":0,"delta":{"content":"%s a@b.cc"}}]}\n\n' % long)
+    assert run_app(["run", "--redact", "email", str(body)]) == 1
+    assert b"--format openai.chat" in capfdbinary.readouterr().err
+    assert run_app(["run", "--redact", "email", "--format", "openai.chat", str(body)]) == 0
+    assert long + b" [email]" in b"".join(
+        json.loads(frame.data or "")["choices"][0]["delta"]["content"].encode()
+        for frame in sse.Decoder().feed(capfdbinary.readouterr().out)
+    )
+    for form, text, message in [
+        ("ndjson", b"a b", b"a line is no JSON object"),
+        ("ndjson", b"[1, 2]", b"a line is no JSON object"),
+        ("ndjson", b'{"message": {"content": "a"}, "done": false}\n"x"', b"a line is no JSON object"),
+        ("ndjson", b'{"a": 1}', b"--format openai.chat"),
+        ("aws", b"a b", b"the input is no messages of AWS"),
+        ("array", b"{}", b"no JSON array"),
+    ]:
+        body.write_bytes(text)
+        assert run_app(["run", "--redact", "email", "--format", form, str(body)]) == 1
+        err = capfdbinary.readouterr().err
+        assert (err.count(b"\n"), message in err, b"Decode()" in err) == (1, True, False)
+    named = {each.value for each in Format if "." in each.value}
+    assert all(format_named(name).name == name for name in named)
 
 
 def test_the_demonstration_of_structured_output() -> None:

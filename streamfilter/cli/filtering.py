@@ -44,8 +44,8 @@ LONG_BYTES = 1_000_000
     type=click.Choice([each.value for each in Format]),
     default=Format.AUTO.value,
     show_default=True,
-    help="What the input is: plain text, or the events of any known provider, as an event stream (SSE), as lines of JSON (NDJSON) "
-    "or as messages of AWS. By default its first line tells.",
+    help="What the input is: plain text; an event stream whose data is text; chunks of any known provider, as an event stream "
+    "(SSE), lines of JSON (NDJSON), a JSON array or messages of AWS; or which provider's. By default its first lines tell.",
 )
 @click.option(
     "-o", "--output", "out", type=click.Path(path_type=Path), metavar="PATH", help="A file; for several inputs, a directory."
@@ -73,8 +73,8 @@ def run(
     """Filter FILES, or standard input, while they arrive.
 
     One input goes to standard output: each piece is written as soon as it is released. An event stream comes out as an event
-    stream; its comments and its fields other than data pass as they are. Of a plain text that begins as a JSON object does, the
-    first line is waited for, unless --format says what it is.
+    stream; of its comments and its fields other than data, those are left out that a guard would change. Of what begins as JSON or
+    as an event does, as much is waited for as tells what it is, unless --format says so. A JSON array is read whole.
 
     With --output, several files and all files of directories go there, but for hidden ones; links to directories are not followed.
     A file has its name when it is complete. A bad input stops no other: it is told on standard error. Records that are bad go with

@@ -9,9 +9,12 @@ import enum
 import select
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from importlib import import_module
 from typing import IO, Any
 
+from streamfilter.cli.framed import Array, TextEvents, elements
 from streamfilter.context import Context, Report
+from streamfilter.errors import MalformedInput
 from streamfilter.pipeline import Stage
 from streamfilter.providers import detecting
 from streamfilter.providers.kinds import Kind, kind_of
@@ -21,13 +24,23 @@ READ_BYTES = 64 * 1024
 
 
 class Format(enum.Enum):
-    """What the input is."""
+    """What the input is: how it stands in bytes, or of which provider it is, in the bytes that this one sends."""
 
     AUTO = "auto"
     TEXT = "text"
     SSE = "sse"
+    TEXT_EVENTS = "text-events"
     NDJSON = "ndjson"
+    ARRAY = "array"
     AWS = "aws"
+    OPENAI_CHAT = "openai.chat"
+    OPENAI_COMPLETIONS = "openai.completions"
+    OPENAI_RESPONSES = "openai.responses"
+    ANTHROPIC = "anthropic.messages"
+    GEMINI = "gemini"
+    VERCEL = "vercel"
+    OLLAMA = "ollama"
+    BEDROCK = "bedrock"
 
 
 def filter_file(
@@ -54,17 +67,42 @@ def filter_file(
     over_chunks = pipeline.reads == "chunks"
     if form is Format.AUTO and not over_chunks:
         form, pieces = _detected(pieces)
-    stage: Stage[Any, Any] = pipeline if over_chunks or form is Format.TEXT else detecting.wrap(pipeline)
+    stage = pipeline if over_chunks else _stage(form, pipeline)
     read = _READERS.get(form)
     items: Iterator[Any] = pieces if over_chunks or read is None else read(pieces)
     end = b"\n" if form is Format.NDJSON else b""
-    if any(part.must_wait for part in pipeline.stages):
-        return asyncio.run(_filter_live(stage, items, sink, end, begun))
-    with stage.iter(items, context=Context.with_vault(None)) as stream:
-        begun(stream.report)
-        for piece in stream:
-            _write(piece, sink, end)
+    with contextlib.nullcontext() if over_chunks else _hinting():
+        if any(part.must_wait for part in pipeline.stages):
+            return asyncio.run(_filter_live(stage, items, sink, end, begun))
+        with stage.iter(items, context=Context.with_vault(None)) as stream:
+            begun(stream.report)
+            for piece in stream:
+                _write(piece, sink, end)
     return stream.report
+
+
+def _stage(form: Format, pipeline: Stage[Any, Any]) -> Stage[Any, Any]:
+    """What a pipeline over text is for such an input."""
+    if form in _STAGES:
+        return _STAGES[form](pipeline)
+    module = import_module(f"streamfilter.providers.{form.value}")
+    wrapped: Stage[Any, Any] = module.wrap(pipeline)
+    return wrapped
+
+
+@contextlib.contextmanager
+def _hinting() -> Iterator[None]:
+    """Where no event tells the format, it is said what to do about it here."""
+    said: MalformedInput | None = None
+    try:
+        yield
+    except MalformedInput as error:
+        problem = error.problem.removesuffix(_IN_PYTHON)
+        if not problem.endswith(_UNTOLD):
+            raise
+        said = MalformedInput(problem + _HINT, error.offset)
+    if said is not None:
+        raise said
 
 
 async def _filter_live(
@@ -152,7 +190,39 @@ def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
         yield last.decode("utf-8", "surrogateescape")
 
 
-_READERS: dict[Format, Callable[[Iterator[bytes]], Iterator[str]]] = {Format.TEXT: _decoded, Format.NDJSON: _lines}
+def _objects(pieces: Iterator[bytes]) -> Iterator[str]:
+    """The same where each must be an object: of what is none, a wrap would say that code feeds it wrongly."""
+    for number, line in enumerate(_lines(pieces)):
+        if not line.lstrip().startswith("{"):
+            raise MalformedInput("a line is no JSON object, as lines of JSON (NDJSON) have to be", number)
+        yield line
+
+
+def _messages(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Messages of AWS, and nothing that a wrap would take for another framing."""
+    first = next(pieces, b"")
+    if first and not first.startswith(b"\0"):
+        raise MalformedInput("the input is no messages of AWS, which begin with their length", 0)
+    yield from _chained(first, pieces)
+
+
+_READERS: dict[Format, Callable[[Iterator[bytes]], Iterator[Any]]] = {
+    Format.TEXT: _decoded,
+    Format.NDJSON: _objects,
+    Format.AWS: _messages,
+    Format.ARRAY: elements,
+}
+_STAGES: dict[Format, Callable[[Stage[Any, Any]], Stage[Any, Any]]] = {
+    **dict.fromkeys((Format.AUTO, Format.SSE, Format.NDJSON, Format.AWS), detecting.wrap),
+    Format.TEXT: lambda pipeline: pipeline,
+    Format.TEXT_EVENTS: TextEvents,
+    Format.ARRAY: Array,
+}
+_IN_PYTHON = "; name it: providers.openai.chat.Decode()"
+_UNTOLD = ("the provider's format", "is not a JSON object")
+_HINT = (
+    ": name it (such as --format openai.chat), or take the data of events, or all, as text (--format text-events, --format text)"
+)
 
 
 def _detected(pieces: Iterator[bytes]) -> tuple[Format, Iterator[bytes]]:

@@ -6,6 +6,7 @@ Nothing is known here of what is done with them.
 from __future__ import annotations
 
 import codecs
+import json
 import os
 import re
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from typing import Any, TypeAlias
 
 from streamfilter.errors import MalformedInput
 from streamfilter.pipeline import Stage
+from streamfilter.providers import sse
 from streamfilter.providers.kinds import kind_of
 from streamfilter.providers.text import text_of
 from streamfilter.providers.wrapping import WrapStage
@@ -59,8 +61,11 @@ def pieces_of(recording: Recording) -> list[str]:
             raise MalformedInput(f"the recording is longer than {MAX_BYTES} bytes, of which every step would be kept", MAX_BYTES)
         body = bytes(recording)
         kind = kind_of(body, is_whole=True)
+        if kind == "text-events":
+            return _data_of(body)
         if kind != "text":
-            with text_of([body.removeprefix(codecs.BOM_UTF8) if kind == "ndjson" else body]) as stream:
+            mark = codecs.BOM_UTF8 if kind == "ndjson" else b""
+            with text_of(_chunks_of(body) if kind == "array" else [body.removeprefix(mark)]) as stream:
                 return [*stream]
         try:
             return _TOKEN.findall(recording.decode("utf-8-sig"))
@@ -73,3 +78,19 @@ def pieces_of(recording: Recording) -> list[str]:
         if not isinstance(piece, str):
             raise TypeError(f"the recording has {type(piece).__qualname__} among its pieces: str is needed")
     return pieces
+
+
+def _data_of(body: bytes) -> list[str]:
+    """The text of an event stream whose data is text: that of events without a name of their own."""
+    decoder = sse.Decoder()
+    frames = [frame.checked() for frame in (*decoder.feed(body), *decoder.finish())]
+    return [frame.data for frame in frames if frame.data and frame.event in ("", "message") and not frame.data.startswith("[DONE]")]
+
+
+def _chunks_of(body: bytes) -> Any:
+    """The chunks of a JSON array."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        pass
+    raise MalformedInput("the array of chunks is not JSON", 0)
