@@ -48,6 +48,9 @@ def test_text_from_a_pipe_and_from_a_file(tmp_path: Path) -> None:
     file.write_bytes(text)
     assert shell("run", "--redact", "email", "--stop-at", r"\nUser:", str(file)) == (0, want, "")
     assert shell("run", "--pattern", r"\d+", "--to", "<{rule}>", stdin=b"a 12") == (0, b"a <redacted>", "")
+    for said, stop in ((r"\t", "\t"), (r"\\n", "\\n"), (r"\\\n", "\\\n"), (r"\r\nx", "\r\nx")):
+        assert shell("run", "--stop-at", said, stdin=f"a{stop}b".encode()) == (0, b"a", "")
+    assert shell("run", "--redact", "email", "--to", "", stdin=b"a@b.cc!") == (0, b"!", "")
     both = b"joe@example.com, +1 555 010 2030"
     assert shell("run", "--redact", "email", "--redact", "phone", stdin=both) == (0, b"[email], [phone]", "")
 
@@ -156,6 +159,9 @@ def test_a_non_blocking_output_is_waited_for(buffered: bool) -> None:
         (("run",), "nothing to do: give --pipeline, --redact, --pattern or --stop-at"),
         (("run", "--redact", "email", "--to", "{x}"), "only {rule} is known"),
         (("run", "--stop-at", ""), "at least 1 character"),
+        (("run", "--stop-at", r"a\d"), r"'\\d' at position 1 is no escape: write \\ for a backslash"),
+        (("run", "--stop-at", "a\\"), "at position 1 is no escape"),
+        (("run", "--redact", "email", "--to", "A", "--to", "B"), "'--to': it is given 2 times, and only one can be used"),
         (("run", "--redact", "email", "--redact", "fone"), "unknown rule 'fone': did you mean 'phone'?"),
         (("run", "-p", "a", "--pipeline", "b"), "'-p' / '--pipeline': it is given 2 times, and only one can be used"),
         (("run", "-p", "a", "--name", "b", "--name", "c"), "'--name': it is given 2 times, and only one can be used"),

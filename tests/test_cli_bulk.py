@@ -163,6 +163,11 @@ def test_an_interrupted_file_is_gone_on_with(tmp_path: Path, capsys: pytest.Capt
     assert outcome.skipped == 406
     assert out.read_bytes() == whole.read_bytes()
     assert (tmp_path / "out.jsonl.bad").read_bytes() == (tmp_path / "whole.jsonl.bad").read_bytes()
+    made = out.stat()
+    code, err = run(source, "--field", "text", "-o", out, "--resume", capsys=capsys)  # of what is complete nothing is done again
+    assert (code, err.splitlines()[-1], out.stat()) == (1, "0 records filtered, 5 bad, 405 were there", made)
+    os.utime(source, ns=(made.st_mtime_ns, made.st_mtime_ns + 1))
+    assert "400 records filtered, 5 bad, " in run(source, "--field", "text", "-o", out, "--resume", capsys=capsys)[1]
     done.clear()
     with pytest.raises(Interrupted):
         filter_lines(stage, source, out, "text", 1, interrupt, resume=False)

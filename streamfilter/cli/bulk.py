@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from streamfilter.cli.journal import Journal
+from streamfilter.cli.journal import Journal, completed
 from streamfilter.cli.running import Format, filter_file
 from streamfilter.cli.workers import Task, workers
 from streamfilter.errors import StreamFilterError
@@ -187,13 +187,18 @@ def filter_lines(stage: Stage[Any, Any], source: Path, out: Path, name: str, job
 
     Args:
         name: of the field.
-        resume: whether to go on where an earlier run was interrupted; then the input and the pipeline must be the same.
+        resume: whether to go on where an earlier run was interrupted; then the input and the pipeline must be the same. What an
+            earlier run has completed is left as it is, unless the input is newer.
 
     Raises:
         JournalError: they are not; or the input changed while it was read.
         WorkerError: a process ended. What was done before is kept.
     """
     outcome = Outcome()
+    if resume and (there := completed(source, out)) is not None:
+        outcome.skipped, outcome.failed = there
+        watch(size_of(source))
+        return outcome
     with source.open("rb") as file, Journal(file, out, f"{fingerprint(stage)} {name}", resume=resume) as journal:
         outcome.skipped, outcome.failed = journal.lines, journal.bad
         watch(journal.read)

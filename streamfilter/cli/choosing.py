@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -51,6 +52,18 @@ def _patterned(ctx: click.Context, param: click.Parameter, values: tuple[str, ..
     return rules
 
 
+def _unescaped(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    """Texts of which a shell could not say all. What looks like an escape and is none is refused."""
+    for value in values:
+        if found := _NO_ESCAPE.search(value):
+            known = "write \\\\ for a backslash; \\n, \\r and \\t are known as well"
+            raise click.BadParameter(f"{value!r}: {found[1]!r} at position {found.start(1)} is no escape: {known}", ctx, param)
+    return [re.sub(r"\\(.)", lambda found: _ESCAPES[found[1]], value) for value in values]
+
+
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
+_NO_ESCAPE = re.compile(r"^(?:[^\\]|\\[nrt\\])*(\\(?![nrt\\]).?)", re.DOTALL)
+
 _OPTIONS = (
     click.option(
         "-p",
@@ -93,9 +106,22 @@ _OPTIONS = (
         multiple=True,
         help="A regular expression to redact as well. May be repeated.",
     ),
-    click.option("--to", default="[{rule}]", show_default=True, help="What stands in for a match; {rule} is the name of its rule."),
     click.option(
-        "--stop-at", "stops", multiple=True, metavar="TEXT", help="End the stream at this text; \\n is a newline. May be repeated."
+        "--to",
+        default=("[{rule}]",),
+        show_default=True,
+        multiple=True,
+        callback=once,
+        metavar="TEXT",
+        help="What stands in for a match; {rule} is the name of its rule.",
+    ),
+    click.option(
+        "--stop-at",
+        "stops",
+        multiple=True,
+        callback=_unescaped,
+        metavar="TEXT",
+        help="End the stream at this text; \\n is a newline, \\r a carriage return, \\t a tab, \\\\ a backslash. May be repeated.",
     ),
 )
 
@@ -112,7 +138,7 @@ def with_pipeline(command: Callable[..., Any]) -> Callable[..., Any]:
         rules: list[sf.Rule],
         patterns: list[sf.Rule],
         to: str,
-        stops: tuple[str, ...],
+        stops: list[str],
         **options: Any,
     ) -> Any:
         guards = rules + patterns
@@ -123,7 +149,7 @@ def with_pipeline(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             stages: list[Any] = [] if declared is None else [sf.load(declared, name, allow_imports=imports)]
             stages += [sf.Redact(*guards, to=to)] if guards else []
-            stages += [sf.StopAt(*(text.replace("\\n", "\n") for text in stops))] if stops else []
+            stages += [sf.StopAt(*stops)] if stops else []
             stage: sf.Stage[Any, Any] = sf.Pipeline(*stages)
         except sf.SpecError:
             raise

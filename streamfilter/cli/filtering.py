@@ -52,7 +52,11 @@ LONG_BYTES = 1_000_000
 )
 @click.option("--field", metavar="NAME", help="The input is JSONL: filter this field of each record, a text or a list of chunks.")
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes, with --output.")
-@click.option("--resume", is_flag=True, help="Go on where an interrupted run left off: what is there is not done again.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on where an interrupted run left off: what is there is not done again, nor counted among what was found.",
+)
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -141,6 +141,21 @@ def written_for(target: Path) -> tuple[Path, ...]:
     return tuple(target.with_name(name) for name in (target.name, f"{target.name}.bad", *hidden))
 
 
+def completed(source: Path, target: Path) -> tuple[int, int] | None:
+    """How many lines an earlier run has worked off, and how many of them were bad. None if none was completed since the input was
+    changed, or another was begun."""
+    _, bad_target, *_, note, _ = written_for(target)
+    if not target.is_file() or note.exists() or target.stat().st_mtime_ns < source.stat().st_mtime_ns:
+        return None
+    good, bad = (_lines_in(path) if path.is_file() else 0 for path in (target, bad_target))
+    return good + bad, bad
+
+
+def _lines_in(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
+
+
 def _opened(path: Path) -> IO[bytes]:
     """To be read and written, as it is: whether somebody else is writing it is not known yet."""
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666), "r+b")
