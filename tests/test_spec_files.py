@@ -70,6 +70,7 @@ WRONG_FILES: list[tuple[str, str | bytes, str]] = [
     ("a.json", "[1]", "a.json, line 1: it is an array: a table with version and pipeline is needed"),
     ("a.toml", V, "a.toml: a declaration needs pipeline"),
     ("a.toml", V + "pipelines = {}\n", "unknown field 'pipelines' of a declaration: did you mean 'pipeline'?"),
+    ("a.yaml", "version: 1\npipeline:\n  a:\n    stage: words\n", "a.yaml, line 3: pipeline.a: a table stands here, an array of stages is needed: write [[pipeline.a]], in JSON and YAML a list"),
     ("a.toml", V + "pipeline = 3\n", "a.toml, line 2: pipeline: a whole number stands here: write [[pipeline.NAME]] above each stage"),
     ("a.toml", V + "pipeline = {}\n", "a.toml: there is no pipeline: write [[pipeline.NAME]]"),
     ("a.toml", stage("stage = words"), "a.toml, line 3, column 9: it is not TOML: invalid value"),
@@ -131,6 +132,7 @@ WRONG_STAGES: list[tuple[str, int, str]] = [
     ("stage = 'redact'\nrules = ['\\d+']", 4, ".rules[0]: unknown rule '\\\\d+': a pattern is written {pattern = '…'}"),
     ('stage = "redact"\nrules = ["PII",\n{pattern = "("}]', 5, ".rules[1]: pattern is not valid: missing ) at position 1"),
     ('stage = "redact"\nrules = [{patern = "a"}]', 4, ".rules[0]: unknown field 'patern' of a rule: did you mean 'pattern'?"),
+    ('stage = "redact"\nrules = ["email"]\nto = {keep_last = 2}', 5, ".to: a table without use cannot stand here: {use = NAME, …} is needed"),
     ('stage = "redact"\nrules = [{name = "a"}]', 4, ".rules[0]: a rule needs pattern, or words"),
     ('stage = "redact"\nrules = [{pattern = "a", flags = ["ignorcase"]}]', 4, "unknown flag 'ignorcase': did you mean 'ignorecase'?"),
     ('stage = "redact"\nrules = [{pattern = "a", check = "lunh"}]', 4, "nothing is named 'lunh': did you mean 'luhn'?"),
@@ -622,3 +624,12 @@ def test_what_a_declaration_asks_about_a_match_has_an_end(where: str, monkeypatc
     with pytest.raises(sf.LimitExceeded, match=r"timeout of 0\.05"):
         got += filtering.iter(["so key=", "a" * 60, " and"])
     assert "key" not in "".join(got)
+
+
+def test_nothing_is_written_that_could_not_be_read() -> None:
+    """Half a surrogate pair, which no file can say, is refused by `dump` as by `load`, with its place."""
+    with pytest.raises(sf.SpecError, match=r"pipeline\.main\[0\]\.to: half a surrogate pair") as caught:
+        sf.dump(sf.Redact("a", to="\ud800"))
+    with pytest.raises(sf.SpecError) as same:
+        sf.load({"version": 1, "pipeline": {"main": [{"stage": "redact", "rules": ["email"], "to": "\ud800"}]}})
+    assert caught.value.problem == same.value.problem

@@ -159,6 +159,8 @@ class Either:
                 return form.read(given, at)
         if len(self.forms) == 2 and isinstance(self.forms[1], Nothing):
             return self.forms[0].read(given, at)  # which says what is needed
+        if isinstance(given, dict) and "use" not in given and self.takes({"use": ""}):
+            raise at.wrong("a table without use cannot stand here: {use = NAME, …} is needed")
         raise at.wrong(f"{kind_of(given)} cannot stand here")
 
     def owns(self, value: Any) -> bool:

@@ -14,7 +14,7 @@ from streamfilter.spec.forms import Place, Schema, Schemas, check_fields
 from streamfilter.spec.named import live_objects
 from streamfilter.spec.scope import Absent, Noted, Plain, Scope, prefixes
 from streamfilter.spec.stages import PipelineForm
-from streamfilter.spec.texts import Format, Source, source_of, written
+from streamfilter.spec.texts import Format, Source, plain, source_of, written
 from streamfilter.spec.words import kind_of, shown, unknown
 
 VERSION = 1
@@ -137,7 +137,8 @@ def dump(
             raise SpecError(f"{kind_of(name)} is no name of a pipeline: a text is needed")
     form = PipelineForm()
     pipelines = {name: form.write(as_stage(each), Place(scope, ("pipeline", name))) for name, each in named.items()}
-    return {"version": VERSION, "pipeline": pipelines}
+    plain(document := {"version": VERSION, "pipeline": pipelines})  # refuses what `load` would
+    return document
 
 
 def dump_text(

@@ -71,7 +71,8 @@ class PipelineForm:
 
     def read(self, given: Plain, at: Place) -> Stage[Any, Any]:
         if isinstance(given, dict) and len(at.path) == 2:
-            raise at.wrong(f"a table stands here, an array of stages is needed: write [[{at.path[0]}.{at.path[1]}]]")
+            hint = f"write [[{at.path[0]}.{at.path[1]}]], in JSON and YAML a list, also of one"
+            raise at.wrong(f"a table stands here, an array of stages is needed: {hint}")
         if not isinstance(given, list):
             raise at.wrong(f"{kind_of(given)} stands here, an array of stages is needed")
         parts = at.scope.each(functools.partial(self._stage, each, at.down(number)) for number, each in enumerate(given))
