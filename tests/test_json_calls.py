@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -288,6 +289,23 @@ def test_recorded_calls_with_a_text(name: str, kind: str) -> None:
     said = "".join(each["delta"] for each in chunks(raw) if each["type"] == f"response.{kind}.delta")
     found = [call.arguments for call in (responses.Decode() | ToolCalls()).iter([raw]) if call.complete]
     assert (found, bool(said)) == ([said], True)
+
+
+def test_a_text_that_grows_is_not_copied() -> None:
+    """However long the input of a custom tool becomes, a piece costs what the piece is long: there is never a second whole text."""
+    where = sf.Channel("tool_arguments", (0, 0, "input", 0))
+    machine = ToolCalls().machine()
+    tracemalloc.start()
+    try:
+        for _ in range(100):  # CPython does so from some uses on
+            machine.feed(sf.TextDelta("x" * 10_000, where))
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        machine.feed(sf.TextDelta("abcd", where))
+        assert before > 1_000_000
+        assert tracemalloc.get_traced_memory()[1] - before < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_bad_models_are_refused_when_the_stage_is_built() -> None:

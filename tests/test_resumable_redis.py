@@ -355,6 +355,25 @@ def test_streams_look_in_redis_as_documented() -> None:
         run(lambda: main(server))
 
 
+@contextlib.asynccontextmanager
+async def written_by(program: str, server: Server) -> AsyncIterator[tuple[asyncio.subprocess.Process, AsyncIterator[Any]]]:
+    """A process that has written five items, and a reader here that has read them."""
+    writer = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, str(server.port), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert writer.stdout is not None
+    try:
+        assert await writer.stdout.readline() == b"written\n"
+        async with clients() as opened:
+            reader = ResumableStream(opened(server.port), "a").read()
+            assert await taken(reader, 5) == [f"t{n} " for n in range(5)]
+            yield writer, reader
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            writer.kill()
+        await writer.wait()
+
+
 WRITER = """
 import asyncio, sys
 from redis.asyncio import Redis
@@ -381,23 +400,11 @@ def test_a_writer_that_dies_is_told_by_its_readers(sent: signal.Signals, error: 
     """In a process of its own: killed or frozen, its lease runs out; interrupted, it says so. All it had written is read."""
 
     async def main(server: Server) -> None:
-        writer = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", WRITER, str(server.port), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert writer.stdout is not None
-        try:
-            await writer.stdout.readline()
-            async with clients() as opened:
-                reader = ResumableStream(opened(server.port), "a").read()
-                assert await taken(reader, 5) == [f"t{n} " for n in range(5)]
-                writer.send_signal(sent)
-                with pytest.raises(sf.StreamFilterError) as caught:
-                    await anext(reader)
-                assert type(caught.value).__name__ == error
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                writer.kill()
-            await writer.wait()
+        async with written_by(WRITER, server) as (writer, reader):
+            writer.send_signal(sent)
+            with pytest.raises(sf.StreamFilterError) as caught:
+                await anext(reader)
+            assert type(caught.value).__name__ == error
 
     with served(persists=False) as server:
         run(lambda: main(server))
@@ -437,23 +444,12 @@ def test_a_server_that_shuts_down_tells_its_readers(sent: signal.Signals) -> Non
     pytest.importorskip("uvicorn")
 
     async def main(server: Server) -> None:
-        writer = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", SERVER, str(server.port), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert writer.stdout is not None
-        try:
-            assert await writer.stdout.readline() == b"written\n"
-            async with clients() as opened:
-                reader = ResumableStream(opened(server.port), "a").read()
-                assert await taken(reader, 5) == [f"t{n} " for n in range(5)]
-                writer.send_signal(sent)
-                with pytest.raises(ProducerFailed, match="CancelledError"):
-                    await anext(reader)
+        async with written_by(SERVER, server) as (writer, reader):
+            writer.send_signal(sent)
+            with pytest.raises(ProducerFailed, match="CancelledError"):
+                await anext(reader)
+            assert writer.stdout is not None
             assert await writer.stdout.read() == b"closed\n"
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                writer.kill()
-            await writer.wait()
 
     with served(persists=False) as server:
         run(lambda: main(server))

@@ -144,7 +144,9 @@ class _Text(Machine):
         self._text = ""
 
     def feed(self, item: Any) -> Sequence[Any]:
-        self._text += item
+        text, self._text = self._text, ""
+        text += item  # with no other reference to it, CPython grows a string in place
+        self._text = text
         if len(self._text) > self._stage.max_string:
             return self._refused(LimitExceeded("max_string", self._stage.max_string, "the arguments of a call that are no JSON"))
         return [self._call.call(0, self._text, False)]
