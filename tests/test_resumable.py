@@ -994,7 +994,7 @@ def test_a_stream_that_is_not_there_is_unknown(run: Run[Any]) -> None:
     """Never started, deleted while it is read, or expired."""
 
     async def main(store: Open) -> None:
-        answer = ResumableStream(store(), "a", lease_seconds=1.2, keep_seconds=0.2)
+        answer = ResumableStream(store(), "a", lease_seconds=1.2, keep_seconds=0.6)
         with pytest.raises(StreamUnknown, match="no stream with this id"):
             await read(answer)
         assert await answer.status() is None and not await answer.stop()
@@ -1027,7 +1027,7 @@ def test_a_stream_that_goes_on_does_not_expire(run: Run[Any]) -> None:
 
     async def main(store: Open) -> None:
         gate = asyncio.Semaphore(1)
-        answer = ResumableStream(store(), "a", lease_seconds=1.2, keep_seconds=0.1)
+        answer = ResumableStream(store(), "a", lease_seconds=1.2, keep_seconds=0.6)
         producer = await answer.start(Source(["x", "y"], gate=gate))
         await asyncio.sleep(2)
         gate.release()
