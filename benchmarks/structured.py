@@ -9,6 +9,7 @@ import random
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
 import pydantic_core
@@ -18,6 +19,13 @@ import streamfilter as sf
 from benchmarks.figures import Figure, compare, ratio
 
 WORDS = "the river runs along a valley until it meets the sea where boats wait for evening and small lights".split()
+DISTRIBUTIONS = {
+    "pydantic_core.from_json": "pydantic-core",
+    "jiter": "jiter",
+    "partial-json-parser": "partial-json-parser",
+    "LangChain": "langchain-core",
+}
+"""What has each peer: their speed differs from version to version."""
 
 
 class Item(BaseModel):
@@ -144,7 +152,7 @@ async def _against() -> list[Figure]:
         micros = {key: f"{min(times) / fed * 1e6:.3g} µs a chunk" for key, times in taken.items()}
         for key in peers:
             bound = bounds[0] if key == "jiter" else None
-            note = f"{micros['live']}; {micros[key]}"
+            note = f"{micros['live']}; {micros[key]} by {DISTRIBUTIONS[key]} {version(DISTRIBUTIONS[key])}"
             found.append(Figure(f"{name}, live / {key} that parses again", ratio(taken["live"], taken[key]), bound, note))
         found.append(Figure(f"{name}, snapshots / live", ratio(taken["snapshots"], taken["live"]), bounds[1], micros["snapshots"]))
     return found

@@ -23,6 +23,9 @@ MAX_FACTORED = 50
 Keep: TypeAlias = "tuple[int, ...] | None"
 """Which places live on, by their numbers before the step; -1 is the place of this character. None if nothing changed."""
 
+NONE_IDLE: frozenset[str] = frozenset()
+"""Of most states: a set for each of ten thousand would be two megabytes, which the garbage collector goes through."""
+
 HERE = (-1,)
 """Only the place of this character: words begin with it."""
 
@@ -60,7 +63,7 @@ class State(Steps["tuple[State, Keep]"]):
         self.groups: tuple[Group, ...] = groups
         self.fresh: Group = fresh
         self.left: Left = left
-        self.idle: set[str] = set()
+        self.idle: frozenset[str] = NONE_IDLE
         self.certain: bool = (groups[0] if groups else fresh).accepted
 
     @property
@@ -141,7 +144,7 @@ class Finder(Compiled):
         same = not following.certain and len(keep) == old and keep == list(range(old))
         step = state[character] = (following, None if same else HERE if keep == [-1] else tuple(keep))
         if following is state and same and not old:
-            state.idle.add(character)
+            state.idle |= {character}
         self._count(1)
         return step
 
@@ -179,7 +182,7 @@ class Finder(Compiled):
         """As `Forgetful.forget`."""
         for state in list(self._states.values()):
             state.clear()
-            state.idle.clear()
+            state.idle = NONE_IDLE
         for group in list(self._groups.values()):
             group.steps.clear()
         self._states = {}
