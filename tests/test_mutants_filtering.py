@@ -274,3 +274,58 @@ def test_a_key_that_is_none_goes_on_as_text() -> None:
         for pieces in ways(text, [9, 99, 130, 200]):
             assert outcome(lenient(IDENTITY), pieces) == (text, None)
             assert outcome(lenient(IDENTITY, keys=True), pieces) == (text, None)
+
+
+BRACKET = "text behind a string with a bracket in it, which may begin a document"
+ESCAPE = "an array whose first string has a control character, or an escape that is none"
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "problem"),
+    [
+        ('"a [" more', 6, BRACKET),
+        ('"{"\n 12 more', 8, BRACKET),
+        ('["\\u0041\\x"] x', 0, ESCAPE),
+        ('\n ["\\u0041\\x"] x', 2, ESCAPE),
+        ('"b" ["\\u0041\x01"] x', 4, ESCAPE),
+    ],
+)
+def test_what_readers_may_take_differently_is_refused_where_it_begins(text: str, offset: int, problem: str) -> None:
+    """All before it leaves; where it is, is said as for anything malformed."""
+    for pieces in ways(text, [9, 130]):
+        left, error = outcome(FilterJSON(UPPER).machine(), pieces)
+        assert left == text[:offset].upper() and isinstance(error, sf.MalformedInput)
+        line, column = text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+        assert (error.problem, error.offset, error.line, error.column, error.path) == (problem, offset, line, column, ())
+
+
+@pytest.mark.parametrize("before", ["so: ", '"a b" so ', "12 so "])
+def test_behind_text_no_strict_reader_is_left(before: str) -> None:
+    """So an array whose first string is malformed is text there, as anything is."""
+    text = before + '["\\u0041\\x"] yes'
+    for pieces in ways(text, [9, 130]):
+        assert outcome(FilterJSON(UPPER).machine(), pieces) == (text.upper(), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        (" 12 ", " 12 "),
+        ("12 so", "# so"),
+        ('12 "a34"', '# "a#"'),
+        ('12 34 "a34" 5', '# # "a#" #'),
+        ('12 {"a": "5"} 7', '# {"a": "#"} #'),
+    ],
+)
+def test_a_number_is_a_document_where_it_is_all_there_is(text: str, want: str) -> None:
+    """Beside anything else it is text, and goes through the pipeline."""
+    digits = sf.Redact(sf.Rule("digits", "[0-9]+"), to="#")
+    for pieces in ways(text, [9, 130]):
+        assert outcome(FilterJSON(digits).machine(), pieces) == (want, None)
+
+
+def test_a_stop_before_what_is_refused_is_the_end() -> None:
+    """What stands behind it, nobody reads."""
+    text = '"{" 12 more'
+    for pieces in ways(text, [9, 130]):
+        assert outcome(FilterJSON(sf.StopAt("12")).machine(), pieces) == ('"{" ', None)

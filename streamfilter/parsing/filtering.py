@@ -193,6 +193,9 @@ class Run(TextMachine):
             problem, self._is_json = self._problem(self._position.offset + at), False
             if problem:
                 self._text(text[:at])
+                if self.done is not None:
+                    return
+                self._out.keep(len(self._quiet))
                 raise MalformedInput(problem, path=(), **self._position.behind(text[:at]).place)
         if self._paths is not None:
             self._out.keep(len(text))
