@@ -8,7 +8,7 @@ import os
 import pickle
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
@@ -176,6 +176,15 @@ class Note(Event):
     place: tuple[int, ...] = ()
 
 
+@dataclass
+class Cite(Event):
+    """One with fields that are never compared."""
+
+    url: str
+    score: float = field(compare=False)
+    weight: float = field(default=0.0, compare=False, kw_only=True)
+
+
 class Chunk(BaseModel):
     """As an SDK's."""
 
@@ -296,6 +305,15 @@ def test_objects_of_sdks_come_back_as_dicts() -> None:
     encoding = Encoding()
     assert encoding.decoded(encoding.encoded(Chunk(id="c", choices=[{"n": 1}])), 1) == {"id": "c", "choices": [{"n": 1}]}
     assert encoding.decoded(encoding.encoded(Usage(Chunk(id="c"))), 1) == Usage({"id": "c"})
+
+
+def test_what_is_never_compared_comes_back_too() -> None:
+    """Only the origin is left behind, which is the provider's chunk: all else is part of what an event says."""
+    encoding = Encoding([Cite])
+    cite = encoding.decoded(encoding.encoded(Cite("u", 0.9, weight=0.5, origin=object())), 1)
+    assert (cite.url, cite.score, cite.weight, cite.origin) == ("u", 0.9, 0.5, None)
+    finish = encoding.decoded(encoding.encoded(Finish("stop", stopped=True)), 1)
+    assert finish == Finish("stop") and finish.stopped
 
 
 SECRET = "hunter2"
@@ -872,6 +890,49 @@ def test_a_reader_that_leaves_while_another_reads_stops_nothing(run: Run[Any]) -
         before = (await view.append("a", "me", 1, ITEM, [])).unread_seconds
         await view.leave("a", "one")  # does not begin the time anew
         assert 0.05 < before <= (await view.append("a", "me", 1, ITEM, [])).unread_seconds
+
+    run(main)
+
+
+def test_a_reader_of_a_deleted_stream_does_not_count_for_another_of_the_same_id(run: Run[Any]) -> None:
+    """What it says of itself, that it is there or that it leaves, is said of the stream that it has read."""
+
+    async def main(store: Open) -> None:
+        view, terms = store(), Terms(30.0, 100.0, 1000, counts_readers=True)
+        first = await view.create("a", "me", terms)
+        await view.page("a", 0, 1, "old", first)
+        await view.delete("a")
+        second = await view.create("a", "me again", terms)
+        await view.leave("a", "old", first)
+        await asyncio.sleep(0.1)
+        assert (await view.append("a", "me again", 1, ITEM, [])).unread_seconds == 0  # nobody has come yet
+        assert (await view.page("a", 0, 1, "old", first)).created == second
+        await view.page("a", 0, 1, "new", second)
+        await view.leave("a", "new", second)
+        await asyncio.sleep(0.1)
+        assert (await view.append("a", "me again", 1, ITEM, [])).unread_seconds > 0.05
+
+    run(main)
+
+
+def test_readers_that_leave_a_deleted_stream_do_not_end_the_next(run: Run[Any]) -> None:
+    """An answer is asked for anew under the same id while somebody still has the old one open."""
+
+    async def main(store: Open) -> None:
+        answer = ResumableStream(store(), "a", unread_seconds=0, lease_seconds=1.2)
+        await answer.start(Source(["x"], ends=False))
+        readers = [answer.read() for _ in range(2)]
+        for reader in readers:
+            assert await anext(reader) == "x"
+        await answer.delete()
+        producer = await answer.start(source := Source(["y"], ends=False))
+        await readers[0].aclose()
+        await asyncio.sleep(1.5)  # the other one still says that it is there, of the old one
+        assert await answer.status() == "live" and source.closed == 0
+        async with answer.read() as reader:
+            assert await anext(reader) == "y"
+        assert (await producer.wait()).how == "unread"
+        await readers[1].aclose()
 
     run(main)
 

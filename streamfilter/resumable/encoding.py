@@ -14,8 +14,9 @@ everything else an object with one key, which says what it is:
 | `("a", 0)`, a path | `{"tuple":["a",0]}` |
 | an object of pydantic, as SDKs give | the dict of its `model_dump(mode="json", exclude_unset=True)` |
 
-What is carried along with an event and never compared, such as its `origin`, is left behind. What would come back as something else
-is refused: tuples in lists, keys that are no `str`, NaN. An error names the class of what it refuses, never its content.
+The `origin` of an event, the provider's chunk, is left behind, and of what is never compared the defaults. What would come back as
+something else is refused: tuples in lists, keys that are no `str`, NaN. An error names the class of what it refuses, never its
+content.
 """
 
 from __future__ import annotations
@@ -109,8 +110,9 @@ class Encoding:
         name = type(event).__name__
         if isinstance(event, End) or self._class(name) is not type(event):
             raise TypeError
-        fields = [field.name for field in dataclasses.fields(event) if field.compare]
-        return {"event": [name, {each: _packed(getattr(event, each)) for each in fields}]}
+        fields = [(field, getattr(event, field.name)) for field in dataclasses.fields(event) if field.name != "origin"]
+        kept = {field.name: _packed(value) for field, value in fields if field.compare or value is not field.default}
+        return {"event": [name, kept]}
 
     def _class(self, name: str) -> type[Event]:
         own = self._own.get(name)

@@ -111,11 +111,11 @@ class MemoryStore:
         kept.is_ended = True
         kept.expires = now + kept.terms.keep_seconds
 
-    async def page(self, id: str, after: int, limit: int, reader: str) -> Page:  # noqa: A002
+    async def page(self, id: str, after: int, limit: int, reader: str, created: int = 0) -> Page:  # noqa: A002
         """What follows a number; see `Store`."""
         kept, now = self._kept(id), _now()
         terms = kept.terms
-        if terms.counts_readers and reader:
+        if terms.counts_readers and reader and created in (0, kept.created):
             kept.readers[reader] = now + terms.lease_seconds
             kept.unread = None
         lease_left = kept.heard + terms.lease_seconds - now
@@ -136,10 +136,10 @@ class MemoryStore:
                 kept.waiting.discard(arrived)
         return _behind(kept, after.number, limit)
 
-    async def leave(self, id: str, reader: str) -> None:  # noqa: A002
+    async def leave(self, id: str, reader: str, created: int = 0) -> None:  # noqa: A002
         """A reader counts no longer; see `Store`."""
         kept = self._streams.get(id)
-        if kept is not None and kept.terms.counts_readers:
+        if kept is not None and kept.terms.counts_readers and created in (0, kept.created):
             _left(kept, reader, _now())
 
     async def ask(self, id: str) -> bool:  # noqa: A002

@@ -111,7 +111,7 @@ class Reader:
         if counts:
             with contextlib.suppress(StoreFailed, TimeoutError):
                 async with asyncio.timeout(LEAVE_SECONDS):
-                    await self._store.leave(self._id, self._token)
+                    await self._store.leave(self._id, self._token, 0 if self._after is None else self._after.created)
 
     async def __aenter__(self) -> Self:
         return self
@@ -149,9 +149,9 @@ class Reader:
                 if not self._asks and self._after is not None:
                     entries = await self._store.follow(self._id, self._after, PAGE_ITEMS, self._seconds)
                 if not entries:
-                    number = 0 if self._after is None else self._after.number
+                    created, number = (0, 0) if self._after is None else self._after
                     self._counts = True
-                    entries = self._seen(await self._store.page(self._id, number, PAGE_ITEMS, self._token))
+                    entries = self._seen(await self._store.page(self._id, number, PAGE_ITEMS, self._token, created))
         except TimeoutError:
             if not self._is_over:
                 raise
@@ -173,7 +173,7 @@ class Reader:
         if not page.entries and page.lease_left < 0:
             raise ProducerLost
         if self._counts and self._attending is None:
-            attending = _attend(self._store, self._id, self._token, page.lease_seconds / 3)
+            attending = _attend(self._store, self._id, self._token, page.created, page.lease_seconds / 3)
             self._attending = asyncio.get_running_loop().create_task(attending)
         self._asks = False
         self._seconds = max(page.lease_left, 0) + AFTER_LEASE_SECONDS
@@ -197,12 +197,13 @@ class Reader:
 _FORGOTTEN = "items behind this event id, or from the beginning, are no longer kept (max_items)"
 
 
-async def _attend(store: Store, id: str, token: str, seconds: float) -> None:  # noqa: A002
+async def _attend(store: Store, id: str, token: str, created: int, seconds: float) -> None:  # noqa: A002
     """Say again and again that a reader is there, also while its consumer asks for nothing. It does not keep the reader alive."""
     while True:
         await asyncio.sleep(seconds)
         with contextlib.suppress(StoreFailed):
             try:
-                await store.page(id, 0, 1, token)
+                if (await store.page(id, 0, 1, token, created)).created != created:
+                    return
             except StreamUnknown:
                 return

@@ -135,14 +135,14 @@ class RedisStore:
         """Add the last entry; see `Store`."""
         await self._written(id, [owner, first, name, "end", payload.encode()])
 
-    async def page(self, id: str, after: int, limit: int, reader: str) -> Page:  # noqa: A002
+    async def page(self, id: str, after: int, limit: int, reader: str, created: int = 0) -> Page:  # noqa: A002
         """What follows a number; see `Store`."""
-        answer = await self._called(lambda: self._page(self._keys(id), [after, limit, reader]))
+        answer = await self._called(lambda: self._page(self._keys(id), [after, limit, reader, created]))
         if isinstance(answer, str | bytes):
             raise StreamUnknown
-        created, last, is_ended, left, lease, counts, entries = answer
+        begun, last, is_ended, left, lease, counts, entries = answer
         rows = [_entry(row) for row in entries]
-        return Page(int(created), last, bool(is_ended), left / 1000, lease / 1000, bool(counts), rows)
+        return Page(int(begun), last, bool(is_ended), left / 1000, lease / 1000, bool(counts), rows)
 
     async def follow(self, id: str, after: Position, limit: int, seconds: float) -> Sequence[Entry]:  # noqa: A002
         """What follows a place, as soon as there is any; see `Store`."""
@@ -158,9 +158,9 @@ class RedisStore:
         finally:
             self._blocked -= 1
 
-    async def leave(self, id: str, reader: str) -> None:  # noqa: A002
+    async def leave(self, id: str, reader: str, created: int = 0) -> None:  # noqa: A002
         """A reader counts no longer; see `Store`."""
-        await self._called(lambda: self._leave(self._keys(id), [reader]))
+        await self._called(lambda: self._leave(self._keys(id), [reader, created]))
 
     async def ask(self, id: str) -> bool:  # noqa: A002
         """Ask the writer to stop; see `Store`."""

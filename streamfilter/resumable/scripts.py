@@ -80,7 +80,7 @@ PAGE = f"""
 local created, heard, last, ended, lease, kept, counts = unpack(redis.call('HMGET', KEYS[2],
   'created', 'heard', 'last', 'ended', 'lease', 'keep', 'counts'))
 if not created then return 'unknown' end
-if counts == '1' and ARGV[3] ~= '' and not ended then
+if counts == '1' and ARGV[3] ~= '' and not ended and (ARGV[4] == '0' or ARGV[4] == created) then
   redis.call('ZADD', KEYS[3], string.format('%d', now + lease), ARGV[3])
   redis.call('PEXPIRE', KEYS[3], lease + kept)
   redis.call('HSET', KEYS[2], 'came', 1)
@@ -90,17 +90,18 @@ local first = created .. '-' .. string.format('%d', ARGV[1] + 1)
 return {{created, tonumber(last), ended and 1 or 0, heard + lease - now, tonumber(lease), tonumber(counts),
   redis.call('XRANGE', KEYS[1], first, '+', 'COUNT', ARGV[2])}}
 """
-"""What follows a number: number, how many at most, the reader or ''."""
+"""What follows a number: number, how many at most, the reader or '', and when the stream began that it knows, or 0."""
 
 LEAVE = f"""
 {_NOW}
+local created, counts, unread = unpack(redis.call('HMGET', KEYS[2], 'created', 'counts', 'unread'))
+if ARGV[2] ~= '0' and ARGV[2] ~= created then return end
 redis.call('ZREM', KEYS[3], ARGV[1])
-local counts, unread = unpack(redis.call('HMGET', KEYS[2], 'counts', 'unread'))
 if counts == '1' and not unread and redis.call('ZCARD', KEYS[3]) == 0 then
   redis.call('HSET', KEYS[2], 'came', 1, 'unread', string.format('%d', now))
 end
 """
-"""A reader has left: the reader."""
+"""A reader has left: the reader, and when the stream began that it knows, or 0."""
 
 ASK = f"""
 {_NOW}

@@ -154,10 +154,10 @@ class Store(Protocol):
         """Add the last entry, behind all that there are. Raises as `append` does."""
 
     @abstractmethod
-    async def page(self, id: str, after: int, limit: int, reader: str) -> Page:  # noqa: A002
+    async def page(self, id: str, after: int, limit: int, reader: str, created: int = 0) -> Page:  # noqa: A002
         """What follows a number, and how the stream is. A reader that is counted counts for another lease.
 
-        Raises `StreamUnknown`.
+        It counts for no other stream than the one that it knows, if it does: by when that was `created`. Raises `StreamUnknown`.
         """
 
     @abstractmethod
@@ -165,8 +165,11 @@ class Store(Protocol):
         """What follows a place, as soon as there is any; nothing, after so many seconds at the latest."""
 
     @abstractmethod
-    async def leave(self, id: str, reader: str) -> None:  # noqa: A002
-        """A reader counts no longer. It has been there, if it is one to be counted, also if the store has not heard of it."""
+    async def leave(self, id: str, reader: str, created: int = 0) -> None:  # noqa: A002
+        """A reader counts no longer. It has been there, if it is one to be counted, also if the store has not heard of it.
+
+        Nothing is said of another stream than the one that it knows, if it does: see `page`.
+        """
 
     @abstractmethod
     async def ask(self, id: str) -> bool:  # noqa: A002
