@@ -23,6 +23,10 @@ from streamfilter.web.whole import NotJSON, loaded
 class TextEvents(Stage[Any, Any]):
     r"""The data of all events, through one pipeline: bytes in, bytes out.
 
+    Args:
+        pipeline: text stages.
+        is_named: whether the data was said to be text; else a JSON object among it ends the stream.
+
     Example:
         >>> import streamfilter as sf
         >>> list(TextEvents(sf.Redact("[0-9]{4}", to="#")).iter([b"data: pin 12\n\ndata: 34 ok\n\n"]))
@@ -30,13 +34,14 @@ class TextEvents(Stage[Any, Any]):
     """
 
     pipeline: Stage[str, str]
+    is_named: bool = True
 
     @property
     def must_wait(self) -> bool:
         return self.pipeline.must_wait
 
     def machine(self, context: Context | None = None) -> Machine:
-        return live_body("sse", self.pipeline, context or Context(), "text", "block").machine
+        return live_body("sse", self.pipeline, context or Context(), "text" if self.is_named else None, "block").machine
 
 
 @stage

@@ -16,7 +16,7 @@ from streamfilter.cli.framed import Array, TextEvents, elements
 from streamfilter.context import Context, Report
 from streamfilter.errors import MalformedInput
 from streamfilter.pipeline import Stage
-from streamfilter.providers import detecting
+from streamfilter.providers import detecting, text_events
 from streamfilter.providers.kinds import Kind, kind_of
 
 READ_BYTES = 64 * 1024
@@ -65,9 +65,10 @@ def filter_file(
     """
     pieces = _read(source, watch)
     over_chunks = pipeline.reads == "chunks"
-    if form is Format.AUTO and not over_chunks:
+    is_named = form is not Format.AUTO
+    if not is_named and not over_chunks:
         form, pieces = _detected(pieces)
-    stage = pipeline if over_chunks else _stage(form, pipeline)
+    stage = pipeline if over_chunks else _stage(form, pipeline, is_named=is_named)
     read = _READERS.get(form)
     items: Iterator[Any] = pieces if over_chunks or read is None else read(pieces)
     end = b"\n" if form is Format.NDJSON else b""
@@ -81,8 +82,10 @@ def filter_file(
     return stream.report
 
 
-def _stage(form: Format, pipeline: Stage[Any, Any]) -> Stage[Any, Any]:
+def _stage(form: Format, pipeline: Stage[Any, Any], *, is_named: bool) -> Stage[Any, Any]:
     """What a pipeline over text is for such an input."""
+    if form is Format.TEXT_EVENTS:
+        return TextEvents(pipeline, is_named)
     if form in _STAGES:
         return _STAGES[form](pipeline)
     module = import_module(f"streamfilter.providers.{form.value}")
@@ -97,10 +100,11 @@ def _hinting() -> Iterator[None]:
     try:
         yield
     except MalformedInput as error:
-        problem = error.problem.removesuffix(_IN_PYTHON)
-        if not problem.endswith(_UNTOLD):
+        problem = error.problem.removesuffix(_IN_PYTHON).removesuffix(text_events.IN_PYTHON)
+        hint = next((hint for ends, hint in _HINTS.items() if problem.endswith(ends)), None)
+        if hint is None:
             raise
-        said = MalformedInput(problem + _HINT, error.offset)
+        said = MalformedInput(problem + hint, error.offset)
     if said is not None:
         raise said
 
@@ -215,14 +219,18 @@ _READERS: dict[Format, Callable[[Iterator[bytes]], Iterator[Any]]] = {
 _STAGES: dict[Format, Callable[[Stage[Any, Any]], Stage[Any, Any]]] = {
     **dict.fromkeys((Format.AUTO, Format.SSE, Format.NDJSON, Format.AWS), detecting.wrap),
     Format.TEXT: lambda pipeline: pipeline,
-    Format.TEXT_EVENTS: TextEvents,
     Format.ARRAY: Array,
 }
 _IN_PYTHON = "; name it: providers.openai.chat.Decode()"
-_UNTOLD = ("the provider's format", "is not a JSON object")
-_HINT = (
+_UNTOLD = (
     ": name it (such as --format openai.chat), or take the data of events, or all, as text (--format text-events, --format text)"
 )
+_HINTS = {
+    "the provider's format": _UNTOLD,
+    "is not a JSON object": _UNTOLD,
+    text_events.NO_TEXT: ", or take all as text (--format text-events)",
+}
+"""What to do about an error here, by how it ends."""
 
 
 def _detected(pieces: Iterator[bytes]) -> tuple[Format, Iterator[bytes]]:

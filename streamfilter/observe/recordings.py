@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from streamfilter.errors import MalformedInput
+from streamfilter.items import End, TextDelta
 from streamfilter.pipeline import Stage
-from streamfilter.providers import sse
 from streamfilter.providers.kinds import kind_of
+from streamfilter.providers.machines import Decoding
 from streamfilter.providers.text import text_of
+from streamfilter.providers.text_events import IN_PYTHON, TextReader
 from streamfilter.providers.wrapping import WrapStage
 
 MAX_BYTES = 8 * 1024 * 1024
@@ -81,10 +83,13 @@ def pieces_of(recording: Recording) -> list[str]:
 
 
 def _data_of(body: bytes) -> list[str]:
-    """The text of an event stream whose data is text: that of events without a name of their own."""
-    decoder = sse.Decoder()
-    frames = [frame.checked() for frame in (*decoder.feed(body), *decoder.finish())]
-    return [frame.data for frame in frames if frame.data and frame.event in ("", "message") and not frame.data.startswith("[DONE]")]
+    """The text of an event stream whose data is text."""
+    machine = Decoding(TextReader(is_named=False))
+    items = [*machine.feed(body), *machine.finish()]
+    end = items[-1] if items else None
+    if isinstance(end, End) and isinstance(end.error, MalformedInput):
+        raise MalformedInput(end.error.problem.removesuffix(IN_PYTHON), end.error.offset)
+    return [item.text for item in items if isinstance(item, TextDelta)]
 
 
 def _chunks_of(body: bytes) -> Any:

@@ -15,14 +15,16 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from streamfilter.chain import Chain
 from streamfilter.context import Context
 from streamfilter.errors import MalformedInput
-from streamfilter.items import End, Item, Raw
+from streamfilter.items import End, Item
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage
 from streamfilter.providers import sse
 from streamfilter.providers.detecting import MAX_BYTES, Detecting, Wrap, detect
 from streamfilter.providers.events import parsed
 from streamfilter.providers.frames import AWS, NDJSON, SSE, Decoder, Framing
+from streamfilter.providers.guarding_frames import Lines
 from streamfilter.providers.machines import STEP_EVENTS
+from streamfilter.providers.text_events import TextEvents, still_alive
 from streamfilter.providers.wrapping import quoting
 from streamfilter.slices import Steps, is_large
 from streamfilter.web.fields import Fields
@@ -73,7 +75,7 @@ def live_body(
         >>> import streamfilter as sf
         >>> machine, name = live_body("sse", sf.Redact("[0-9]+", to="#"), sf.Context(), None, "block")
         >>> machine.feed(b"data: pin 12"), machine.feed(b"34 ok\n\n"), name()
-        ([], [b'data: pin \n\n', b'data: #\n\n', b'data:  ok\n\n'], 'text')
+        ([], [b'data: pin # ok\n\n'], 'text')
     """
     if kind == "text":
         return Body(_chained(context, _Read(charset), pipeline.machine(context), _Written()), lambda: "text")
@@ -82,7 +84,8 @@ def live_body(
         context.at_end(form.over)
         return Body(Wrap(pipeline).wrapping(form, context, pipeline.machine(context)), lambda: form.name)
     if name == "text":
-        return Body(_texts(pipeline, context, pipeline.machine(context)), lambda: "text")
+        wrapping = Wrap(pipeline).wrapping(TextEvents(is_named=True), context, pipeline.machine(context))
+        return Body(wrapping, lambda: "text")
     if name is not None:
         wrapping = import_module(f"streamfilter.providers.{name}").wrap(pipeline).machine(context)
         return Body(_placed(kind, name, wrapping, context), lambda: name)
@@ -92,11 +95,6 @@ def live_body(
 
 def _chained(context: Context, *machines: Machine) -> Chain:
     return Chain(machines, drains=context.after_stop == "drain")
-
-
-def _texts(pipeline: Stage[str, str], context: Context, inner: Machine) -> Machine:
-    """The machine for events whose data is text."""
-    return _chained(context, _Framed(SSE.decoder(), _text_of), inner, _TextFrames(pipeline, context))
 
 
 def _placed(kind: Kind, name: str, wrapping: Machine, context: Context) -> Machine:
@@ -163,8 +161,9 @@ class _Told(Detecting):
     def __init__(self, kind: Kind, wrap: Wrap, context: Context, unknown: Unknown) -> None:
         inner = wrap.pipeline.machine(context)
         super().__init__("a response", lambda form: _placed(kind, form.name, wrap.wrapping(form, context, inner), context))
-        self._quote = quoting(wrap.pipeline, context)
-        self._texts: Callable[[], Machine] = lambda: _texts(wrap.pipeline, context, inner)
+        self._lines = Lines(quoting(wrap.pipeline, context))
+        as_text = TextEvents(is_named=unknown == "pass")  # text it is then, whatever else would come
+        self._texts: Callable[[], Machine] = lambda: wrap.wrapping(as_text, context, inner)
         self._kind = kind
         self._passes = unknown == "pass"
         self._reader = _FRAMINGS[kind].decoder()
@@ -207,7 +206,7 @@ class _Told(Detecting):
                 frame.checked()
                 if not frame.data and frame.offset == self._begin_at:  # a comment passes at once
                     taken = self._taken(frame.offset + len(frame.raw))
-                    out += taken if self._passes or self._kind != "sse" else [_shown(frame, self._quote)]
+                    out += taken if self._passes or self._kind != "sse" else [self._shown(frame)]
                 if not frame.data or frame.data.startswith("[DONE]"):
                     continue
                 self._has_events = True
@@ -241,6 +240,11 @@ class _Told(Detecting):
         del self._bytes[:size]
         self._begin_at = end
         return [taken] if taken else []
+
+    def _shown(self, frame: sse.Frame) -> bytes:
+        """What is left of a frame without data."""
+        left = still_alive(self._lines.shown(frame.raw), frame.raw)
+        return left if frame.complete else left + SSE.gap
 
     def _tell(self, frame: sse.Frame) -> None:
         """What an event tells."""
@@ -291,47 +295,3 @@ class _Written(Machine):
             self.ended = True
             return (item,)
         return (item.encode(errors="replace"),) if isinstance(item, str) and item else ()
-
-
-def _text_of(frame: sse.Frame) -> Sequence[Any]:
-    """Of a frame whose data is text, that; one that has a name, no data or an end stays a frame."""
-    frame.checked()
-    if not frame.data:
-        return (Raw(frame, scope=None),)
-    if frame.event not in ("", "message") or frame.data.startswith("[DONE]"):
-        return (Raw(frame, scope=()),)
-    return (frame.data,)
-
-
-class _TextFrames(Machine):
-    """Text to frames; what other frames say is a quote."""
-
-    def __init__(self, pipeline: Stage[str, str], context: Context) -> None:
-        self._quote = quoting(pipeline, context)
-
-    def feed(self, item: Any) -> Sequence[Any]:
-        if type(item) is End:
-            self.ended = True
-            return (item,)
-        if isinstance(item, str):
-            return (sse.encode(item.encode(errors="replace").decode()),) if item else ()
-        if not (isinstance(item, Raw) and isinstance(item.chunk, sse.Frame)):
-            return ()
-        frame = item.chunk
-        return (_shown(frame, self._quote),)
-
-
-def _shown(frame: sse.Frame, quote: Callable[[str], str]) -> bytes:
-    """What is left of a frame of which no part is the answer's text: its data, its name, its id and its comments are quotes."""
-    comments = "\n".join(line.decode(errors="replace") for line in frame.raw.splitlines() if line.lstrip(_BOM).startswith(b":"))
-    said = (frame.data, frame.event, frame.id, comments)
-    data, event, id_, _ = shown = tuple(quote(text) if text else text for text in said)
-    if shown == said:
-        return frame.raw if frame.complete else frame.raw + SSE.gap
-    return sse.encode(data, event=event or "", id=id_) if data else _ALIVE
-
-
-_BOM = codecs.BOM_UTF8
-
-_ALIVE = b":\n\n"
-"""What is left of a comment in which something was found: it kept the connection alive."""
