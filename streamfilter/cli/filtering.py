@@ -20,7 +20,8 @@ from streamfilter.cli import bulk, journal
 from streamfilter.cli.bulk import Outcome, filter_files, filter_lines, inputs_in, size_of
 from streamfilter.cli.choosing import with_pipeline
 from streamfilter.cli.places import check_places
-from streamfilter.cli.running import Format, filter_file
+from streamfilter.cli.running import FRAMINGS, Format, filter_file
+from streamfilter.observe.recordings import over_text
 from streamfilter.plain import values_of
 
 EXAMPLES = """
@@ -89,6 +90,8 @@ def run(
     if (last := values_of(stage.stages)) is not None:
         hint = "leave it out, or read the values in Python: `for value in stage.iter(source)`"
         raise click.UsageError(f"{type(last).__name__} gives values, and run writes text: {hint}")
+    if Format(form) not in FRAMINGS and over_text(stage).reads == "chunks":
+        raise click.UsageError(f"--format {form}: the pipeline reads a provider's chunks, and says whose: leave it out")
     live = len(files) <= 1 and out is None and field is None
     if not live and (out is None or not files):
         missing = " and ".join(name for name, given in (("FILES", files), ("--output, where they go,", out)) if not given)

@@ -12,12 +12,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import import_module
 from typing import IO, Any
 
-from streamfilter.cli.framed import Array, TextEvents, elements
+from streamfilter.cli.framed import Array, TextEvents
 from streamfilter.context import Context, Report
 from streamfilter.errors import MalformedInput
+from streamfilter.observe.recordings import over_text
 from streamfilter.pipeline import Stage
 from streamfilter.providers import detecting, text_events
 from streamfilter.providers.kinds import Kind, kind_of
+from streamfilter.providers.objects import elements, lines
+from streamfilter.web.bodies import MAX_BODY_BYTES
 
 READ_BYTES = 64 * 1024
 """Bytes read at once; a pipe gives what it has without waiting for so many."""
@@ -43,6 +46,10 @@ class Format(enum.Enum):
     BEDROCK = "bedrock"
 
 
+FRAMINGS = frozenset({Format.AUTO, Format.SSE, Format.NDJSON, Format.ARRAY, Format.AWS})
+"""Those that do not say whose the events are."""
+
+
 def filter_file(
     pipeline: Stage[Any, Any],
     source: IO[bytes],
@@ -64,15 +71,14 @@ def filter_file(
         MalformedInput: the input is no stream of a provider's events; all before that is written first.
     """
     pieces = _read(source, watch)
-    over_chunks = pipeline.reads == "chunks"
     is_named = form is not Format.AUTO
-    if not is_named and not over_chunks:
+    if not is_named:
         form, pieces = _detected(pieces)
-    stage = pipeline if over_chunks else _stage(form, pipeline, is_named=is_named)
+    stage = _stage(form, pipeline, is_named=is_named)
     read = _READERS.get(form)
-    items: Iterator[Any] = pieces if over_chunks or read is None else read(pieces)
-    end = b"\n" if form is Format.NDJSON else b""
-    with contextlib.nullcontext() if over_chunks else _hinting():
+    items: Iterator[Any] = pieces if read is None else read(pieces)
+    end = b"\n" if form is Format.NDJSON and stage.gives == "chunks" else b""
+    with contextlib.nullcontext() if over_text(pipeline).reads == "chunks" else _hinting(form):
         if any(part.must_wait for part in pipeline.stages):
             return asyncio.run(_filter_live(stage, items, sink, end, begun))
         with stage.iter(items, context=Context.with_vault(None)) as stream:
@@ -83,25 +89,31 @@ def filter_file(
 
 
 def _stage(form: Format, pipeline: Stage[Any, Any], *, is_named: bool) -> Stage[Any, Any]:
-    """What a pipeline over text is for such an input."""
-    if form is Format.TEXT_EVENTS:
-        return TextEvents(pipeline, is_named)
-    if form in _STAGES:
-        return _STAGES[form](pipeline)
-    module = import_module(f"streamfilter.providers.{form.value}")
-    wrapped: Stage[Any, Any] = module.wrap(pipeline)
-    return wrapped
+    """What a pipeline is for such an input. A wrap that was declared counts where nothing else says whose the chunks are."""
+    inside = over_text(pipeline)
+    if inside.reads != "chunks":
+        if form is Format.TEXT:
+            return inside
+        if form is Format.TEXT_EVENTS:
+            return TextEvents(inside, is_named)
+        if form not in FRAMINGS:
+            wrapped: Stage[Any, Any] = import_module(f"streamfilter.providers.{form.value}").wrap(inside)
+            return wrapped
+    elif form not in FRAMINGS:
+        raise MalformedInput("the input is text, and the pipeline reads a provider's chunks", 0)
+    over_chunks = pipeline if pipeline.reads == "chunks" else detecting.wrap(pipeline)
+    return Array(over_chunks) if form is Format.ARRAY and over_chunks.gives == "chunks" else over_chunks
 
 
 @contextlib.contextmanager
-def _hinting() -> Iterator[None]:
+def _hinting(form: Format) -> Iterator[None]:
     """Where no event tells the format, it is said what to do about it here."""
     said: MalformedInput | None = None
     try:
         yield
     except MalformedInput as error:
         problem = error.problem.removesuffix(_IN_PYTHON).removesuffix(text_events.IN_PYTHON)
-        hint = next((hint for ends, hint in _HINTS.items() if problem.endswith(ends)), None)
+        hint = next((hint for ends, hint in _HINTS.items() if problem.endswith(ends)), _AS_TEXT if form is Format.ARRAY else None)
         if hint is None:
             raise
         said = MalformedInput(problem + hint, error.offset)
@@ -179,29 +191,6 @@ def _decoded(pieces: Iterator[bytes]) -> Iterator[str]:
     yield decoder.decode(b"", final=True)
 
 
-def _lines(pieces: Iterator[bytes]) -> Iterator[str]:
-    """The lines that say something, each with its end: one is a message of a provider's. What marks a file as UTF-8 is no JSON."""
-    parts: list[bytes] = []
-    for piece in pieces:
-        first, *others = piece.split(b"\n")
-        parts.append(first)
-        for other in others:
-            line = b"".join([*parts, b"\n"]).removeprefix(codecs.BOM_UTF8)
-            parts = [other]
-            if line.strip():
-                yield line.decode("utf-8", "surrogateescape")
-    if last := b"".join(parts).removeprefix(codecs.BOM_UTF8).strip():
-        yield last.decode("utf-8", "surrogateescape")
-
-
-def _objects(pieces: Iterator[bytes]) -> Iterator[str]:
-    """The same where each must be an object: of what is none, a wrap would say that code feeds it wrongly."""
-    for number, line in enumerate(_lines(pieces)):
-        if not line.lstrip().startswith("{"):
-            raise MalformedInput("a line is no JSON object, as lines of JSON (NDJSON) have to be", number)
-        yield line
-
-
 def _messages(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """Messages of AWS, and nothing that a wrap would take for another framing."""
     first = next(pieces, b"")
@@ -212,14 +201,9 @@ def _messages(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 _READERS: dict[Format, Callable[[Iterator[bytes]], Iterator[Any]]] = {
     Format.TEXT: _decoded,
-    Format.NDJSON: _objects,
+    Format.NDJSON: lines,
     Format.AWS: _messages,
-    Format.ARRAY: elements,
-}
-_STAGES: dict[Format, Callable[[Stage[Any, Any]], Stage[Any, Any]]] = {
-    **dict.fromkeys((Format.AUTO, Format.SSE, Format.NDJSON, Format.AWS), detecting.wrap),
-    Format.TEXT: lambda pipeline: pipeline,
-    Format.ARRAY: Array,
+    Format.ARRAY: lambda pieces: elements(pieces, MAX_BODY_BYTES),
 }
 _IN_PYTHON = "; name it: providers.openai.chat.Decode()"
 _UNTOLD = (
@@ -231,6 +215,8 @@ _HINTS = {
     text_events.NO_TEXT: ", or take all as text (--format text-events)",
 }
 """What to do about an error here, by how it ends."""
+
+_AS_TEXT = ": if it is no array of a provider's chunks, take it as text (--format text)"
 
 
 def _detected(pieces: Iterator[bytes]) -> tuple[Format, Iterator[bytes]]:

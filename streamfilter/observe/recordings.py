@@ -5,8 +5,6 @@ Nothing is known here of what is done with them.
 
 from __future__ import annotations
 
-import codecs
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -18,6 +16,7 @@ from streamfilter.items import End, TextDelta
 from streamfilter.pipeline import Stage
 from streamfilter.providers.kinds import kind_of
 from streamfilter.providers.machines import Decoding
+from streamfilter.providers.objects import elements, lines
 from streamfilter.providers.text import text_of
 from streamfilter.providers.text_events import IN_PYTHON, TextReader
 from streamfilter.providers.wrapping import WrapStage
@@ -66,8 +65,9 @@ def pieces_of(recording: Recording) -> list[str]:
         if kind == "text-events":
             return _data_of(body)
         if kind != "text":
-            mark = codecs.BOM_UTF8 if kind == "ndjson" else b""
-            with text_of(_chunks_of(body) if kind == "array" else [body.removeprefix(mark)]) as stream:
+            whole = iter([body])
+            chunks = lines(whole) if kind == "ndjson" else elements(whole, MAX_BYTES) if kind == "array" else whole
+            with text_of(chunks) as stream:
                 return [*stream]
         try:
             return _TOKEN.findall(recording.decode("utf-8-sig"))
@@ -90,12 +90,3 @@ def _data_of(body: bytes) -> list[str]:
     if isinstance(end, End) and isinstance(end.error, MalformedInput):
         raise MalformedInput(end.error.problem.removesuffix(IN_PYTHON), end.error.offset)
     return [item.text for item in items if isinstance(item, TextDelta)]
-
-
-def _chunks_of(body: bytes) -> Any:
-    """The chunks of a JSON array."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        pass
-    raise MalformedInput("the array of chunks is not JSON", 0)

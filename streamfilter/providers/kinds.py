@@ -10,9 +10,9 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from streamfilter.providers.detecting import detect
+from streamfilter.providers.detecting import detect, format_named
 
 Kind: TypeAlias = Literal["text", "sse", "text-events", "ndjson", "array", "aws"]
 """A text; chunks in an event stream; an event stream whose data is text; chunks in lines of JSON, in a JSON array, in messages of
@@ -96,12 +96,25 @@ def _kind_of_array(text: str, *, is_cut: bool) -> Kind | None:
     if text[at : at + 1] not in ("", "{"):
         return "text"
     try:
-        return "array" if detect(json.JSONDecoder().raw_decode(text, at)[0]) else "text"
+        return "array" if _is_chunk(json.JSONDecoder().raw_decode(text, at)[0]) else "text"
     except RecursionError:
         return "text"
     except json.JSONDecodeError as error:
         is_open = error.msg.startswith("Unterminated") or error.pos + _TOLD_BY >= len(text)
         return None if is_open and not is_cut else "text"
+
+
+def _is_chunk(event: Any) -> bool:
+    """Whether it is one of a provider's stream: what looks like one may be of a log of answers, or of questions with `choices`."""
+    name = detect(event)
+    if name is None:
+        return False
+    try:
+        for _ in format_named(name).reader(name, set()).read(event):
+            pass
+    except TypeError:
+        return False
+    return True
 
 
 def _kind_of_lines(head: bytes) -> Kind | None:

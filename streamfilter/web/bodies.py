@@ -21,13 +21,14 @@ from streamfilter.errors import MalformedInput
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.providers.frames import SSE, json_text
+from streamfilter.providers.objects import NotJSON, loaded
 from streamfilter.providers.openai import chat
 from streamfilter.stream import Segment, Stream, open_stream
 from streamfilter.web.compressed import CODINGS, Inflated
 from streamfilter.web.fields import Fields
 from streamfilter.web.problems import Problem, Unreadable, body_of, last_piece
 from streamfilter.web.streams import Body, Kind, Unknown, live_body
-from streamfilter.web.whole import NotJSON, loaded, shown_request, shown_response
+from streamfilter.web.whole import shown_request, shown_response
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 

@@ -5,8 +5,6 @@ A JSON text that two readers may read in two ways is not read: what one of them 
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -24,44 +22,6 @@ ASKING = frozenset({"messages", "contents", "prompt", "input", "system", "instru
 _OBJECTS = {"chat.completion": "openai.chat", "text_completion": "openai.completions", "response": "openai.responses"}
 _SHOWN = frozenset({*_OBJECTS.values(), "anthropic.messages", "gemini", "ollama", "vercel"})
 """The formats that `format_of` knows. What says to be of one of them and has another shape has text where nobody looks for it."""
-
-
-class NotJSON(ValueError):
-    """It is none, or not for certain."""
-
-
-def loaded(raw: bytes) -> Any:
-    """What a JSON text says.
-
-    Raises:
-        NotJSON: it is none, two fields of an object have one name, or a number is none that JSON has, or too large.
-
-    Example:
-        >>> loaded(b'{"a": 1}')
-        {'a': 1}
-    """
-    try:
-        return json.loads(raw, object_pairs_hook=_object, parse_constant=_refused, parse_float=_float)
-    except (ValueError, RecursionError):
-        raise NotJSON from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise NotJSON
-    return made
-
-
-def _refused(_: str) -> Any:
-    raise NotJSON
-
-
-def _float(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise NotJSON
-    return value
 
 
 def format_of(said: Any) -> str | None:

@@ -98,6 +98,8 @@ class _Reader:
         elif isinstance(item, Mapping):
             frame = Frame(None, next(iter(item), ""), None, cast("bytes", item), 0)
             yield from self._queue.put(refusing(self._stage, lambda: self._origin(item, frame, _PARSED)))
+        elif isinstance(item, str) and item.lstrip()[:1] == "{":  # of a log: no mistake of code
+            yield End("error", MalformedInput("chunks of InvokeModelWithResponseStream come in messages of AWS, not as JSON", 0))
         else:
             kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
             raise TypeError(f"{self._stage} was fed {kind}: it reads {FORMAT.unit}, as dicts or the raw response bytes")
