@@ -18,7 +18,7 @@ from streamfilter.errors import MalformedInput
 from streamfilter.observe.recordings import over_text
 from streamfilter.pipeline import Stage
 from streamfilter.providers import detecting, text_events
-from streamfilter.providers.kinds import Kind, kind_of
+from streamfilter.providers.kinds import Kind, Telling
 from streamfilter.providers.objects import elements, lines
 from streamfilter.web.bodies import MAX_BODY_BYTES
 
@@ -221,12 +221,11 @@ _AS_TEXT = ": if it is no array of a provider's chunks, take it as text (--forma
 
 def _detected(pieces: Iterator[bytes]) -> tuple[Format, Iterator[bytes]]:
     """Tell what comes by how it begins, reading no more than needed."""
-    head = b""
+    telling = Telling()
     kind: Kind | None = None
     while kind is None and (piece := next(pieces, b"")):
-        head += piece
-        kind = kind_of(head)
-    return Format(kind or kind_of(head, is_whole=True)), _chained(head, pieces)
+        kind = telling.feed(piece)
+    return Format(kind or telling.finish()), _chained(bytes(telling.head), pieces)
 
 
 def _chained(head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 from streamfilter.providers.detecting import detect, format_named
@@ -21,14 +22,18 @@ AWS."""
 LINE_BYTES = 1024 * 1024
 """Bytes of what may be the first event: of a line of JSON, of an array's element, of an event stream up to its second event."""
 
-_LINE = re.compile(rb"[^\r\n]+")
-_BLANK = re.compile(rb"(\r\n?|\n){2}")
+_BLANKS = re.compile(rb"\s*")
+_ENDS = re.compile(rb"[\r\n]+")
+_EMPTY = re.compile(rb"(?>\r\n?|\n){2}")
+"""The end of a line, and an empty one."""
 _DATA = re.compile(rb"data: ?(?:\{|\[DONE\])")
+_TOLD_IN = 16
+"""Bytes of a line of an event stream that are looked at: more than those that tell of what kind it is."""
+
 _ELEMENT = re.compile(r"\[[ \t\r\n]*")
 _TOLD_BY = 10
 """Characters behind a fault in JSON that are more than a word or an escape has: it is not because the text is cut off there."""
 
-_DONE = (b"data: [DONE]", b"data:[DONE]")
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 """How lines of an event stream begin. https://html.spec.whatwg.org/multipage/server-sent-events.html"""
 
@@ -46,39 +51,120 @@ def kind_of(head: bytes, *, is_whole: bool = False) -> Kind | None:
         >>> kind_of(b"data: so it\n\n"), kind_of(b"data: so it\n\n", is_whole=True), kind_of(b"data: so it\n\ndata:  is\n\n")
         (None, 'text', 'text-events')
     """
-    if is_whole:
-        return kind_of(head) or kind_of(head + b"\n") or "text"
-    if head.startswith(b"\0"):  # a message of AWS begins with its length
-        return "aws"
-    head = head.removeprefix(codecs.BOM_UTF8)
-    first = head.lstrip()
-    if not first or codecs.BOM_UTF8.startswith(head):
-        return None
-    if first.startswith(b"{"):
-        return _kind_of_lines(first)
-    if first.startswith(b"["):
-        return _kind_of_array(first[:LINE_BYTES].decode("utf-8", "surrogateescape"), is_cut=len(first) >= LINE_BYTES)
-    return _kind_of_events(head[:LINE_BYTES])
+    telling = Telling()
+    return telling.feed(head) or (telling.finish() if is_whole else None)
 
 
-def _kind_of_events(head: bytes) -> Kind | None:
-    """The same of what may be an event stream. One event of text is a text too, of which it may only be the beginning."""
-    data: list[bytes] = []  # of the first event that has any
-    is_over, end = False, 0
-    for found in _LINE.finditer(head):
-        line, begin, end = found[0], end, found.end()
-        is_over = is_over or (bool(data) and _BLANK.search(head, begin, found.start()) is not None)
-        if not data and _DATA.match(line):
+class Telling:
+    r"""What a body is, told while it comes. Whatever the pieces, it takes time in proportion to the bytes.
+
+    Attributes:
+        head: what has come so far.
+
+    Example:
+        >>> telling = Telling()
+        >>> telling.feed(b": ping"), telling.feed(b'\n\ndata: {"a'), bytes(telling.head)
+        (None, 'sse', b': ping\n\ndata: {"a')
+    """
+
+    def __init__(self) -> None:
+        self.head: bytearray = bytearray()
+        self._tell: Callable[[], Kind | None] | None = None
+        self._begin = 0  # of what is looked at: the body without its mark and blanks, the last line of an event stream
+        self._seen = 0  # up to here there is no line end
+        self._enough = 0  # bytes with which an array is looked at again
+        self._gap = b""  # between two lines of an event stream
+        self._data: list[bytes] = []  # of its first event that has any
+        self._is_over = False  # whether that event is
+
+    def feed(self, piece: bytes) -> Kind | None:
+        """Some more bytes. What it is; None if that is still open."""
+        self.head += piece
+        if self._tell is None:
+            self._tell = self._told_by_first()
+        return None if self._tell is None else self._tell()
+
+    def finish(self) -> Kind:
+        """There are no more bytes: it is not open any longer."""
+        self._enough = 0
+        if (kind := self.feed(b"")) is None:
+            kind = self.feed(b"\n") or "text"  # its last line may lack an end
+            del self.head[-1]
+        return kind
+
+    def _told_by_first(self) -> Callable[[], Kind | None] | None:
+        """What finds it out, by the first character."""
+        head, mark = self.head, codecs.BOM_UTF8
+        if head[:1] == b"\0":  # a message of AWS begins with its length
+            return lambda: "aws"
+        if mark.startswith(head):
+            return None
+        marked = len(mark) if head.startswith(mark) else 0
+        self._begin = max(self._begin, marked)
+        if (blanks := _BLANKS.match(head, self._begin)) is not None:
+            self._begin = self._seen = blanks.end()
+        first = head[self._begin : self._begin + 1]
+        if not first:
+            return None if len(head) < LINE_BYTES else lambda: "text"
+        if first == b"{":
+            return self._told_by_line
+        if first == b"[":
+            return self._told_by_element
+        self._begin = self._seen = marked
+        return self._told_by_events
+
+    def _told_by_events(self) -> Kind | None:
+        """The same of what may be an event stream. One event of text is a text too, of which it may only be the beginning."""
+        head, most = self.head, min(len(self.head), LINE_BYTES)
+        while self._begin < most:
+            ends = _ENDS.search(head, self._seen, most)
+            stop = ends.start() if ends else most
+            if stop > self._begin and (kind := self._told_by(bytes(head[self._begin : min(stop, self._begin + _TOLD_IN)]))):
+                return kind
+            self._seen = stop
+            if ends is None:
+                break
+            if stop > self._begin:
+                self._gap = b""
+                line = bytes(head[self._begin : stop])
+                if line.startswith(b"data:") and line not in (b"data:", b"data: "):
+                    self._data.append(line.removeprefix(b"data:"))
+            self._gap = (self._gap + ends[0])[: len(b"\r\n\r\n")]
+            self._begin = self._seen = ends.end()
+        return None if len(head) < LINE_BYTES else "text" if self._data else "text-events"
+
+    def _told_by(self, line: bytes) -> Kind | None:
+        """The same by how one more line of it begins."""
+        self._is_over = self._is_over or (bool(self._data) and _EMPTY.search(self._gap) is not None)
+        if not self._data and _DATA.match(line):
             return "sse"
         if line.startswith(b"data:"):
-            if is_over:
-                return "sse" if _is_json(b"\n".join(data)) else "text-events"
-            may_be_done = not data and end == len(head) and any(done.startswith(line) for done in _DONE)
-            if not may_be_done and line not in (b"data:", b"data: "):
-                data.append(line.removeprefix(b"data:"))
-        elif not line.startswith(_FIELDS) and not any(field.startswith(line) for field in _FIELDS):
+            return None if not self._is_over else "sse" if _is_json(b"\n".join(self._data)) else "text-events"
+        return None if line.startswith(_FIELDS) or any(field.startswith(line) for field in _FIELDS) else "text"
+
+    def _told_by_element(self) -> Kind | None:
+        """The same of what begins as a list does. While its first element comes, which is read from its beginning each time, it is
+        looked at again when it has doubled."""
+        size = len(self.head) - self._begin
+        is_cut = size >= LINE_BYTES
+        if size < self._enough and not is_cut:
+            return None
+        self._enough = 2 * size
+        text = self.head[self._begin : self._begin + LINE_BYTES].decode("utf-8", "surrogateescape")
+        return _kind_of_array(text, is_cut=is_cut)
+
+    def _told_by_line(self) -> Kind | None:
+        """The same of what begins as an object does: its first line is an event of a provider, or all is text."""
+        end = self.head.find(b"\n", self._seen)
+        self._seen = len(self.head)
+        if (self._seen if end < 0 else end) - self._begin >= LINE_BYTES:
             return "text"
-    return "text" if len(head) >= LINE_BYTES else None
+        if end < 0:
+            return None
+        try:
+            return "ndjson" if detect(json.loads(self.head[self._begin : end])) else "text"
+        except (ValueError, RecursionError):
+            return "text"
 
 
 def _is_json(data: bytes) -> bool:
@@ -115,16 +201,3 @@ def _is_chunk(event: Any) -> bool:
     except TypeError:
         return False
     return True
-
-
-def _kind_of_lines(head: bytes) -> Kind | None:
-    """The same of what begins as an object does: its first line is an event of a provider, or all is text."""
-    line, newline, _ = head.partition(b"\n")
-    if len(line) >= LINE_BYTES:
-        return "text"
-    if not newline:
-        return None
-    try:
-        return "ndjson" if detect(json.loads(line)) else "text"
-    except (ValueError, RecursionError):
-        return "text"
