@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -179,6 +180,86 @@ def test_an_interrupted_file_is_gone_on_with(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / ".out.jsonl.progress").write_text("?")
     code, err = run(source, "--field", "text", "-o", out, "--resume", capsys=capsys)
     assert (code, "does not say how far a run has come" in err) == (1, True)
+
+
+SAID = "a@b.cc and 12"
+LONGER = [({"text": SAID, "more": SAID}, {"text": "[email] and 12", "more": SAID}, {"text": "[email] and #", "more": SAID})] * 400
+"""Records with what `email` makes of them, and what it makes of them together with a rule for numbers."""
+
+
+def test_what_is_complete_of_other_work_is_done_anew(tmp_path: Path) -> None:
+    """--resume keeps no output of another pipeline, field or input, none that was changed since, and none that was never its own."""
+    given, want, stricter = (list(rows) for rows in zip(*LONGER, strict=True))
+    source, out = written(tmp_path / "log.jsonl", ["?\n", *given]), tmp_path / "out.jsonl"
+    bad = tmp_path / "out.jsonl.bad"
+    mails: sf.Pipeline[str, str] = sf.Pipeline(sf.Redact(EMAIL, to="[{rule}]"))
+    numbers = mails | sf.Redact(r"\d+", to="#")
+
+    def again(stage: sf.Stage[Any, Any] = mails, name: str = "text", done: int = 400, rows: list[Any] = want) -> None:
+        outcome = filter_lines(stage, source, out, name, 1, lambda _: None, resume=True)
+        assert (outcome.done, outcome.failed) == (done, 1)
+        assert [json.loads(line) for line in out.read_text().splitlines()] == rows
+        assert [json.loads(line)["line"] for line in bad.read_text().splitlines()] == [1]
+
+    again()
+    again(done=0)
+    again(numbers, rows=stricter)
+    again(numbers, done=0, rows=stricter)
+    again(name="more", rows=[{"text": SAID, "more": "[email] and 12"}] * 400)
+    again()
+    os.utime(source, ns=(1, 1))  # an older input that was moved here has a time before that of the output
+    again()
+    written(out, given)
+    again()
+    out.write_bytes(out.read_bytes().replace(b"[email]", b"a@b.ccc"))  # of the same size
+    os.utime(out, ns=(out.stat().st_atime_ns, out.stat().st_mtime_ns + 1))  # some file systems have coarse clocks
+    again()
+    bad.unlink()
+    again()
+    out.unlink()
+    written(out, given)
+    bad.unlink()
+    again()
+    again(done=0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.jsonl", "out.jsonl", "out.jsonl.bad"]
+
+
+KILLED = r"""
+import os, signal, sys
+from pathlib import Path
+import streamfilter as sf
+from streamfilter.cli.bulk import filter_lines
+from streamfilter.detectors import EMAIL
+
+numbers = sf.Redact(EMAIL, to="[{rule}]") | sf.Redact(r"\d+", to="#")
+batches = iter(range(3))
+filter_lines(numbers, Path(sys.argv[1]), Path(sys.argv[2]), "text", 1,
+             lambda read: read and next(batches, None) is None and os.kill(os.getpid(), signal.SIGKILL), resume=False)
+"""
+"""A run that is begun anew and killed behind some batches, before it has noted how far it has come."""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize("before", ["complete", "interrupted"])
+def test_a_run_that_was_killed_at_once_leaves_nothing_that_is_taken_for_its_own(tmp_path: Path, before: str) -> None:
+    """What an earlier run had made, or had noted, is neither the output of the next one nor the beginning of it."""
+    given, want, stricter = (list(rows) for rows in zip(*LONGER, strict=True))
+    source, out = written(tmp_path / "log.jsonl", given), tmp_path / "out.jsonl"
+    mails: sf.Pipeline[str, str] = sf.Pipeline(sf.Redact(EMAIL, to="[{rule}]"))
+    numbers = mails | sf.Redact(r"\d+", to="#")
+
+    def interrupt(read: int) -> None:
+        if read and before == "interrupted":
+            raise KeyboardInterrupt
+
+    with contextlib.suppress(KeyboardInterrupt):
+        filter_lines(mails, source, out, "text", 1, interrupt, resume=False)
+    for stage, rows in ((mails, want), (numbers, stricter)):
+        killed = subprocess.run([sys.executable, "-c", KILLED, str(source), str(out)], check=False)
+        assert (killed.returncode, (tmp_path / ".out.jsonl.part").exists()) == (-signal.SIGKILL, True)
+        assert filter_lines(stage, source, out, "text", 1, lambda _: None, resume=True).skipped == 0
+        assert [json.loads(line) for line in out.read_text().splitlines()] == rows
+        assert list(tmp_path.glob(".*")) == []
 
 
 def test_an_interrupt_leaves_valid_output(tmp_path: Path) -> None:

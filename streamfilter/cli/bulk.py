@@ -188,18 +188,19 @@ def filter_lines(stage: Stage[Any, Any], source: Path, out: Path, name: str, job
     Args:
         name: of the field.
         resume: whether to go on where an earlier run was interrupted; then the input and the pipeline must be the same. What an
-            earlier run has completed is left as it is, unless the input is newer.
+            earlier run has completed is left as it is if they are, and done anew if not.
 
     Raises:
         JournalError: they are not; or the input changed while it was read.
         WorkerError: a process ended. What was done before is kept.
     """
     outcome = Outcome()
-    if resume and (there := completed(source, out)) is not None:
+    work = f"{fingerprint(stage)} {name}"
+    if resume and (there := completed(source, out, work)) is not None:
         outcome.skipped, outcome.failed = there
         watch(size_of(source))
         return outcome
-    with source.open("rb") as file, Journal(file, out, f"{fingerprint(stage)} {name}", resume=resume) as journal:
+    with source.open("rb") as file, Journal(file, out, work, resume=resume) as journal:
         outcome.skipped, outcome.failed = journal.lines, journal.bad
         watch(journal.read)
         if journal.read:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import stat
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,10 @@ from streamfilter.errors import StreamFilterError
 NOTE_SECONDS = 1.0
 """How often it is noted how far a run has come: what was done since then is what a crash costs. Each note waits for the disk twice;
 one for each hundred records took as long as filtering them."""
+
+SEAL = "user.streamfilter.complete"
+"""The extended attribute by which a complete output says of which input and work it is. A file beside it would lie in the way for
+ever, and be lost where the output is moved. Where a file system keeps none, a complete file is done anew."""
 
 
 class JournalError(StreamFilterError):
@@ -44,10 +49,9 @@ class Journal:
 
     def __init__(self, source: IO[bytes], target: Path, work: str, *, resume: bool) -> None:
         self._source = source
-        self._work = work
         self._target = target
         _, self._bad_target, self._part, self._bad_part, self._note, self._next = written_for(target)
-        self._of = self._state()
+        self._of = _state(os.fstat(source.fileno()), work)
         self.lines: int = 0
         self.read: int = 0
         self.bad: int = 0
@@ -63,6 +67,8 @@ class Journal:
             _lock(self._out, self._target)
             if self._resume and self._note.exists():
                 self._go_on()
+            else:
+                self._note.unlink(missing_ok=True)  # of an earlier run: it would tell of this one if that is killed before it notes
             for file, size in ((self._out, self._written), (self._aside, self._bad_written)):
                 file.truncate(size)  # what was written and not noted is written again
                 file.seek(size)
@@ -85,6 +91,9 @@ class Journal:
                 self._bad_part.unlink()
                 self._bad_target.unlink(missing_ok=True)
             self._note.unlink(missing_ok=True)
+            if sys.platform == "linux":
+                with contextlib.suppress(OSError):  # a file system without such attributes, or without room for this one
+                    os.setxattr(self._target, SEAL, _seal(self._of, self._target))
 
     def add(self, lines: int, read: int, good: bytes, bad: bytes) -> None:
         """Some more lines are done. Bad ones are a line each."""
@@ -100,7 +109,7 @@ class Journal:
 
     def _say(self) -> None:
         """What was written is on the disk before it is said to be there."""
-        if self._state() != self._of:
+        if _state(os.fstat(self._source.fileno()), self._of["work"]) != self._of:
             raise JournalError(f"{self._source.name} was changed while it was read: filter a copy of it")
         for file in (self._out, self._aside):
             file.flush()
@@ -109,11 +118,6 @@ class Journal:
         self._next.write_text(json.dumps({**self._of, "lines": self.lines, "read": self.read, "bad": self.bad, **sizes}), "utf-8")
         self._next.replace(self._note)
         self._said = time.monotonic()
-
-    def _state(self) -> dict[str, Any]:
-        state = os.fstat(self._source.fileno())
-        is_file = stat.S_ISREG(state.st_mode)  # a pipe has no size, and is always changed
-        return {"version": 2, "size": state.st_size * is_file, "changed": state.st_mtime_ns * is_file, "work": self._work}
 
     def _go_on(self) -> None:
         try:
@@ -141,14 +145,32 @@ def written_for(target: Path) -> tuple[Path, ...]:
     return tuple(target.with_name(name) for name in (target.name, f"{target.name}.bad", *hidden))
 
 
-def completed(source: Path, target: Path) -> tuple[int, int] | None:
-    """How many lines an earlier run has worked off, and how many of them were bad. None if none was completed since the input was
-    changed, or another was begun."""
-    _, bad_target, *_, note, _ = written_for(target)
-    if not target.is_file() or note.exists() or target.stat().st_mtime_ns < source.stat().st_mtime_ns:
+def completed(source: Path, target: Path, work: str) -> tuple[int, int] | None:
+    """How many lines an earlier run has worked off, and how many of them were bad. None if what is there is not known to be all of
+    this work over this input, as it was left; or another run was begun."""
+    _, bad_target, part, *_ = written_for(target)
+    of = _state(source.stat(), work)
+    if part.exists() or not of["changed"]:  # a pipe is another one each time
+        return None
+    try:
+        if sys.platform != "linux" or os.getxattr(target, SEAL) != _seal(of, target):
+            return None
+    except OSError:
         return None
     good, bad = (_lines_in(path) if path.is_file() else 0 for path in (target, bad_target))
     return good + bad, bad
+
+
+def _state(state: os.stat_result, work: str) -> dict[str, Any]:
+    """Which input this is, as far as that can be told without reading it, and what is done with it."""
+    is_file = stat.S_ISREG(state.st_mode)  # a pipe has no size, and is always changed
+    return {"version": 2, "size": state.st_size * is_file, "changed": state.st_mtime_ns * is_file, "work": work}
+
+
+def _seal(of: dict[str, Any], target: Path) -> bytes:
+    """What was done, and the output and what tells of bad lines as they are now: whoever changes them breaks it."""
+    left = [path.stat() if path.is_file() else None for path in written_for(target)[:2]]
+    return json.dumps([of, [each and (each.st_size, each.st_mtime_ns) for each in left]]).encode()
 
 
 def _lines_in(path: Path) -> int:
