@@ -1007,6 +1007,10 @@ def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
             )
         ),
         (["--upstream", "http://127.0.0.1:1", "--allow-private-upstream", "--offer", "a b"], "offers"),
+        *(
+            (["--upstream", "http://127.0.0.1:1", "--allow-private-upstream", f"--{name}", "1e9"], f"{name}=1000000000.0")
+            for name in ("grace", "connect", "first", "between", "total")
+        ),
     ],
 )
 def test_a_command_that_is_wrong_says_what(

@@ -11,6 +11,7 @@ import click
 
 import streamfilter as sf
 from streamfilter.cli.choosing import Number, once
+from streamfilter.declaration import check_seconds
 
 
 def _address(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, int]:
@@ -156,6 +157,7 @@ def serve(
         if name is None and len(watched.names) != 1:
             raise click.UsageError(f"--name is needed: the file has {', '.join(watched.names)}")
         try:
+            check_seconds("grace", grace, zero=True)
             made = gateway.Gateway(
                 upstream,
                 watched,
