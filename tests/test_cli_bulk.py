@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -388,6 +389,72 @@ def test_nothing_is_written_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for _ in range(2):
         assert run("in", "-o", "o", capsys=capsys)[0] == 0
     assert (tmp_path / "o" / "x" / "a.txt").read_text() == CLEAN
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes with names as POSIX has them")
+def test_what_is_no_file_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An output that is a pipe, a socket or a device, or a link to one, is refused before anything is read, and stays what it is."""
+    (tmp_path / "o").mkdir()
+    written(tmp_path / "l.jsonl", [{"text": MAIL}])
+    written(tmp_path / "m.jsonl", [{"text": MAIL}])
+    for name in ("pipe", "o/m.jsonl", ".a.part", "b.bad"):
+        os.mkfifo(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to("pipe")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("socket")
+        kinds = {path: path.lstat().st_mode for path in tmp_path.rglob("*")}
+        for args, place in (
+            (("l.jsonl", "-o", "pipe"), "pipe"),
+            (("l.jsonl", "-o", "link"), "link"),
+            (("l.jsonl", "-o", "socket"), "socket"),
+            (("l.jsonl", "-o", "a"), ".a.part"),
+            (("l.jsonl", "m.jsonl", "-o", "o"), "o/m.jsonl"),
+            (("l.jsonl", "--field", "text", "-o", "pipe"), "pipe"),
+            (("l.jsonl", "--field", "text", "-o", "link", "--resume"), "link"),
+            (("l.jsonl", "--field", "text", "-o", "b"), "b.bad"),
+        ):
+            said = "is no regular file, and would become one: name another; one input without --output goes to standard output"
+            assert run(*args, capsys=capsys) == (2, f"streamfilter: {place} {said}\n"), args
+        assert {path: path.lstat().st_mode for path in tmp_path.rglob("*")} == kinds
+
+
+def test_what_a_link_points_to_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A link stays a link, and the file behind it becomes the output; two links to one file are two outputs in one place."""
+    for name in ("real", "o", "in"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in" / "a.txt").write_text(MAIL)
+    (tmp_path / "in" / "b.txt").write_text(MAIL)
+    written(tmp_path / "l.jsonl", ["?\n", {"text": MAIL}])
+    (tmp_path / "real" / "old").write_text("it is replaced")
+    for name, real in (("link", "real/old"), ("new", "real/new"), ("l", "real/l"), ("o/a.txt", "real/a")):
+        (tmp_path / name).symlink_to(tmp_path / real)
+    assert run("in/a.txt", "-o", "link", capsys=capsys)[0] == 0
+    assert run("in/a.txt", "-o", "new", capsys=capsys)[0] == 0
+    assert run("in", "-o", "o", capsys=capsys)[0] == 0
+    for skipped in (0, 2):
+        assert (
+            run("l.jsonl", "--field", "text", "-o", "l", "--resume", capsys=capsys)[1].count(f"{skipped} were there") == skipped / 2
+        )
+    (tmp_path / "o" / "b.txt").unlink()
+    (tmp_path / "o" / "b.txt").symlink_to(tmp_path / "real" / "a")
+    code, err = run("in", "-o", "o", capsys=capsys)
+    assert (code, err) == (2, "streamfilter: o/b.txt would be written twice: two outputs need two places\n")
+    assert all((tmp_path / name).is_symlink() for name in ("link", "new", "l", "o/a.txt"))
+    clean = json.dumps({"text": CLEAN}, separators=(",", ":")) + "\n"
+    assert {path.name: path.read_text() for path in (tmp_path / "real").iterdir()} == {
+        "old": CLEAN,
+        "new": CLEAN,
+        "a": CLEAN,
+        "l": clean,
+    }
+    assert json.loads((tmp_path / "l.bad").read_text())["line"] == 1
+    assert list(tmp_path.rglob(".*")) == []
 
 
 def test_a_declared_pipeline_and_its_report(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

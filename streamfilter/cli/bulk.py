@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from streamfilter.cli.journal import Journal, completed
+from streamfilter.cli.places import behind, part_of
 from streamfilter.cli.running import Format, filter_file
 from streamfilter.cli.workers import Task, workers
 from streamfilter.errors import StreamFilterError
@@ -147,26 +148,22 @@ def filter_files(
     finally:
         for target in begun:  # what processes that were ended have left
             with contextlib.suppress(OSError):
-                _part(target).unlink(missing_ok=True)
+                part_of(target).unlink(missing_ok=True)
     return outcome
 
 
 def written_for(target: Path) -> tuple[Path, ...]:
     """All that is written for one file: what it becomes, also while it does."""
-    return target, _part(target)
-
-
-def _part(target: Path) -> Path:
-    return target.with_name(f".{target.name}.part")
+    return target, part_of(target)
 
 
 def _file(stage: Stage[Any, Any], source: Path, target: Path, form: Format) -> tuple[dict[str, int], str]:
-    part = _part(target)
+    part = part_of(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with source.open("rb") as file, part.open("wb") as sink:
             report = filter_file(stage, file, sink, form)
-        part.replace(target)
+        part.replace(behind(target))
         return report.counts, ""
     except StreamFilterError as error:
         return {}, f"{type(error).__name__}: {error}"

@@ -116,7 +116,7 @@ def run(
     inputs, place = _inputs(stage, files, out, field)
     own = journal.written_for if field else bulk.written_for
     made = [each for _, name in inputs for each in own(place / name)]
-    check_places([*read, *(source for source, _ in inputs)], [*made, *written])
+    check_places([*read, *(source for source, _ in inputs)], written, made)
     place.mkdir(parents=True, exist_ok=True)
     with _progress(sum(size_of(source) for source, _ in inputs), is_long=True) as watch:
         if field:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from streamfilter.cli.places import behind, part_of
 from streamfilter.errors import StreamFilterError
 
 NOTE_SECONDS = 1.0
@@ -84,9 +85,9 @@ class Journal:
             return
         with self._stack:
             self._say()
-            self._part.replace(self._target)
+            self._part.replace(behind(self._target))
             if self._bad_written:
-                self._bad_part.replace(self._bad_target)
+                self._bad_part.replace(behind(self._bad_target))
             else:
                 self._bad_part.unlink()
                 self._bad_target.unlink(missing_ok=True)
@@ -141,8 +142,9 @@ class Journal:
 
 def written_for(target: Path) -> tuple[Path, ...]:
     """All that a run writes: its output and what tells of bad lines; both also while they are written; how far it has come."""
-    hidden = (f".{target.name}.part", f".{target.name}.bad.part", f".{target.name}.progress", f".{target.name}.progress.new")
-    return tuple(target.with_name(name) for name in (target.name, f"{target.name}.bad", *hidden))
+    bad = target.with_name(f"{target.name}.bad")
+    part, note = part_of(target), part_of(target).with_suffix(".progress")
+    return target, bad, part, part_of(bad), note, note.with_suffix(".progress.new")
 
 
 def completed(source: Path, target: Path, work: str) -> tuple[int, int] | None:
