@@ -499,6 +499,49 @@ def test_a_report_is_written_however_the_stream_ends(
         assert not report.exists()
 
 
+def test_a_report_that_cannot_be_written_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Why the stream ended, or what is bad, is told as well. The directory of a report is made, as that of an output is."""
+    declared, text, report = tmp_path / "p.toml", tmp_path / "a.txt", tmp_path / "no" / "r.json"
+    declared.write_text('version = 1\n[[pipeline.p]]\nstage = "block"\nrules = ["email"]\n')
+    lines = written(tmp_path / "l.jsonl", [{"text": 1}, {"text": "good"}])
+    bad = f"streamfilter: {lines}:1: the field 'text' holds int: a text, or a list of chunks is needed"
+    out = ["-o", str(tmp_path / "out")]
+    runs: list[tuple[list[str], int, str, list[str]]] = [
+        ([str(text)], 1, MAIL, ["streamfilter: rule email matched at character 5 of the answer"]),
+        ([str(text)], 0, "good", []),
+        ([str(lines), "--field", "text", *out], 1, "", [bad, "1 records filtered, 1 bad"]),
+        ([str(text), *out], 0, "good", ["1 files filtered, 0 bad"]),
+    ]
+    args = ["run", "-p", str(declared), "--report", str(report)]
+    for more, code, said, told in runs:
+        text.write_text(said)
+        assert run_app([*args, *more]) == code
+        assert capsys.readouterr().err.splitlines() == told
+        report.unlink()
+        report.parent.rmdir()
+    report.parent.touch()
+    for more, *_ in runs:
+        assert run_app([*args, *more]) == 1
+        assert capsys.readouterr() == ("", f"streamfilter: [Errno 17] File exists: '{report.parent}'\n")
+    report.parent.unlink()
+
+    write = Path.write_text
+
+    def full(path: Path, *args: str) -> int:
+        if path == report:
+            raise OSError(28, "No space left on device", str(report))
+        return write(path, *args)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    for more, _, said, told in runs:
+        text.write_bytes(said.encode())
+        assert run_app([*args, *more]) == 1
+        missing = f"streamfilter: [Errno 28] No space left on device: '{report}'"
+        assert sorted(capsys.readouterr().err.splitlines()) == sorted([*told, missing])
+
+
 def test_a_report_is_written_where_the_reader_leaves(tmp_path: Path) -> None:
     """What closed the pipe is no fault, and takes no report away."""
     report = tmp_path / "r.json"

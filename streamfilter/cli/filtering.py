@@ -117,18 +117,23 @@ def run(
     own = journal.written_for if field else bulk.written_for
     made = [each for _, name in inputs for each in own(place / name)]
     check_places([*read, *(source for source, _ in inputs)], written, made)
-    place.mkdir(parents=True, exist_ok=True)
+    for directory in (place, *(each.parent for each in written)):
+        directory.mkdir(parents=True, exist_ok=True)
     with _progress(sum(size_of(source) for source, _ in inputs), is_long=True) as watch:
         if field:
             outcome = filter_lines(stage, inputs[0][0], out, field, jobs, watch, resume=resume)
         else:
             outcome = filter_files(stage, inputs, place, Format(form), jobs, watch, resume=resume)
-    _write_report(report, {**vars(outcome), "bad": [each._asdict() for each in outcome.bad]})
     _say(outcome, "records" if field else "files")
+    _write_report(report, {**vars(outcome), "bad": [each._asdict() for each in outcome.bad]})
+    if outcome.failed:
+        raise click.exceptions.Exit(1)
 
 
 def _live(stage: sf.Stage[Any, Any], path: Path, form: Format, report: Path | None) -> None:
     begun: list[sf.Report] = []
+    if report is not None:
+        report.parent.mkdir(parents=True, exist_ok=True)  # where it cannot be, nothing has been read yet
     try:
         if str(path) == "-":
             filter_file(stage, sys.stdin.buffer, sys.stdout.buffer, form, begun=begun.append)
@@ -179,12 +184,18 @@ def _finding(found: sf.Finding) -> dict[str, Any]:
 
 
 def _write_report(path: Path | None, report: dict[str, Any]) -> None:
-    if path is not None:
+    if path is None:
+        return
+    try:
         path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    except OSError as error:
+        if error.__context__ is None or isinstance(error.__context__, BrokenPipeError):
+            raise
+        click.echo(f"streamfilter: {error}", err=True)  # raised, it would hide why the stream ended
 
 
 def _say(outcome: Outcome, what: str) -> None:
-    """What became of them, on standard error; exit code 1 if some were bad."""
+    """What became of them, on standard error."""
     for bad in outcome.bad[:MAX_TOLD]:
         click.echo(f"streamfilter: {bad.place}: {bad.reason}", err=True)
     if outcome.failed > MAX_TOLD:
@@ -192,8 +203,6 @@ def _say(outcome: Outcome, what: str) -> None:
     skipped = f", {outcome.skipped} were there" if outcome.skipped else ""
     found = "".join(f", {number} {rule}" for rule, number in outcome.counts.most_common())
     click.echo(f"{outcome.done} {what} filtered, {outcome.failed} bad{skipped}{found}", err=True)
-    if outcome.failed:
-        raise click.exceptions.Exit(1)
 
 
 MAX_TOLD = 20
