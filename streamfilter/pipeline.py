@@ -21,7 +21,7 @@ from streamfilter.display import explained, table
 from streamfilter.items import Event, Item, check_kinds, told
 from streamfilter.lift import Lift, start_arguments_of, start_of
 from streamfilter.machine import Machine, TextMachine
-from streamfilter.plain import PlainSource, SyncStream, check_items, check_text, checked_function
+from streamfilter.plain import PlainSource, SyncStream, check_items, check_text, checked_function, is_text
 from streamfilter.stream import Function, Segment, Stream, open_stream
 
 C = TypeVar("C")
@@ -195,7 +195,7 @@ class Stage(Declared, Generic[In, Out]):
         self._check_plain("apply", "aapply")
         with cast("Stage[str, str]", self).iter((text,), context=context) as stream:
             del text  # what reports errors records variables
-            return "".join(item for item in stream if isinstance(item, str))
+            return "".join(item for item in stream if is_text(item))
 
     async def aapply(self: Stage[Never, Item], text: str, *, context: Context | None = None) -> str:
         """The whole of a text at once, through stages that wait.
@@ -206,7 +206,7 @@ class Stage(Declared, Generic[In, Out]):
         check_text(text, self.stages, "aapply")
         async with open_stream(self._segments(), PlainSource((text,)), context, "close", is_live=True, stage=self) as stream:
             del text
-            return "".join([item async for item in stream if isinstance(item, str)])
+            return "".join([item async for item in stream if is_text(item)])
 
     @overload
     def __or__(self, other: Stage[Out, Next]) -> Pipeline[In, Next]: ...

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from streamfilter.context import Report
 from streamfilter.declaration import Declared, show
+from streamfilter.errors import StreamFilterError
+from streamfilter.items import Event
 from streamfilter.stream import Function, Stream
 
 if TYPE_CHECKING:
@@ -164,6 +166,32 @@ def values_of(stages: Sequence[Any]) -> Any:
     # What passes anything passes the values before it; but nobody knows what a function makes of them.
     last = next((part for part in reversed(stages) if part.gives != "anything" or part.function is not None), None)
     return last if last is not None and last.gives == "values" else None
+
+
+class NoText(StreamFilterError, TypeError):
+    """A function gave values where text is joined or written, which could not be known before."""
+
+
+def is_text(item: object) -> bool:
+    """Whether an item belongs to a text that is joined or written. An event that a stage gave beside it does not.
+
+    Raises:
+        NoText: it is neither: left out, it would be missed by nobody.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> is_text("a"), is_text(sf.Usage({"total_tokens": 9}))
+        (True, False)
+        >>> is_text({"a": 1})
+        Traceback (most recent call last):
+        streamfilter.plain.NoText: a stage gives dict, and text is needed: leave out what gives values, or read them with ...
+    """
+    if isinstance(item, str):
+        return True
+    if isinstance(item, Event):
+        return False
+    hint = "leave out what gives values, or read them with `async for value in stage(source)`"
+    raise NoText(f"a stage gives {type(item).__qualname__}, and text is needed: {hint}")
 
 
 def checked_function(part: object) -> Function:

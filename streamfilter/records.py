@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 from streamfilter.context import Context
 from streamfilter.errors import StreamFilterError
 from streamfilter.pipeline import Stage, as_stage
-from streamfilter.plain import check_gives_text
+from streamfilter.plain import check_gives_text, is_text
 from streamfilter.providers.detecting import wrap
 
 FIELD = "text"
@@ -187,7 +187,7 @@ def _run(
     stage: Stage[Any, Any], items: Sequence[Any], context: Context | None, *, of_chunks: bool
 ) -> tuple[list[Any], dict[str, int]]:
     with (wrap(stage) if of_chunks else stage).iter(items, context=Context.with_vault(context)) as stream:
-        out = [item for item in stream if of_chunks or isinstance(item, str)]
+        out = [item for item in stream if of_chunks or is_text(item)]
         return out, stream.report.counts
 
 
@@ -195,7 +195,7 @@ async def _run_live(
     stage: Stage[Any, Any], items: Sequence[Any], context: Context | None, *, of_chunks: bool
 ) -> tuple[list[Any], dict[str, int]]:
     async with (wrap(stage) if of_chunks else stage)(_given(items), context=Context.with_vault(context)) as stream:
-        out = [item async for item in stream if of_chunks or isinstance(item, str)]
+        out = [item async for item in stream if of_chunks or is_text(item)]
         return out, stream.report.counts
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -334,6 +335,54 @@ def test_values_are_not_dropped_in_silence(
     for method in (filter_records, filter_json):
         with pytest.raises(TypeError, match=f"ParseJSON gives values, and {method.__name__} joins text: use "):
             method(sf.ParseJSON(), [])
+
+
+PASSED = """
+from streamfilter import Usage
+
+async def same(items):
+    async for item in items:
+        yield item
+
+async def counted(items):
+    async for item in items:
+        yield item
+        yield Usage({"total_tokens": 9})
+"""
+"""Functions that pass what comes, and that gives events beside it."""
+
+
+def test_values_behind_a_function_are_not_dropped_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody knows beforehand what it gives: the first value makes its record or its file bad. Events beside a text are no part of it."""
+    (tmp_path / "passed_values.py").write_text(PASSED)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    import passed_values  # type: ignore[import-not-found]
+
+    said = (
+        "a stage gives dict, and text is needed: leave out what gives values, or read them with `async for value in stage(source)`"
+    )
+    values = sf.ParseJSON() | passed_values.same
+    given = [{"text": "{}"}, {"text": ["{", "}"]}]
+    assert [(row.record, row.reason) for row in filter_records(values, given)] == [(None, f"NoText: {said}")] * 2
+    assert [row.reason for row in filter_json(values, ['{"text": "{}"}'])] == [f"NoText: {said}"]
+    texts = sf.Redact(EMAIL, to="[{rule}]") | passed_values.counted
+    whole, parts = (row.record["text"] for row in filter_records(texts, [{"text": MAIL}, {"text": [MAIL]}]) if row.record)
+    assert (whole, "".join(parts)) == (CLEAN, CLEAN)
+    assert asyncio.run(texts.aapply(MAIL)) == CLEAN
+    with pytest.raises(TypeError, match=r"^a stage gives dict, and text is needed"):
+        asyncio.run(values.aapply("{}"))
+    stages = [f'[[pipeline.p]]\nstage = "{stage}"\n' for stage in ("parse_json", "passed_values:same")]
+    Path("p.toml").write_text("version = 1\n" + "".join(stages))
+    Path("a.txt").write_text("{}")
+    args = ["run", "-p", "p.toml", "--allow-imports", "passed_values", "a.txt"]
+    assert run_app(args) == 1
+    assert capsys.readouterr() == ("", f"streamfilter: {said}\n")
+    assert run_app([*args, "-o", "out"]) == 1
+    assert capsys.readouterr().err.splitlines()[0] == f"streamfilter: a.txt: NoText: {said}"
+    assert not Path("out").exists()
 
 
 def test_no_input_is_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

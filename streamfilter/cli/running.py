@@ -17,6 +17,7 @@ from streamfilter.context import Context, Report
 from streamfilter.errors import MalformedInput
 from streamfilter.observe.recordings import over_text
 from streamfilter.pipeline import Stage
+from streamfilter.plain import is_text
 from streamfilter.providers import detecting, text_events
 from streamfilter.providers.kinds import Kind, Telling
 from streamfilter.providers.objects import elements, lines
@@ -161,7 +162,7 @@ def _read_beside(items: Iterator[Any], loop: asyncio.AbstractEventLoop, arrived:
 
 
 def _write(piece: Any, sink: IO[bytes], end: bytes) -> None:
-    if isinstance(piece, str | bytes):  # not an event that a stage gave beside the text
+    if isinstance(piece, bytes) or is_text(piece):  # not an event that a stage gave beside the text
         data = piece if isinstance(piece, bytes) else piece.encode("utf-8", "surrogateescape")
         left = memoryview(data if data.endswith(end) else data + end)
         raw = getattr(sink, "raw", sink)  # a buffer could not say how much of what it was given has been refused
