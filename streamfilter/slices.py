@@ -71,8 +71,12 @@ def cut(item: Any, size: int | None = None, start: int = 0) -> Iterator[Any]:
 
 
 def sliced(feed: Callable[[Any], Sequence[Any]], item: Any) -> Steps:
-    """A large text, fed in slices: smaller ones behind one that has taken long, until they are quick again."""
+    """A large text, fed in slices: smaller ones behind one that has taken long, until they are quick again.
+
+    Where a smaller one takes nearly as long, as with a function that asks another machine, the next is as large as before.
+    """
     at, end, size = 0, len(item.text if type(item) is TextDelta else item), SLICE_CHARS
+    chars, seconds = 0, 0.0  # of the one before, if that was slow
     while True:
         start = thread_time()
         given = feed(next(cut(item, size, at)))
@@ -81,7 +85,13 @@ def sliced(feed: Callable[[Any], Sequence[Any]], item: Any) -> Steps:
             return given
         taken = thread_time() - start
         yield given
-        size = max(1, int(size * SLOW_SECONDS / taken)) if taken > SLOW_SECONDS else min(SLICE_CHARS, 2 * size)
+        if taken <= SLOW_SECONDS:
+            size, chars = min(SLICE_CHARS, 2 * size), 0
+        elif size < chars and taken > seconds * (1 + size / chars) / 2:  # it saved less than half of what it is shorter
+            size, chars = chars, 0
+        else:
+            chars, seconds = size, taken
+            size = max(1, int(size * SLOW_SECONDS / taken))
 
 
 def advanced(work: Steps) -> tuple[Sequence[Any], bool]:

@@ -277,6 +277,24 @@ def test_slices_are_smaller_behind_one_that_took_long(item: Any, monkeypatch: py
     assert [len(text) for text, _ in fed[-4:-1]] == [1024] * 3
 
 
+@pytest.mark.parametrize("seconds", [0.021, 0.03, 0.3, 3.0])
+@pytest.mark.parametrize("each", [0.0, 1e-6, 1e-5])
+def test_slices_are_not_made_smaller_in_vain(seconds: float, each: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes as long for a few characters as for many, and some for each, is called at most twice as often as for full slices."""
+    now = 0.0
+    sizes: list[int] = []
+
+    def feed(text: str) -> Sequence[str]:
+        nonlocal now
+        now += seconds + each * len(text)
+        sizes.append(len(text))
+        return [text]
+
+    monkeypatch.setattr(slices, "thread_time", lambda: now)
+    assert "".join(at_once(sliced(feed, "x" * 40 * SLICE_CHARS))) == "x" * 40 * SLICE_CHARS
+    assert 40 <= len(sizes) <= 80
+
+
 def test_only_the_end_of_a_pipeline_is_fed_slices() -> None:
     """What ends with what wants its chunks whole gets them so, and what comes before that too."""
 
