@@ -464,6 +464,13 @@ READERS += [sf.ParseJSON(dict, truncated="partial"), sf.ParseJSON(list, truncate
         ('"see [1] {}" [1]', False),
         ('"see {" {"a": "\\u0040"}', False),
         (r'"a," [said] "{\u0040', False),
+        (r'"a" <think>{"k":"\u0040"}', False),  # which is no leading thought
+        (r'"a <think>" <think>{"k":"\u0040"}</think>{"k":"\u0040"}', False),
+        (r'"a"' + " " * 1001 + r'<think>["\u0040"]', False),
+        ("1" * 1001 + r' <think>["\u0040"]', False),
+        ("[ ]" + " " * 1001 + r'<think>["\u0040"]', False),
+        ("[ ]" * 400 + r'<think>["\u0040"]', False),
+        ("\x1e" * 1001 + r'["\u0040"]', False),
     ],
 )
 def test_no_reader_of_json_finds_an_escape_that_was_not_filtered(text: str, is_refused: bool) -> None:

@@ -141,13 +141,13 @@ class Run(TextMachine):
             self._out.replace(0, closing + "".join(reversed(self._document.closers)))
 
     # ------------------------------------------------------------------ between documents
-    # The head is what can still be white space around documents, or a number or literal that is all there is. Text that is none
-    # goes through the search, which finds where a document begins.
+    # The head can still be white space, or a number or literal that is all there is. Other text goes through the search.
 
     def _between(self, text: str) -> str:
         """Text that is in no document. What is left of it, and is."""
         if self._head is not None:
             text, front = self._rested(self._head + text)
+            self._search.skip(front)
             self._position = self._position.behind(front)
             at = _SCALARS(text).end()
             if _BEGUN(text, at):
@@ -156,33 +156,35 @@ class Run(TextMachine):
                     return ""
                 if at:  # what is more than a number is text, and may still be followed by a string
                     self._is_first, self._head = False, text[at:]
-                    self._text(text[:at])
-                    self._position = self._position.behind(text[:at])
+                    self._unsearched(text[:at])
                     return ""
             self._head = None
             if text.startswith('"', at):
-                return self._quoted(text, at)
+                self._unsearched(text[:at])
+                self._search.skip(text[at:])
+                self._begin_document()
+                return text[at:]
         skipped, candidate = self._search.feed(text, self._position.offset)
         self._searched += len(text) - len(skipped) - len(candidate)
         self._text(skipped)
         self._position = self._position.behind(skipped)
         if not candidate or self.done is not None:
             return ""
-        self._out.keep(len(self._quiet))
-        self._quiet = ""
-        if self._end_text():
-            self._open()
+        self._begin_document()
         return candidate
 
-    def _quoted(self, text: str, at: int) -> str:
-        """A string begins here, a document: there is no text before it. What of this text is in it."""
-        self._text(text[:at])
-        self._position = self._position.behind(text[:at])
+    def _unsearched(self, text: str) -> None:
+        """Text in which no document begins."""
+        self._text(text)
+        self._search.skip(text)
+        self._position = self._position.behind(text)
+
+    def _begin_document(self) -> None:
+        """A document begins here, if the text before it does not end the stream."""
         self._out.keep(len(self._quiet))
         self._quiet = ""
         if self._end_text():
             self._open()
-        return text[at:]
 
     def _text(self, text: str) -> None:
         """Text that is in no document, and behind it neither is what comes before the next."""

@@ -133,6 +133,11 @@ class Search:
         self._keep_around(skipped)
         return skipped, candidate
 
+    def skip(self, text: str) -> None:
+        """What comes before all that is searched from here on. If that is not white space, no thought leads any more."""
+        if self._thought is None and text.strip():
+            self._thought = False
+
     def _keep_around(self, prose: str) -> None:
         """Keep the beginning of the prose."""
         if len(self._around) <= FENCED_CHARS:
