@@ -599,6 +599,17 @@ def test_a_limit_that_is_met_in_prose_shows_nothing() -> None:
     ):
         for pieces in cuts(text):
             assert str(parsed(pieces, **options)[1]).endswith(where)
+    prose = "x [1:2] [[" * 1200  # more than is searched at a time
+    for before in (
+        ["<think>a", "b</think>"],
+        ["<think>a", "b</think>" + prose],
+        [prose + "y"],
+        [prose, prose + "y"],
+        ["z\n", "[1:2] y"],
+    ):
+        pieces = [*before[:-1], before[-1] + '["abcdef']
+        where = len("".join(before)) + 2
+        assert str(parsed(pieces, max_string=5, max_depth=9000)[1]).endswith(f"begins at offset {where}"), pieces
     machine = sf.ParseJSON[Any](max_string=5).machine()
     assert [bool(machine.feed(character)) for character in '{"abcdef'] == [False] * 7 + [True]  # with the first that is too much
     assert parsed(["[" + " " * 12_000 + 'x] {"a":1}']) == ([{"a": 1}], None)
