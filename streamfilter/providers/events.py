@@ -74,6 +74,7 @@ class Origin:
         items: all that was read from it, in order.
         slots: where its text stands.
         parsed: those of them that say it as what its JSON text means.
+        whole: the channels all of whose text it says, so that it cannot leave with a part of that.
         repeats: where text is said once more.
         spans: places that count characters of a channel: of no use once that has changed. The empty place is the whole event.
         tokens: lists of the tokens of a channel's text in this event. They are left out where it is not what they say.
@@ -96,6 +97,7 @@ class Origin:
     items: list[Item] = field(default_factory=list)
     slots: dict[Path, Channel] = field(default_factory=dict)
     parsed: set[Path] = field(default_factory=set)
+    whole: set[Channel] = field(default_factory=set)
     repeats: dict[Path, Repeat] = field(default_factory=dict)
     spans: dict[Path, Channel] = field(default_factory=dict)
     tokens: dict[Path, Channel] = field(default_factory=dict)
@@ -136,12 +138,14 @@ class Origin:
         if at(self.event, path) is not None:
             self.slots[path] = channel
             self.parsed.add(path)
+            self.whole.add(channel)
             self.items.append(TextDelta(self.said(path), channel, self))
 
     def retract(self, path: Path) -> None:
         """What stands at a place is no text: something else has come for it. Nothing may have left yet."""
         channel = self.slots.pop(path)
         self.parsed.discard(path)
+        self.whole.discard(channel)
         self.items[:] = [item for item in self.items if not (isinstance(item, TextDelta) and item.channel == channel)]
 
     def said(self, path: Path) -> str:

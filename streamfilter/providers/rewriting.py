@@ -29,6 +29,7 @@ from streamfilter.providers.places import Opaque, Path, at, is_below, revised, s
 from streamfilter.providers.recent import Channels
 from streamfilter.providers.shapes import plain
 from streamfilter.providers.sse import Seam
+from streamfilter.providers.together import Together
 from streamfilter.providers.tokens import spelled_by, unfit
 from streamfilter.providers.wrapping import MAX_AGGREGATE
 
@@ -120,6 +121,7 @@ class EventWriter:
         self._framing = framing
         self._kinds = frozenset(signed)
         self._foreign = Calls()  # of other formats
+        self._together = Together()
         self._first = FirstChoice()  # of theirs
         self._channels = Channels(self._forget)
         self._said: dict[Channel, str] = {}  # what has left
@@ -157,7 +159,7 @@ class EventWriter:
     def write(self, items: Iterable[Item]) -> list[Any]:
         """The events for what came out of one event of the source. An `End` stays the last."""
         out: list[Any] = []
-        for origin, group in groupby(items, key=self._origin_of):
+        for origin, group in groupby(self._together.put(items, self._origin_of), key=self._origin_of):
             grouped = list(group)
             if origin is not None:
                 out += self._rewritten(origin, grouped)
@@ -302,7 +304,10 @@ class EventWriter:
         if not (is_as_it_came and origin.is_plain):
             left = dict(texts)
             for path, channel in origin.slots.items():
-                changes[path] = origin.value(path, left.pop(channel, ""))
+                shown = left.pop(channel, "")
+                changes[path] = shown and origin.value(
+                    path, shown
+                )  # arguments that leave with a later part are none here, not `{}`
         for path, channel in origin.tokens.items():
             tokens = at(event, path) or ()
             is_here = channel in origin.slots.values()

@@ -109,7 +109,7 @@ class EncodeStage(Stage[Any, Any]):
         return Encoding(self.format.name, writer)
 
     def explanation(self) -> str:
-        return f"writes {self.format.unit}; holds only what must not stand inside of a call of another format"
+        return f"writes {self.format.unit}; holds only what must not leave inside of a call, or without the rest of it"
 
 
 @stage

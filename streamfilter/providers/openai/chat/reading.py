@@ -138,6 +138,7 @@ class Origin:
         framing: how it stood in them, if that was not as a server-sent event.
         items: all that was read from it, in order.
         parts: by the position of the choice.
+        whole: the channels of the calls all of whose arguments it says, so that it cannot leave with a part of these.
         extras: what stands for the chunk's own fields beyond the usual, if there are any.
         repeats: those of them that repeat text.
         is_plain: whether there is nothing but text and names in it.
@@ -150,6 +151,7 @@ class Origin:
     framing: Framing | None = None
     items: list[Item] = field(default_factory=list)
     parts: list[Parts] = field(default_factory=list)
+    whole: list[Channel] = field(default_factory=list)
     extras: Raw | None = None
     repeats: frozenset[str] = frozenset()
     is_plain: bool = False
@@ -371,6 +373,7 @@ class Reader:
             value = arguments if arguments and isinstance(arguments, Mapping | list) else None  # they come whole, as what they mean
             if value is not None:
                 arguments = json.dumps(value, ensure_ascii=False)
+                origin.whole.append(channel)
             if isinstance(arguments, str) and arguments:
                 items.append(TextDelta(arguments, channel, origin))
             if not items:  # whatever else it brings

@@ -29,6 +29,7 @@ from streamfilter.providers.places import Path, at, revised
 from streamfilter.providers.recent import KEPT_ENDED
 from streamfilter.providers.rewriting import joined
 from streamfilter.providers.shapes import edited, fields, get, plain
+from streamfilter.providers.together import Together
 from streamfilter.reasons import spelled
 
 DONE = b"data: [DONE]\n\n"
@@ -63,6 +64,7 @@ class Writer:
         self._finished: set[int] = set()
         self._edited: set[int] = set()  # the choices whose reasoning was changed: signatures over it are void
         self._foreign = Calls()  # of other formats
+        self._together = Together()
         self._called: dict[Key, dict[Channel, int]] = {}  # their numbers, by choice
         self._done = False
         self._framing: Framing | None = None
@@ -87,7 +89,7 @@ class Writer:
     def write(self, items: Iterable[Item]) -> list[Any]:
         """The chunks for what came out of one source chunk. An `End` stays the last."""
         out: list[Any] = []
-        for origin, group in groupby(items, key=_origin_of):
+        for origin, group in groupby(self._together.put(items, _origin_of), key=_origin_of):
             grouped = list(group)
             for item in grouped:
                 self._mark(item)
