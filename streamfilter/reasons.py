@@ -28,14 +28,15 @@ _MEANINGS = {word: meaning for meaning, words in _WORDS.items() for word in word
     "end_turn": "stop",
     "STOP": "stop",
     "pause_turn": "stop",
+    **dict.fromkeys(("completed", "eos", "eos_token", "normal", "COMPLETE", "STOP_SEQUENCE"), "stop"),
     "blocked": "content_filter",
     "refusal": "content_filter",
     "guardrail_intervened": "content_filter",
     "function_call": "tool_calls",
-    "tool-calls": "tool_calls",
+    **dict.fromkeys(("tool-calls", "tool_call", "TOOL_CALL"), "tool_calls"),
     "content-filter": "content_filter",
     "max_output_tokens": "length",
-    "model_context_window_exceeded": "length",
+    **dict.fromkeys(("model_length", "model_context_window_exceeded"), "length"),
     **dict.fromkeys(("RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"), "content_filter"),
 }
 
@@ -57,12 +58,14 @@ def for_calls(reason: str) -> str:
 def ends_calls(item: Item) -> bool:
     """Whether a call that has said nothing until it ends with an item has no arguments: nothing has cut it off.
 
+    A reason that is not known to say so does not: services have new words for what went wrong, and seldom for what went well.
+
     Example:
-        >>> ends_calls(Finish("stop")), ends_calls(Finish("length")), ends_calls(Finish("stop", stopped=True))
+        >>> ends_calls(Finish("stop")), ends_calls(Finish("error")), ends_calls(Finish("stop", stopped=True))
         (True, False, False)
     """
     if isinstance(item, Finish):
-        return not item.stopped and _MEANINGS.get(item.reason) not in ("length", "content_filter")
+        return not item.stopped and _MEANINGS.get(item.reason) in ("stop", "tool_calls")
     return not isinstance(item, Failure)
 
 

@@ -112,7 +112,7 @@ def test_a_call_without_arguments_has_an_empty_object(name: str) -> None:
 
 
 @formats
-@pytest.mark.parametrize("reason", ["length", "content_filter"])
+@pytest.mark.parametrize("reason", ["length", "content_filter", "error", "abort", "model_length", "insufficient_system_resource"])
 def test_a_call_that_was_cut_off_before_its_arguments_is_given_none(name: str, reason: str) -> None:
     """They would have followed."""
     out = (openai.chat.Decode() | encode(name)).iter([fragment("", 0, "c0", "pay"), chunk({}, reason)])

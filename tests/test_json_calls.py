@@ -114,7 +114,17 @@ def test_a_call_without_arguments_has_none() -> None:
     assert isinstance(error, ValidationError)
 
 
-CUT = ["length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "content_filter", "SAFETY", "guardrail_intervened"]
+CUT = [
+    *("length", "max_tokens", "MAX_TOKENS", "max_output_tokens", "content_filter", "SAFETY", "guardrail_intervened"),
+    *("error", "abort", "other", "a new word", "model_length", "insufficient_system_resource"),  # of gateways, Mistral, DeepSeek
+    *("malformed_tool_use", "malformed_model_output", "MALFORMED_FUNCTION_CALL", "OTHER", "incomplete", "cancelled"),
+]
+DONE = [
+    *("stop", "tool_calls", "function_call", "completed"),  # OpenAI
+    *("end_turn", "tool_use", "stop_sequence", "pause_turn"),  # Anthropic and Bedrock
+    *("STOP", "COMPLETE", "TOOL_CALL", "STOP_SEQUENCE"),  # Gemini and Cohere
+    *("tool-calls", "tool_call", "eos", "eos_token", "normal"),  # the AI SDK, pydantic-ai, Together, Hugging Face, Baidu
+]
 
 
 @pytest.mark.parametrize("reason", CUT)
@@ -126,6 +136,13 @@ def test_a_call_that_has_said_nothing_when_its_answer_is_cut_off_is_none(reason:
     assert type(called([begins(0, "pay", "a"), sf.Failure("overloaded")])[1]) is sf.TruncatedInput
     answered = [begins(0, "pay", "a"), sf.TextDelta("{}", channel(0)), sf.Finish(reason, scope=(0, 0))]
     assert called(answered) == ([Call("a", "pay", {}, True, channel(0))], None)
+
+
+@pytest.mark.parametrize("reason", DONE)
+def test_a_call_that_has_said_nothing_when_its_answer_is_done_has_no_arguments(reason: str) -> None:
+    """In the words of each service."""
+    out, error = called([begins(0, "now", "a"), sf.Finish(reason, scope=(0, 0))])
+    assert (out, error) == ([Call("a", "now", {}, True, channel(0))], None)
 
 
 @pytest.mark.parametrize("before", [sf.StopAt("STOP"), sf.Limit(max_chars=2, reason="stop"), sf.Block("STOP", action="stop")])
