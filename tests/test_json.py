@@ -608,8 +608,8 @@ def test_a_limit_that_is_met_in_prose_shows_nothing() -> None:
         ["z\n", "[1:2] y"],
     ):
         pieces = [*before[:-1], before[-1] + '["abcdef']
-        where = len("".join(before)) + 2
-        assert str(parsed(pieces, max_string=5, max_depth=9000)[1]).endswith(f"begins at offset {where}"), pieces
+        begins = len("".join(before)) + 2
+        assert str(parsed(pieces, max_string=5, max_depth=9000)[1]).endswith(f"begins at offset {begins}"), pieces
     machine = sf.ParseJSON[Any](max_string=5).machine()
     assert [bool(machine.feed(character)) for character in '{"abcdef'] == [False] * 7 + [True]  # with the first that is too much
     assert parsed(["[" + " " * 12_000 + 'x] {"a":1}']) == ([{"a": 1}], None)

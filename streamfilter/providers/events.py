@@ -97,7 +97,7 @@ class Origin:
     items: list[Item] = field(default_factory=list)
     slots: dict[Path, Channel] = field(default_factory=dict)
     parsed: set[Path] = field(default_factory=set)
-    whole: set[Channel] = field(default_factory=set)
+    whole: frozenset[Channel] = frozenset()
     repeats: dict[Path, Repeat] = field(default_factory=dict)
     spans: dict[Path, Channel] = field(default_factory=dict)
     tokens: dict[Path, Channel] = field(default_factory=dict)
@@ -138,14 +138,14 @@ class Origin:
         if at(self.event, path) is not None:
             self.slots[path] = channel
             self.parsed.add(path)
-            self.whole.add(channel)
+            self.whole |= {channel}
             self.items.append(TextDelta(self.said(path), channel, self))
 
     def retract(self, path: Path) -> None:
         """What stands at a place is no text: something else has come for it. Nothing may have left yet."""
         channel = self.slots.pop(path)
         self.parsed.discard(path)
-        self.whole.discard(channel)
+        self.whole -= {channel}
         self.items[:] = [item for item in self.items if not (isinstance(item, TextDelta) and item.channel == channel)]
 
     def said(self, path: Path) -> str:

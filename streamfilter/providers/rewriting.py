@@ -304,10 +304,8 @@ class EventWriter:
         if not (is_as_it_came and origin.is_plain):
             left = dict(texts)
             for path, channel in origin.slots.items():
-                shown = left.pop(channel, "")
-                changes[path] = shown and origin.value(
-                    path, shown
-                )  # arguments that leave with a later part are none here, not `{}`
+                shown = left.pop(channel, "")  # if none, it leaves with a later part: an object must not become `{}`
+                changes[path] = shown and origin.value(path, shown)
         for path, channel in origin.tokens.items():
             tokens = at(event, path) or ()
             is_here = channel in origin.slots.values()

@@ -7,7 +7,7 @@ arguments a stage has dropped, does not leave: it would do something else. This 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from streamfilter.items import Channel, Event, Item, Key, Raw, TextDelta, ToolCall, covers
@@ -19,7 +19,7 @@ class _Origin(Protocol):
     @property
     def items(self) -> list[Item]: ...
     @property
-    def whole(self) -> Collection[Channel]: ...
+    def whole(self) -> frozenset[Channel]: ...
 
 
 class _Waiting:
@@ -29,7 +29,7 @@ class _Waiting:
 
     def __init__(self, origin: _Origin) -> None:
         self.origin = origin  # kept, so that no other has its id
-        self.channels = frozenset(origin.whole)
+        self.channels = origin.whole
         self.items: list[Item] = []
         self._open = {channel: Brackets() for channel in self.channels}  # those whose arguments have not all come
         self._missing = sum(not isinstance(item, TextDelta) and channel_of(item) in self.channels for item in origin.items)

@@ -151,7 +151,7 @@ class Reading:
         else:
             origin.text(("input",), channel)
         if origin.slots:
-            origin.whole.add(channel)
+            origin.whole |= {channel}
             self._spoken.add(channel)
 
 

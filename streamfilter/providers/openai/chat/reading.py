@@ -151,7 +151,7 @@ class Origin:
     framing: Framing | None = None
     items: list[Item] = field(default_factory=list)
     parts: list[Parts] = field(default_factory=list)
-    whole: list[Channel] = field(default_factory=list)
+    whole: frozenset[Channel] = frozenset()
     extras: Raw | None = None
     repeats: frozenset[str] = frozenset()
     is_plain: bool = False
@@ -373,7 +373,7 @@ class Reader:
             value = arguments if arguments and isinstance(arguments, Mapping | list) else None  # they come whole, as what they mean
             if value is not None:
                 arguments = json.dumps(value, ensure_ascii=False)
-                origin.whole.append(channel)
+                origin.whole |= {channel}
             if isinstance(arguments, str) and arguments:
                 items.append(TextDelta(arguments, channel, origin))
             if not items:  # whatever else it brings
