@@ -148,7 +148,7 @@ class Context:
         stats: whether to measure the streams, for `stream.stats`. Those that are not measured pay nothing.
 
     Attributes:
-        report: of one stream.
+        report: of one stream: `stream.report`. That of a context one has made stays empty.
         after_stop: of one stream.
         is_started: whether it is of one stream: what it lacks then, no caller will add.
         seen: the choices that have come so far, whichever stage of one stream saw them: a stage that stops one must know of those
@@ -177,8 +177,8 @@ class Context:
     verdicts: VerdictCache | None = None
     clock: Clock | None = None
     stats: bool = False
-    report: Report = field(default_factory=Report, init=False, compare=False)
-    after_stop: AfterStop = field(default="close", init=False, compare=False)
+    report: Report = field(default_factory=Report, init=False, compare=False, repr=False)
+    after_stop: AfterStop = field(default="close", init=False, compare=False, repr=False)
     is_started: bool = field(default=False, init=False, compare=False, repr=False)
     seen: set[Key] = field(default_factory=set, init=False, compare=False, repr=False)
     unbroken: list[Unbroken] = field(default_factory=list, init=False, compare=False, repr=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, cast, dataclass_transform
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
@@ -84,6 +85,8 @@ def _unknown(cls: type, given: str | int) -> str:
         names = _names(cls, named=True)
         return f"argument {given + 1}: " + (f"give it by name: {', '.join(names)}" if names else f"there are {given} at most")
     names = [*_names(cls, named=False), *_names(cls, named=True)]
+    if not names:
+        return f"unknown field {given!r}: there are none"
     import difflib  # noqa: PLC0415  # only what is wrong needs it
 
     close = difflib.get_close_matches(given, names, 1)
@@ -189,14 +192,45 @@ def check_plain(name: str, function: object) -> None:
         raise TypeError(f"{name} {_NOT_PLAIN}")
 
 
-def plain(function: F) -> F:
-    """A function as it is; for a field see `Plain`.
+def check_takes(function: Callable[..., object], *given: str) -> None:
+    """Refuse a function that cannot be called with so many arguments. Some functions written in C do not say what they take.
+
+    Args:
+        function: it.
+        given: what it will be given, in words.
 
     Raises:
-        ValueError: it is async.
+        ValueError: it cannot.
+
+    Example:
+        >>> check_takes(str.upper, "a text")
+        >>> check_takes(lambda: True, "a text")
+        Traceback (most recent call last):
+        ValueError: <lambda> cannot be called with a text and nothing else
     """
-    if is_async(function) and not isinstance(function, StandIn):
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*given)
+    except TypeError:
+        said = f"with {' and '.join(given)} and nothing else" if given else "without arguments"
+        raise ValueError(f"{show(function)} cannot be called {said}") from None
+
+
+def plain(function: F) -> F:
+    """A function of one value as it is; for a field see `Plain`.
+
+    Raises:
+        ValueError: it is async, or cannot be called with one value.
+    """
+    if isinstance(function, StandIn):
+        return function
+    if is_async(function):
         raise ValueError(f"{show(function)} {_NOT_PLAIN}")
+    if callable(function):
+        check_takes(function, "one value")
     return function
 
 
@@ -205,7 +239,7 @@ class StandIn:
 
 
 Plain = Annotated[F, AfterValidator(plain)]
-"""The type of a field that takes a function and does not await it: `check: Plain[Callable[[str], object]]`."""
+"""The type of a field that takes a function of one value and does not await it: `check: Plain[Callable[[str], object]]`."""
 
 
 LONGEST_SECONDS = 31_536_000.0

@@ -39,6 +39,13 @@ class Channel(NamedTuple):
 KINDS = ("answer", "reasoning", "refusal", "tool_arguments", "tool_result", "compaction", "other")
 """The kinds of channel that providers' streams have here."""
 
+_ALSO_CALLED = {
+    **dict.fromkeys(("thinking", "thought", "thoughts"), "reasoning"),
+    **dict.fromkeys(("content", "text", "output_text"), "answer"),
+    **dict.fromkeys(("tools", "tool_call", "tool_calls", "tool_use", "function_call", "arguments"), "tool_arguments"),
+}
+"""What providers call the text of such a channel. Who writes that means the channel, and would guard nothing."""
+
 NEAR = 0.82
 """How like one of these a kind of one's own may not be, by `difflib`: a letter more or less, two of one's places changed."""
 
@@ -47,7 +54,7 @@ def check_kinds(kinds: Sequence[str] | None) -> None:
     """Refuse a misspelt kind of channel, which a stage would wait for in vain. Any other may be somebody's own; None is every one.
 
     Raises:
-        ValueError: there is none, or one is empty, or nearly one of those that providers have.
+        ValueError: there is none, or one is empty, or nearly one of those that providers have, or what somebody calls one of these.
 
     Example:
         >>> check_kinds(["reasoning", "notes"])
@@ -55,6 +62,10 @@ def check_kinds(kinds: Sequence[str] | None) -> None:
         Traceback (most recent call last):
         ...
         ValueError: there is no kind of channel 'reasonning': did you mean 'reasoning'? One of your own needs a less like name
+        >>> check_kinds(["tool_calls"])
+        Traceback (most recent call last):
+        ...
+        ValueError: there is no kind of channel 'tool_calls': here that is 'tool_arguments'. One of your own needs another name
     """
     if kinds == ():
         raise ValueError("channels: at least one kind of channel is needed, such as 'answer'; None is every one")
@@ -63,6 +74,9 @@ def check_kinds(kinds: Sequence[str] | None) -> None:
             continue
         if not kind:
             raise ValueError(f"a kind of channel is empty: there are {', '.join(KINDS)}, and your own")
+        if kind.lower() in _ALSO_CALLED:
+            said = f"here that is {_ALSO_CALLED[kind.lower()]!r}. One of your own needs another name"
+            raise ValueError(f"there is no kind of channel {kind!r}: {said}")
         from difflib import get_close_matches  # noqa: PLC0415  # most use no kinds of their own
 
         if near := get_close_matches(kind.lower(), KINDS, 1, NEAR):

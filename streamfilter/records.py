@@ -75,7 +75,7 @@ def filter_records(
         context: what each stream is started with. Without a vault each has its own, which is gone with it.
 
     Raises:
-        TypeError: the pipeline is none, or gives values.
+        TypeError: the pipeline is none, or gives values; there is one record alone; or the field is no name.
 
     Example:
         >>> import streamfilter as sf
@@ -88,6 +88,7 @@ def filter_records(
     """
     stage = as_stage(pipeline)
     check_gives_text(stage.stages, "filter_records")
+    _check("records", records, field)
     return _each(stage, context, records, lambda record, run: _filtered(record, field, run))
 
 
@@ -105,7 +106,7 @@ def filter_json(
         context: as of `filter_records`.
 
     Raises:
-        TypeError: the pipeline is none, or gives values.
+        TypeError: the pipeline is none, or gives values; there is one record alone; or the field is no name.
 
     Example:
         >>> import streamfilter as sf
@@ -116,7 +117,16 @@ def filter_json(
     """
     stage = as_stage(pipeline)
     check_gives_text(stage.stages, "filter_json")
+    _check("lines", lines, field)
     return _each(stage, context, lines, lambda line, run: _filtered_line(line, field, run))
+
+
+def _check(name: str, inputs: object, field: object) -> None:
+    """Refuse one record, or the text of several, which would be taken for as many as it has keys or characters."""
+    if isinstance(inputs, str | bytes | Mapping):
+        raise TypeError(f"{name} is {type(inputs).__qualname__}: several of them are needed, as in a list")
+    if not isinstance(field, str):
+        raise TypeError(f"field is {type(field).__qualname__}: the name of one is needed")
 
 
 def _each(stage: Stage[Any, Any], context: Context | None, inputs: Iterable[T], filtered: Callable[[T, Run], R]) -> Iterator[R]:

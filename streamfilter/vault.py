@@ -72,7 +72,8 @@ class Vault:
 
     def __init__(self, max_entries: int | None = None, *, picklable: bool = False) -> None:
         if max_entries is not None and not is_count(max_entries):
-            raise ValueError(f"max_entries={max_entries!r}: at least 1 is needed, or None for no limit")
+            shown = max_entries if isinstance(max_entries, int | float) else type(max_entries).__qualname__  # others quote texts
+            raise ValueError(f"max_entries={shown}: at least 1 is needed, or None for no limit")
         self.max_entries: int | None = max_entries
         self.picklable: bool = picklable
         self._entries: dict[str, tuple[str, str]] = {}  # EMAIL_1 -> (rule, text)

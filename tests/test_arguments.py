@@ -16,8 +16,10 @@ import redis.asyncio as redis
 
 import streamfilter as sf
 from streamfilter import gateway, observe
+from streamfilter.providers import openai
+from streamfilter.records import filter_json, filter_records
 from streamfilter.resumable import MemoryStore, RedisStore, ResumableStream, Store, store
-from streamfilter.testing import FakeClock
+from streamfilter.testing import FakeClock, check_stage
 from streamfilter.web import StreamFilterMiddleware, resumable_response, sse_response
 
 
@@ -96,6 +98,28 @@ def test_who_would_not_await_a_function_refuses_an_async_one(argument: str, kind
     """An observer or a handler of errors that never runs is found out when it is given."""
     with pytest.raises(TypeError, match=r"async.*(nothing awaits|nobody would await) it: give a plain"):
         ARGUMENTS[argument](ASYNC[kind])
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_stage_refuses_a_function_that_it_could_not_call(field: str) -> None:
+    """When it is built: else the first match would end the stream."""
+    wrong: list[Any] = [lambda: True, lambda one, two: True, functools.partial(str.join, " ", []), sf.by_line]
+    for function in wrong:
+        with pytest.raises(ValueError, match=rf"^{field}\b.* cannot be called with one value and nothing else$"):
+            FIELDS[field](function)
+    right: list[Any] = [lambda one, two=0, *, three=1: "a", lambda *given: "a", functools.partial(max, "a"), str, SimpleNamespace]
+    for function in right[: -2 if field == "Resume: backoff" else None]:
+        FIELDS[field](function)
+
+
+def test_functions_that_make_a_context_or_a_verdict_are_those_that_can() -> None:
+    """One is called without arguments, the other with a window."""
+    with pytest.raises(ValueError, match="cannot be called without arguments"):
+        sf.guard(OpenAI(), response=SAFE, context=cast("Any", lambda request: sf.Context()))
+    with pytest.raises(ValueError, match="cannot be called with a window and nothing else"):
+        sf.Moderate(cast("Any", lambda: True))
+    with pytest.raises(TypeError, match="context is dict: a Context is needed, or a function that makes one"):
+        sf.guard(OpenAI(), response=SAFE, context=cast("Any", {}))
 
 
 def test_functions_that_are_awaited_may_be_async() -> None:
@@ -274,3 +298,60 @@ def test_where_an_answer_is_kept_may_be_said_by_an_async_function() -> None:
         assert sent == []
 
     asyncio.run(main())
+
+
+class OpenAI:
+    """What a class of a client looks like from outside."""
+
+
+SAFE = sf.Redact("a")
+MISUSES: dict[str, tuple[Callable[[], object], str]] = {
+    "guard of nothing": (lambda: sf.guard(OpenAI()), "request= or response= is needed"),
+    "guard of a class": (lambda: sf.guard(OpenAI, response=SAFE), "OpenAI is a class: give what it makes"),
+    "guard with a text": (lambda: sf.guard(OpenAI(), response=cast("Any", "x")), "str is no stage"),
+    "a list of stages": (lambda: sf.Pipeline(cast("Any", [SAFE, SAFE])), r"list is no stage: join stages with `\|`"),
+    "a request before its pipeline": (
+        lambda: openai.chat.filter_request(cast("Any", [{"role": "user", "content": "a"}]), cast("Any", SAFE)),
+        "list is no stage",
+    ),
+    "pipelines without names": (
+        lambda: gateway.Gateway("https://api.example.com", cast("Any", SAFE), "main"),
+        "pipelines is Redact: a dict of pipelines by name is needed",
+    ),
+    "a pipeline that is not there": (
+        lambda: gateway.Gateway("https://api.example.com", {"main": SAFE}, "mian"),
+        "there is no pipeline 'mian': did you mean 'main'",
+    ),
+    "headers in a list": (
+        lambda: sse_response(SAFE(_source()), "text", headers=cast("Any", [("a", "b")])),
+        "headers is list: a dict is needed",
+    ),
+    "a stream's id alone": (
+        lambda: resumable_response(cast("Any", "a"), _source, "text"),
+        "resumable is str: a ResumableStream is needed",
+    ),
+    "fields in a list": (lambda: filter_records(SAFE, [], field=cast("Any", ["a"])), "field is list: the name of one is needed"),
+    "records in a text": (lambda: filter_records(SAFE, "text"), "records is str: several of them are needed"),
+    "a record alone": (lambda: filter_records(SAFE, {"text": "a"}), "records is dict: several of them are needed"),
+    "lines in a text": (lambda: filter_json(SAFE, '{"text": "a"}'), "lines is str: several of them are needed"),
+    "an argument where there is none": (lambda: sf.Placeholder(format="x"), "unknown field 'format': there are none"),  # type: ignore[call-arg]
+    "a law as a text": (
+        lambda: check_stage(SAFE, str.upper, without=cast("Any", "constancy")),
+        r"without is str: a sequence is needed, such as \['constancy'\]",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISUSES)
+def test_what_is_given_wrongly_is_told_in_words(case: str) -> None:
+    """What it is, and what is needed: not an error from inside that names neither."""
+    wrong, message = MISUSES[case]
+    with pytest.raises((TypeError, ValueError, sf.SpecError), match=message):
+        wrong()
+
+
+def test_what_a_vault_is_given_by_mistake_is_not_quoted() -> None:
+    """It may be what is to be remembered."""
+    with pytest.raises(ValueError, match="max_entries=dict: at least 1 is needed") as caught:
+        sf.Vault(cast("Any", {"joe@example.org": "x"}))
+    assert "joe" not in str(caught.value)

@@ -876,7 +876,15 @@ def test_a_misspelt_kind_of_channel_is_refused(build: Callable[[str], object]) -
     for kind, meant in (("reasonning", "reasoning"), ("Answer", "answer"), ("refusals", "refusal"), ("anwser", "answer")):
         with pytest.raises(ValueError, match=f"no kind of channel '{kind}': did you mean '{meant}'"):
             build(kind)
-    for kind in ("notes", "code", "thinking", "reasoning_summary", "reasoning", "refusal", "compaction", "tool_result"):
+    for kind, meant in (
+        ("thinking", "reasoning"),
+        ("Thoughts", "reasoning"),
+        ("tool_calls", "tool_arguments"),
+        ("content", "answer"),
+    ):
+        with pytest.raises(ValueError, match=f"no kind of channel '{kind}': here that is '{meant}'"):
+            build(kind)
+    for kind in ("notes", "code", "summary", "reasoning_summary", "reasoning", "refusal", "compaction", "tool_result"):
         build(kind)
 
 

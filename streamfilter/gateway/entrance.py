@@ -11,7 +11,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from typing import Any, Literal, Protocol, TypeAlias, get_args
 
@@ -33,6 +33,7 @@ from streamfilter.pipeline import Stage, as_stage
 from streamfilter.providers.openai import chat
 from streamfilter.resumable import ResumableStream, Store, StoreFailed, close_producers
 from streamfilter.resumable.store import check_store
+from streamfilter.spec.words import closest
 from streamfilter.web.exchange import Receive, Scope, Send
 from streamfilter.web.middleware import StreamFilterMiddleware
 from streamfilter.web.problems import reason_of
@@ -152,6 +153,8 @@ class Gateway:
         return f"Gateway({self._upstream.host!r}, {self._name!r})"
 
     def _check(self, *, allows_inward: bool) -> None:
+        if isinstance(self._pipelines, Stage) or not callable(getattr(self._pipelines, "get", None)):
+            raise TypeError(f"pipelines is {type(self._pipelines).__qualname__}: a dict of pipelines by name is needed")
         for name, given, alias in (("by", self._by, Literal["header", "path"]), ("others", self._others, Others)):
             if given not in get_args(alias):
                 raise ValueError(f"{name}={given!r}: one of {', '.join(map(repr, get_args(alias)))} is needed")
@@ -324,7 +327,9 @@ class Gateway:
     def _pipeline(self, name: str) -> Stage[Any, Any]:
         found = self._pipelines.get(name)
         if found is None:
-            raise SpecError(f"there is no pipeline {name!r}")
+            known = getattr(self._pipelines, "names", self._pipelines)
+            hint = closest(name, known) if isinstance(known, Iterable) else ""
+            raise SpecError(f"there is no pipeline {name!r}{hint and f': {hint}'}")
         return over_text(as_stage(found))  # what is in a wrap is wrapped here, for whichever format a request is of
 
     def _reported(self, scope: Scope, report: Report) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context
-from streamfilter.declaration import Seconds, is_async, show
+from streamfilter.declaration import Seconds, StandIn, check_takes, is_async, show
 from streamfilter.errors import Blocked, ModerationError
 from streamfilter.items import Channel, End, Item
 from streamfilter.machine import Machine, TextMachine
@@ -107,6 +107,8 @@ class Moderate(TextStage):
         ) -> None: ...
 
     def compile(self) -> None:
+        if not isinstance(self.check, StandIn):
+            check_takes(self.check, "a window")
         if self.message is not None and self.action == "raise":
             raise ValueError("message is only shown with action='stop': an exception is no text")
         if self.lookback_chars and self.window.by == "cumulative":

@@ -8,7 +8,7 @@ client is copied with another, and what of it goes past HTTP. No SDK is imported
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, get_args
 
 from streamfilter.context import AfterStop
 from streamfilter.pipeline import Stage
@@ -55,9 +55,9 @@ def guard(
         after_stop: what happens to the source once a stage has ended a stream.
 
     Raises:
-        TypeError: the client is none of these or is guarded already, a pipeline is none of text stages, or must wait while the
-            client is for plain code.
-        ValueError: `unknown` or `after_stop` is something else.
+        TypeError: the client is none of these or is guarded already; there is no pipeline, or one is none of text stages, or must
+            wait while the client is for plain code; the context is something else.
+        ValueError: `unknown` or `after_stop` is something else; what is to make contexts takes arguments.
 
     Example:
         >>> import streamfilter as sf
@@ -68,21 +68,28 @@ def guard(
     if unknown not in get_args(Unknown):
         raise ValueError(f"unknown={unknown!r}: 'raise' or 'pass' is needed")
     given: dict[str, Any] = {"request": request, "response": response, "context": context, "after_stop": after_stop}
+    sent, received = checked(request, response, context)
     kind = _kind(client)
     made: C
     if kind in FRAMEWORKS.values():
         options = given if kind == "langchain" else {**given, "unknown": unknown}
         made = import_module(f"streamfilter.providers.{kind}").guarded(client, **options)
         return made
-    pipelines = {"request": checked("request", request), "response": checked("response", response), "context": context}
     guarding = Guarding(
-        **cast("Any", pipelines), after_stop=check_after_stop(after_stop), unknown=unknown, carries=kind == "stainless"
+        request=sent,
+        response=received,
+        context=context,
+        after_stop=check_after_stop(after_stop),
+        unknown=unknown,
+        carries=kind == "stainless",
     )
     made = _guarded_genai(client, guarding) if kind == "genai" else _guarded_stainless(client, guarding)
     return made
 
 
 def _kind(client: object) -> str:
+    if isinstance(client, type):
+        raise TypeError(f"{client.__qualname__} is a class: give what it makes, {client.__qualname__}(...)")
     names = [f"{base.__module__}.{base.__qualname__}" for base in type(client).__mro__]
     for name in names:
         if name == "google.genai.client.Client":

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, get_args
 
 from streamfilter.context import AfterStop, Context
+from streamfilter.declaration import check_plain, check_takes
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.providers.detecting import wrap
 
@@ -49,12 +50,26 @@ class Pipelines:
         return next((each for each in (self.request, self.response) if each is not None and waits(each)), None)
 
 
-def checked(name: str, pipeline: Stage[str, str] | None) -> Stage[str, str] | None:
-    """A pipeline that was given; None for an empty one.
+def checked(
+    request: Stage[str, str] | None, response: Stage[str, str] | None, context: Contexts
+) -> tuple[Stage[str, str] | None, Stage[str, str] | None]:
+    """The pipelines that were given, for what is sent and what comes back; None for an empty one.
 
     Raises:
-        TypeError: it is no pipeline of text stages.
+        TypeError: there is none, or one is no pipeline of text stages; the context is none, nor a plain function.
+        ValueError: that function takes arguments.
     """
+    if request is None and response is None:
+        raise TypeError("request= or response= is needed, or both: without either, nothing is filtered")
+    if callable(context):
+        check_plain("context", context)
+        check_takes(context)
+    elif context is not None and not isinstance(context, Context):
+        raise TypeError(f"context is {type(context).__qualname__}: a Context is needed, or a function that makes one")
+    return _checked("request", request), _checked("response", response)
+
+
+def _checked(name: str, pipeline: Stage[str, str] | None) -> Stage[str, str] | None:
     if pipeline is None:
         return None
     given = as_stage(pipeline)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from streamfilter.context import Context
 from streamfilter.errors import clear_text
 from streamfilter.items import Channel, End, Item
-from streamfilter.pipeline import Stage
+from streamfilter.pipeline import Stage, as_stage
 from streamfilter.plain import run_through
 from streamfilter.providers.events import Origin
 from streamfilter.providers.machines import STEP_EVENTS
@@ -52,7 +52,7 @@ def filter_request(pipeline: Stage[str, str], request: T, *, context: Context | 
         >>> filter_request(sf.Redact("[0-9]+", to="#"), [{"role": "user", "content": [{"type": "text", "text": "pin 1234"}]}])
         [{'role': 'user', 'content': [{'type': 'text', 'text': 'pin #'}]}]
     """
-    given = context or Context()
+    pipeline, given = as_stage(pipeline), context or Context()
     quote = quoting(pipeline, given)
 
     async def apply(text: str) -> str:
@@ -69,8 +69,7 @@ def filter_request(pipeline: Stage[str, str], request: T, *, context: Context | 
 
 async def afilter_request(pipeline: Stage[str, str], request: T, *, context: Context | None = None) -> T:
     """The same as `filter_request`, through stages that wait too."""
-    given = context or Context()
-
+    pipeline, given = as_stage(pipeline), context or Context()
     quote, turns = quoting(pipeline, given), Turns()
 
     async def apply(text: str) -> str:

@@ -110,6 +110,8 @@ def check_stage(
         raise TypeError(f"means is {type(means).__qualname__}: a function is needed")
     if texts is not None and not isinstance(texts, strategies.SearchStrategy):
         raise TypeError(f"texts is {type(texts).__qualname__}: a strategy is needed, such as strategies.texts_for(rule)")
+    if isinstance(without, str):
+        raise TypeError(f"without is str: a sequence is needed, such as [{without!r}]")
     if unknown := sorted(set(without) - set(LAWS)):
         raise ValueError(f"without names no law: {unknown}; the laws are {', '.join(LAWS)}")
     if texts is None and not any(alphabet):

@@ -236,6 +236,8 @@ def resumable_response(
     if keep_alive is not None:
         check_seconds("keep_alive", keep_alive)
     check_unread(unread_seconds)
+    if not isinstance(resumable, ResumableStream):
+        raise TypeError(f"resumable is {type(resumable).__qualname__}: a ResumableStream is needed")
     if start is not None and not callable(start):
         raise TypeError(
             f"start is {type(start).__qualname__}: a function that gives the stream is needed, such as lambda: safe(model())"
@@ -270,6 +272,8 @@ def _check_status(name: str, status: int) -> None:
 
 def _headers(format: ExitFormat, headers: Mapping[str, str] | None) -> dict[str, str]:  # noqa: A002
     """The headers of a response. What is wrong is told by their names: a value may be a secret."""
+    if headers is not None and not isinstance(headers, Mapping):
+        raise TypeError(f"headers is {type(headers).__qualname__}: a dict is needed")
     given: dict[str, str] = {}
     for name, value in (headers or {}).items():
         if not isinstance(name, str) or not _NAME.match(name):

@@ -79,12 +79,8 @@ def guarded(
         raise TypeError(f"{type(model).__qualname__} is no chat model of LangChain")
     if isinstance(model, _Guarded):
         raise TypeError("the model is guarded: join the pipelines with `|`, and guard it once")
-    given = Pipelines(
-        request=checked("request", request),
-        response=checked("response", response),
-        context=context,
-        after_stop=check_after_stop(after_stop),
-    )
+    sent, received = checked(request, response, context)
+    given = Pipelines(request=sent, response=received, context=context, after_stop=check_after_stop(after_stop))
     made: Any = copy.copy(model)
     object.__setattr__(made, "__class__", _class(cast("Any", type(model))))
     vars(made).update(_guarding=given, cache=False)

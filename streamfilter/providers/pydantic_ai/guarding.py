@@ -75,12 +75,8 @@ def guarded(
             raise TypeError("the model is guarded: join the pipelines with `|`, and guard it once")
         inner = vars(inner).get("wrapped")
     made: Any = _classes()[0](model)
-    made.guarding = Pipelines(
-        request=checked("request", request),
-        response=checked("response", response),
-        context=context,
-        after_stop=check_after_stop(after_stop),
-    )
+    sent, received = checked(request, response, context)
+    made.guarding = Pipelines(request=sent, response=received, context=context, after_stop=check_after_stop(after_stop))
     made.unknown = unknown
     return cast("M", made)
 
