@@ -256,6 +256,24 @@ class SpecError(StreamFilterError, ValueError):
         return functools.partial(type(self), file=self.file, line=self.line, column=self.column, path=self.path), (self.problem,)
 
 
+class Unfit(TypeError):
+    """What came is of a kind that is not taken here, such as a provider's chunk where text is needed.
+
+    Attributes:
+        problem: what kind, and what would be right; nothing of what came.
+
+    Example:
+        >>> import streamfilter as sf
+        >>> list(sf.Redact("a").iter([{"content": "secret"}]))
+        Traceback (most recent call last):
+        streamfilter.errors.Unfit: Redact was fed dict where text is expected: read a provider's stream with ...
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
 _PAUSING = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 

@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from streamfilter.context import Context
+from streamfilter.errors import Unfit
 from streamfilter.items import PLAIN, Channel, End, Event, Finish, Item, Key, TextDelta, Usage, covers
 from streamfilter.machine import Machine, Mapping, TextMachine, wrong_item
 from streamfilter.runs import MUTED, PASSING, Held, Mapped, Run
@@ -239,7 +240,7 @@ class Lift(Machine):
         if isinstance(event, str):
             return self.feed(str.__str__(event))  # a subclass of str, as some clients give
         if not isinstance(event, Event):
-            raise TypeError(wrong_item(self.name, event))
+            raise Unfit(wrong_item(self.name, event))
         if isinstance(event, TextDelta):
             return self.feed(TextDelta(event.text, event.channel, event.origin))
         if isinstance(event, End) and event.is_broken_off:

@@ -203,7 +203,7 @@ def checked_function(part: object) -> Function:
     if takes_text(part):
         raise TypeError(f"{show(part)} takes one value, not a stream: for text write MapText(function), such as MapText(str.upper)")
     if isinstance(part, str | list | tuple | dict | set | frozenset):
-        raise TypeError(f"{type(part).__qualname__} is no stage: join stages with `|`")
+        raise TypeError(f"{type(part).__qualname__} is no stage: join stages with `|`, and call them with a source, stage(source)")
     if hasattr(part, "__aiter__") or hasattr(part, "__iter__"):
         raise TypeError(f"a source ({type(part).__qualname__}) is no stage: call the stage with it, stage(source)")
     if isgeneratorfunction(part):

@@ -845,6 +845,9 @@ def test_the_log_says_what_is_wrong_with_the_use_of_a_response(caplog: pytest.Lo
 
     asyncio.run(sse_response(source(), "openai")({"type": "http"}, asyncio.Event().wait, send))
     assert "Unfit" in caplog.text and "send values with format='events'" in caplog.text and "s3cret" not in caplog.text
+    caplog.clear()
+    asyncio.run(sse_response(sf.Redact("a")(source()), "openai")({"type": "http"}, asyncio.Event().wait, send))
+    assert "Redact was fed dict where text is expected: read a provider's stream" in caplog.text and "s3cret" not in caplog.text
 
 
 def test_what_is_told_of_errors_is_a_function() -> None:

@@ -12,7 +12,7 @@ from pydantic import Field
 from streamfilter.context import Context
 from streamfilter.declaration import Plain
 from streamfilter.display import counted
-from streamfilter.errors import LimitExceeded
+from streamfilter.errors import LimitExceeded, Unfit
 from streamfilter.items import PLAIN, Channel, End, Event, Failure, Item, TextDelta, check_kinds
 from streamfilter.machine import Machine, refusal, wrong_item
 from streamfilter.pipeline import Stage, stage
@@ -132,7 +132,7 @@ class _Collector(Machine):
         if isinstance(item, Failure):
             self._has_failed = True
         elif not isinstance(item, Event):
-            raise TypeError(wrong_item("Collect", item))
+            raise Unfit(wrong_item("Collect", item))
         return (item,)
 
     def finish(self) -> Sequence[Item]:

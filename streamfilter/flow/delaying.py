@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from streamfilter.context import Context
+from streamfilter.errors import Unfit
 from streamfilter.flow.timer import Timer
 from streamfilter.items import Channel, Event, Item, TextDelta
 from streamfilter.lift import choice_of
@@ -56,7 +57,7 @@ class Delaying(Machine):
         if isinstance(event, str):
             return self.feed(str.__str__(event))  # a subclass of str, as some clients give
         if not isinstance(event, Event):
-            raise TypeError(wrong_item(self._name, event))
+            raise Unfit(wrong_item(self._name, event))
         if isinstance(event, TextDelta):
             return self.feed(TextDelta(event.text, event.channel, event.origin))
         if event.scope is None:

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from streamfilter.context import Context
 from streamfilter.declaration import show
-from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
+from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput, Unfit
 from streamfilter.items import Channel, End, Event, Item, TextDelta, ToolCall, covers, is_free
 from streamfilter.json.parse import Values
 from streamfilter.json.typed import Typed, plan_of
@@ -192,7 +192,7 @@ class _Calls(Machine):
         if isinstance(item, str) and self._has_begun:
             return ()
         kind = type(item).__qualname__
-        raise TypeError(f"ToolCalls was fed {kind}: it reads items, as of providers.openai.chat.Decode() | ToolCalls(…)")
+        raise Unfit(f"ToolCalls was fed {kind}: it reads items, as of providers.openai.chat.Decode() | ToolCalls(…)")
 
     def finish(self) -> Sequence[Any]:
         return () if self.ended else self._settled((), is_told=False)

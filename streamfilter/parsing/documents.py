@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from streamfilter.errors import MalformedInput, TruncatedInput
+from streamfilter.errors import MalformedInput, TruncatedInput, Unfit
 from streamfilter.items import Channel, End, Event, TextDelta
 from streamfilter.machine import Machine, refusal, wrong_item
 from streamfilter.parsing.parser import BLANKS, Limits, Parser, Position, Sink
@@ -164,7 +164,7 @@ class Documents(Machine):
                 self._channel = item.channel
             return item.text if item.channel == self._channel else ""
         if not isinstance(item, Event):
-            raise TypeError(wrong_item(self._reader.name, item))
+            raise Unfit(wrong_item(self._reader.name, item))
         return ""
 
     def _refused_bytes(self) -> Sequence[Any]:

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from streamfilter.context import Context
-from streamfilter.errors import MalformedInput
+from streamfilter.errors import MalformedInput, Unfit
 from streamfilter.items import End
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, machine_of, stage
@@ -314,7 +314,7 @@ class Detecting(Machine):
             if name is None and not (isinstance(item, Mapping) or hasattr(item, "__dict__")):
                 kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
                 hint = ", not text or the lines of a response: give the response itself" if isinstance(item, str) else ""
-                raise TypeError(
+                raise Unfit(
                     f"{self._stage} was fed {kind}: it reads a provider's chunks, as SDK objects, dicts or response bytes{hint}"
                 )
             return name

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
-from streamfilter.errors import MalformedInput, TruncatedInput
+from streamfilter.errors import MalformedInput, TruncatedInput, Unfit
 from streamfilter.items import Channel, End, Item, Key, Raw, Scope, TextDelta
 from streamfilter.providers import foreign
 from streamfilter.providers.frames import BINARY_MESSAGES, NDJSON, SSE, TEXT_MESSAGES, Decoder, Framing, framing_of, message
@@ -243,7 +243,7 @@ class EventReader:
             yield from map(self._counted, self._queue.put(refusing(self._stage, lambda: self._origin(item, None))))
         else:
             kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
-            raise TypeError(f"{self._stage} was fed {kind}: it reads {self._unit}, as SDK objects, dicts or the raw response bytes")
+            raise Unfit(f"{self._stage} was fed {kind}: it reads {self._unit}, as SDK objects, dicts or the raw response bytes")
 
     def finish(self) -> Iterator[Origin | End]:
         """The events that were left in bytes when the source ended."""

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, 
 from itertools import chain, groupby, islice
 from typing import Any, Protocol
 
+from streamfilter.errors import Unfit
 from streamfilter.items import End, Event, Item, TextDelta, Usage
 from streamfilter.machine import Machine, Watcher
 from streamfilter.slices import Steps, advanced, is_large, started
@@ -129,7 +130,7 @@ class Encoding(Machine):
     def feed(self, item: Item) -> Sequence[Any]:
         if not isinstance(item, str | Event):
             kind = type(item).__qualname__
-            raise TypeError(f"{self._name}.Encode was fed {kind}: it writes items, text and events; read chunks with Decode")
+            raise Unfit(f"{self._name}.Encode was fed {kind}: it writes items, text and events; read chunks with Decode")
         out = self._writer.write((item,))
         self.ended: bool = bool(out) and isinstance(out[-1], End)
         return out

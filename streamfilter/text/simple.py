@@ -9,6 +9,7 @@ from pydantic import Field
 
 from streamfilter.context import Context
 from streamfilter.declaration import Plain
+from streamfilter.errors import Unfit
 from streamfilter.items import Channel, Event, Item, Key, Usage, check_kinds
 from streamfilter.machine import Machine, TextMachine, mapping, refusal, wrong_item
 from streamfilter.pipeline import Stage, TextStage, stage
@@ -86,7 +87,7 @@ class _Dropper(Machine):
                 self._seen.add(scope.choice)  # the choice is there, though nothing of it is seen further on
             return () if dropped and not item.boundary and not isinstance(item, Usage) else (item,)
         if not isinstance(item, str):
-            raise TypeError(wrong_item("Drop", item))
+            raise Unfit(wrong_item("Drop", item))
         return () if self._plain else (item,)
 
 

@@ -17,7 +17,7 @@ from traceback import walk_tb
 from typing import Any, Literal, TypeAlias, cast
 
 from streamfilter.declaration import check_plain
-from streamfilter.errors import Blocked, MalformedInput, StreamFilterError
+from streamfilter.errors import Blocked, MalformedInput, StreamFilterError, Unfit
 from streamfilter.providers.frames import AWS, json_text
 from streamfilter.web.messages import DONE, Message, said
 
@@ -27,18 +27,6 @@ OnError: TypeAlias = Callable[[Exception], "Problem | str | None"]
 """Is told of what went wrong. It may say what the client is told, instead of the usual words."""
 
 LOG = logging.getLogger("streamfilter.web")
-
-
-class Unfit(TypeError):
-    """The stream gives what cannot be sent in this format.
-
-    Attributes:
-        problem: what would be right, and nothing of what came.
-    """
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
 
 
 class Unreadable(StreamFilterError):

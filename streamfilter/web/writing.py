@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from streamfilter.chain import Chain
 from streamfilter.context import Context
-from streamfilter.errors import ProviderError
+from streamfilter.errors import ProviderError, Unfit
 from streamfilter.items import Channel, End, Event, Failure, Finish, Raw, TextDelta, ToolCall, Usage
 from streamfilter.json.events import JSONEvent
 from streamfilter.machine import Machine
@@ -25,7 +25,6 @@ from streamfilter.providers.events import parsed
 from streamfilter.providers.frames import SSE, framing_of
 from streamfilter.providers.shapes import edited, get, plain
 from streamfilter.web.messages import DONE, Message, jsonable, said
-from streamfilter.web.problems import Unfit
 
 ExitFormat: TypeAlias = Literal["openai", "anthropic", "vercel-ui", "text", "events", "patches"]
 """What the client reads."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar, cast
 
-from streamfilter.errors import MalformedInput
+from streamfilter.errors import MalformedInput, Unfit
 from streamfilter.items import End, Failure, Item, Key
 from streamfilter.pipeline import stage
 from streamfilter.providers import foreign
@@ -102,7 +102,7 @@ class _Reader:
             yield End("error", MalformedInput("chunks of InvokeModelWithResponseStream come in messages of AWS, not as JSON", 0))
         else:
             kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
-            raise TypeError(f"{self._stage} was fed {kind}: it reads {FORMAT.unit}, as dicts or the raw response bytes")
+            raise Unfit(f"{self._stage} was fed {kind}: it reads {FORMAT.unit}, as dicts or the raw response bytes")
 
     def finish(self) -> Iterator[Origin | End]:
         if self._decoder is not None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from streamfilter.errors import MalformedInput
+from streamfilter.errors import MalformedInput, Unfit
 from streamfilter.items import Channel, End, Failure, Finish, Item, Key, Raw, Scope, TextDelta, ToolCall, Usage
 from streamfilter.providers import sse
 from streamfilter.providers.events import is_message, refusing, said_in
@@ -199,7 +199,7 @@ class Reader:
             yield refusing(self._stage, lambda: self._origin(item, None))
         else:
             kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
-            raise TypeError(
+            raise Unfit(
                 f"{self._stage} was fed {kind}: it reads chat completion chunks, as SDK objects, dicts or the raw response bytes"
             )
 
