@@ -335,6 +335,11 @@ MISUSES: dict[str, tuple[Callable[[], object], str]] = {
     "a record alone": (lambda: filter_records(SAFE, {"text": "a"}), "records is dict: several of them are needed"),
     "lines in a text": (lambda: filter_json(SAFE, '{"text": "a"}'), "lines is str: several of them are needed"),
     "an argument where there is none": (lambda: sf.Placeholder(format="x"), "unknown field 'format': there are none"),  # type: ignore[call-arg]
+    "a model that prose has none of": (lambda: sf.ParseJSON(int), "a value of it is neither: write strict=True"),
+    "a rule in capitals": (
+        lambda: sf.load({"version": 1, "pipeline": {"a": [{"stage": "redact", "rules": ["EMIAL"]}]}}),
+        "unknown rule 'EMIAL': did you mean 'email'",
+    ),
     "a law as a text": (
         lambda: check_stage(SAFE, str.upper, without=cast("Any", "constancy")),
         r"without is str: a sequence is needed, such as \['constancy'\]",

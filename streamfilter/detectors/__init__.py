@@ -169,6 +169,6 @@ def named(name: str) -> tuple[Rule, ...]:
 
 def _unknown(name: str, names: tuple[str, ...]) -> str:
     same = [each for each in names if name and name.lower() in each.lower()]
-    close = sorted(same, key=len)[:1] or difflib.get_close_matches(name, names, 1)
+    close = sorted(same, key=len)[:1] or difflib.get_close_matches(name.lower(), names, 1)
     hint = f"did you mean {close[0]!r}? There are" if close else "there are"
     return f"unknown rule {name!r}: {hint} {', '.join(names)}"

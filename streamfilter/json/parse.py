@@ -97,9 +97,13 @@ class ParseJSON(JSONStage[Value]):
         if self.model is None:
             return
         try:
-            plan_of(self.model)
+            plan = plan_of(self.model)
         except TypeError as error:
             raise ValueError(f"model: {error}") from None
+        if not (plan.kinds or self.strict):
+            raise ValueError(
+                "model: only objects and arrays are looked for in text, and a value of it is neither: write strict=True"
+            )
         if self.parse_float is not float or self.parse_int is not int:
             raise ValueError("parse_float and parse_int with a model: the model says what becomes of a number")
 

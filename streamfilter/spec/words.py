@@ -42,11 +42,12 @@ def closest(name: str, names: Iterable[str]) -> str:
     """The question whether the name that comes closest was meant; empty if none does.
 
     Example:
-        >>> closest("patern", ["name", "pattern"]), closest("x", ["name"])
+        >>> closest("PATERN", ["name", "pattern"]), closest("x", ["name"])
         ("did you mean 'pattern'?", '')
     """
-    close = difflib.get_close_matches(name, [*names], 1)
-    return f"did you mean {close[0]!r}?" if close else ""
+    spelled = {each.lower(): each for each in names}
+    close = difflib.get_close_matches(name.lower(), spelled, 1)
+    return f"did you mean {spelled[close[0]]!r}?" if close else ""
 
 
 def unknown(what: str, name: str, names: Iterable[str], of: str = "") -> str:
