@@ -15,7 +15,7 @@ import pytest
 import redis.asyncio as redis
 
 import streamfilter as sf
-from streamfilter import gateway, observe
+from streamfilter import detectors, gateway, observe
 from streamfilter.providers import openai
 from streamfilter.records import filter_json, filter_records
 from streamfilter.resumable import MemoryStore, RedisStore, ResumableStream, Store, store
@@ -340,6 +340,7 @@ MISUSES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: sf.load({"version": 1, "pipeline": {"a": [{"stage": "redact", "rules": ["EMIAL"]}]}}),
         "unknown rule 'EMIAL': did you mean 'email'",
     ),
+    "rules in other letters": (lambda: detectors.named("piii"), "unknown rule 'piii': did you mean 'PII'"),
     "a law as a text": (
         lambda: check_stage(SAFE, str.upper, without=cast("Any", "constancy")),
         r"without is str: a sequence is needed, such as \['constancy'\]",

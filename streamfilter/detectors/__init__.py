@@ -168,7 +168,8 @@ def named(name: str) -> tuple[Rule, ...]:
 
 
 def _unknown(name: str, names: tuple[str, ...]) -> str:
-    same = [each for each in names if name and name.lower() in each.lower()]
-    close = sorted(same, key=len)[:1] or difflib.get_close_matches(name.lower(), names, 1)
-    hint = f"did you mean {close[0]!r}? There are" if close else "there are"
+    spelled = {each.lower(): each for each in names}
+    same = [each for each in spelled if name and name.lower() in each]
+    close = sorted(same, key=len)[:1] or difflib.get_close_matches(name.lower(), spelled, 1)
+    hint = f"did you mean {spelled[close[0]]!r}? There are" if close else "there are"
     return f"unknown rule {name!r}: {hint} {', '.join(names)}"
