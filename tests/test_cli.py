@@ -17,13 +17,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import IO, Any, cast
 
+import click
 import pytest
 from recordings import chunks
 from rich.console import Console
 
 import streamfilter as sf
 from streamfilter.cli import demo, moderation
-from streamfilter.cli.app import run_app
+from streamfilter.cli.app import app, run_app
 from streamfilter.cli.running import Format, filter_file
 from streamfilter.detectors import API_KEY, CREDIT_CARD, EMAIL, PHONE
 
@@ -167,6 +168,12 @@ def test_a_non_blocking_output_is_waited_for(buffered: bool) -> None:
         (("run", "-p", "a", "--name", "b", "--name", "c"), "'--name': it is given 2 times, and only one can be used"),
         (("bench", "-p", "a", "-p", "b", str(RECORDING)), "'-p' / '--pipeline': it is given 2 times, and only one can be used"),
         (("serve", "--upstream", "u", "-p", "a", "-p", "b"), "'-p' / '--pipeline': it is given 2 times, and only one can be used"),
+        (
+            ("run", "--redact", "email", "--field", "prompt", "--field", "response"),
+            "'--field': it is given 2 times, and only one can",
+        ),
+        (("run", "--redact", "email", "-o", "a", "--output=b", "-oc"), "'-o' / '--output': it is given 3 times, and only one can"),
+        (("run", "--redact", "email", "--jobs", "2", "--jobs", "2"), "'--jobs': it is given 2 times, and only one can"),
         (("walk",), "No such command"),
         (("demo", "walk"), "'walk' is not one of 'redaction', 'moderation'"),
     ],
@@ -177,6 +184,38 @@ def test_a_bad_command_is_one_clear_line_and_exit_code_2(args: tuple[str, ...], 
     assert (code, out) == (2, b"")
     assert message in err
     assert err.count("\n") == 1
+
+
+VALUED = [
+    (name, option)
+    for name, command in app.commands.items()
+    for option in command.params
+    if isinstance(option, click.Option) and not option.is_flag and not option.multiple
+]
+"""The options that have one value, of all commands."""
+
+NEEDED = {
+    "run": ("--redact", "email"),
+    "trace": ("-p", "p.toml", __file__),
+    "bench": ("--redact", "email", __file__),
+    "serve": ("--upstream", "u", "-p", "p.toml"),
+}
+"""What these commands cannot do without."""
+
+
+@pytest.mark.parametrize(("command", "option"), VALUED, ids=[f"{name}{option.opts[-1]}" for name, option in VALUED])
+def test_no_value_of_an_option_is_dropped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, option: click.Option
+) -> None:
+    """Click takes the last: what another guards, or where it writes, would be lost without a word. Nothing is done."""
+    value = str(tmp_path / "r.html") if isinstance(option.type, click.Path) else "localhost:1" if option.name == "listen" else "1"
+    if isinstance(option.type, click.Choice):
+        value = option.type.choices[0]
+    assert run_app([command, *NEEDED[command], option.opts[-1], value, f"{option.opts[-1]}={value}"]) == 2
+    out, err = capsys.readouterr()
+    name = " / ".join(map(repr, option.opts))
+    told = f"streamfilter: Invalid value for {name}: it is given [23] times, and only one can be used\n"
+    assert (out, bool(re.fullmatch(told, err)), [*tmp_path.iterdir()]) == ("", True, [])
 
 
 def test_bad_input_is_one_clear_line_and_exit_code_1() -> None:

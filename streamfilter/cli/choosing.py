@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +16,19 @@ from streamfilter import detectors
 from streamfilter.matching import UNNAMED
 
 
-def once(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> str | None:
-    """The value of an option that may be given once: of two, click would silently take the last, and drop what the first guards."""
-    if len(values) > 1:
-        raise click.BadParameter(f"it is given {len(values)} times, and only one can be used", ctx, param)
-    return values[0] if values else None
+class Command(click.Command):
+    """A command whose options with a value are given once, but for those that gather all: of two, click would silently take the
+    last, and drop what the first guards."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The same, and what is given twice is refused."""
+        given = self.make_parser(ctx).parse_args(list(args))[2]  # in its order, each as often as it stands there
+        rest = super().parse_args(ctx, args)
+        single = [each for each in given if isinstance(each, click.Option) and not (each.is_flag or each.multiple)]
+        for option, times in Counter(single).items():
+            if times > 1 and not ctx.resilient_parsing:
+                raise click.BadParameter(f"it is given {times} times, and only one can be used", ctx, option)
+        return rest
 
 
 class Number(click.FloatRange):
@@ -70,15 +79,11 @@ _OPTIONS = (
         "--pipeline",
         "declared",
         type=click.Path(),
-        multiple=True,
-        callback=once,
         metavar="FILE",
         help="A file that declares the pipeline.",
     ),
     click.option(
         "--name",
-        multiple=True,
-        callback=once,
         metavar="NAME",
         help="Which pipeline of that file; it may be left out if there is one.",
     ),
@@ -108,10 +113,8 @@ _OPTIONS = (
     ),
     click.option(
         "--to",
-        default=("[{rule}]",),
+        default="[{rule}]",
         show_default=True,
-        multiple=True,
-        callback=once,
         metavar="TEXT",
         help="What stands in for a match; {rule} is the name of its rule.",
     ),

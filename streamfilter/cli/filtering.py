@@ -18,7 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 import streamfilter as sf
 from streamfilter.cli import bulk, journal
 from streamfilter.cli.bulk import Outcome, filter_files, filter_lines, inputs_in, size_of
-from streamfilter.cli.choosing import with_pipeline
+from streamfilter.cli.choosing import Command, with_pipeline
 from streamfilter.cli.places import check_places
 from streamfilter.cli.running import FRAMINGS, Format, filter_file
 from streamfilter.observe.recordings import over_text
@@ -37,7 +37,7 @@ LONG_BYTES = 1_000_000
 """Bytes of input from which on a terminal is shown how far it has come."""
 
 
-@click.command(epilog=EXAMPLES)
+@click.command(cls=Command, epilog=EXAMPLES)
 @with_pipeline
 @click.option(
     "--format",

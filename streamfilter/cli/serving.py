@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import streamfilter as sf
-from streamfilter.cli.choosing import Number, once
+from streamfilter.cli.choosing import Command, Number
 from streamfilter.declaration import check_seconds
 
 
@@ -66,7 +66,7 @@ def _with_seconds(command: Any) -> Any:
     return command
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--upstream", required=True, metavar="URL", help="The API, such as https://api.openai.com.")
 @click.option(
     "-p",
@@ -74,15 +74,11 @@ def _with_seconds(command: Any) -> Any:
     "declared",
     required=True,
     type=click.Path(),
-    multiple=True,
-    callback=once,
     metavar="FILE",
     help="The file that declares pipelines.",
 )
-@click.option(
-    "--name", multiple=True, callback=once, metavar="NAME", help="The pipeline for responses; it may be left out if there is one."
-)
-@click.option("--request", multiple=True, callback=once, metavar="NAME", help="The pipeline for requests.")
+@click.option("--name", metavar="NAME", help="The pipeline for responses; it may be left out if there is one.")
+@click.option("--request", metavar="NAME", help="The pipeline for requests.")
 @click.option(
     "--offer",
     "offers",

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 
 import streamfilter as sf
-from streamfilter.cli.choosing import with_pipeline
+from streamfilter.cli.choosing import Command, with_pipeline
 from streamfilter.observe.recordings import over_text, pieces_of
 
 
-@click.command()
+@click.command(cls=Command)
 @with_pipeline
 @click.option("--chunk", type=click.IntRange(1), metavar="CHARS", help="Cut the text anew, to chunks of so many characters.")
 @click.option(

@@ -9,7 +9,7 @@ import click
 
 import streamfilter as sf
 from streamfilter import observe
-from streamfilter.cli.choosing import Number, once
+from streamfilter.cli.choosing import Command, Number
 from streamfilter.cli.places import check_places
 from streamfilter.observe.recordings import CHUNKS_PER_SECOND
 
@@ -33,22 +33,18 @@ def _kind(ctx: click.Context, param: click.Parameter, value: Path | None) -> Pat
     return value
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "-p",
     "--pipeline",
     "file",
     type=click.Path(),
     required=True,
-    multiple=True,
-    callback=once,
     metavar="FILE",
     help="The file that declares the pipeline.",
 )
 @click.option(
     "--name",
-    multiple=True,
-    callback=once,
     metavar="NAME",
     help="Which pipeline of the file; it may be left out if there is one.",
 )
