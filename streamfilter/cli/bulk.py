@@ -13,6 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -20,9 +21,10 @@ from streamfilter.cli.journal import Journal, completed
 from streamfilter.cli.places import behind, part_of
 from streamfilter.cli.running import Format, filter_file
 from streamfilter.cli.workers import Task, workers
-from streamfilter.errors import StreamFilterError
+from streamfilter.errors import MalformedInput, StreamFilterError
 from streamfilter.observer import fingerprint
 from streamfilter.pipeline import Stage
+from streamfilter.providers.kinds import HEAD_BYTES, legible
 from streamfilter.records import filter_json
 
 BATCH = 100
@@ -180,7 +182,8 @@ def _file(stage: Stage[Any, Any], source: Path, target: Path, form: Format) -> t
 
 
 def filter_lines(stage: Stage[Any, Any], source: Path, out: Path, name: str, jobs: int, watch: Watch, *, resume: bool) -> Outcome:
-    """Filter a field of each line of a JSONL file into another. Bad records are set aside, in a file that ends with `.bad`.
+    """Filter a field of each line of a JSONL file into another. Bad records are set aside, in a file that ends with `.bad`. A file
+    that begins as none does is bad itself, and nothing is written.
 
     Args:
         name: of the field.
@@ -197,25 +200,38 @@ def filter_lines(stage: Stage[Any, Any], source: Path, out: Path, name: str, job
         outcome.skipped, outcome.failed = there
         watch(size_of(source))
         return outcome
-    with source.open("rb") as file, Journal(file, out, work, resume=resume) as journal:
-        outcome.skipped, outcome.failed = journal.lines, journal.bad
-        watch(journal.read)
-        if journal.read:
-            file.seek(journal.read)
-        with workers(stage, jobs) as run:
-            for task, rows in run(_batches(file, source, name, journal.lines)):
-                batch: Batch = task.args[1]
-                good, bad = io.BytesIO(), io.BytesIO()
-                for at, (line, counts, reason) in enumerate(rows, journal.lines + 1):
-                    if reason:
-                        bad.write(json.dumps({"line": at, "reason": reason}).encode() + b"\n")
-                    elif line:
-                        good.write(line + b"\n")
-                    if reason or line:
-                        outcome.add(f"{source}:{at}", counts, reason)
-                journal.add(len(batch.lines), batch.size, good.getvalue(), bad.getvalue())
-                watch(batch.size)
+    with source.open("rb") as file:
+        if reason := _illegible(file):
+            outcome.add(str(source), {}, reason)
+            return outcome
+        with Journal(file, out, work, resume=resume) as journal:
+            outcome.skipped, outcome.failed = journal.lines, journal.bad
+            watch(journal.read)
+            if journal.read:
+                file.seek(journal.read)
+            with workers(stage, jobs) as run:
+                for task, rows in run(_batches(file, source, name, journal.lines)):
+                    batch: Batch = task.args[1]
+                    good, bad = io.BytesIO(), io.BytesIO()
+                    for at, (line, counts, reason) in enumerate(rows, journal.lines + 1):
+                        if reason:
+                            bad.write(json.dumps({"line": at, "reason": reason}).encode() + b"\n")
+                        elif line:
+                            good.write(line + b"\n")
+                        if reason or line:
+                            outcome.add(f"{source}:{at}", counts, reason)
+                    journal.add(len(batch.lines), batch.size, good.getvalue(), bad.getvalue())
+                    watch(batch.size)
     return outcome
+
+
+def _illegible(file: BufferedReader) -> str:
+    """Why no line of it can be read, by how it begins. That may be a pipe: it is looked at, and not read."""
+    try:
+        list(legible(iter([file.peek(HEAD_BYTES)[:HEAD_BYTES]]), is_text=True))
+    except MalformedInput as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def _batches(file: IO[bytes], source: Path, name: str, done: int) -> Iterator[Task]:

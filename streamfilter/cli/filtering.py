@@ -79,7 +79,8 @@ def run(
 
     One input goes to standard output: each piece is written as soon as it is released. An event stream comes out as an event
     stream; of its comments and its fields other than data, those are left out that a guard would change. Of what begins as JSON or
-    as an event does, as much is waited for as tells what it is, unless --format says so. A JSON array is read whole.
+    as an event does, as much is waited for as tells what it is, unless --format says so. A JSON array is read whole. What is
+    compressed, in UTF-16 or has a NUL is bad.
 
     With --output, several files and all files of directories go there, but for hidden ones; links to directories are not followed.
     A file has its name when it is complete. A bad input stops no other: it is told on standard error. Records that are bad go with

@@ -19,7 +19,7 @@ from streamfilter.observe.recordings import over_text
 from streamfilter.pipeline import Stage
 from streamfilter.plain import is_text
 from streamfilter.providers import detecting, text_events
-from streamfilter.providers.kinds import Kind, Telling
+from streamfilter.providers.kinds import HAS_NUL, Kind, Telling, legible
 from streamfilter.providers.objects import elements, lines
 from streamfilter.web.bodies import MAX_BODY_BYTES
 
@@ -69,9 +69,12 @@ def filter_file(
         begun: called with the report before there is anything in it: it is good however the stream ends.
 
     Raises:
-        MalformedInput: the input is no stream of a provider's events; all before that is written first.
+        MalformedInput: the input is compressed, in UTF-16 or has a NUL, or is no stream of a provider's events; all before that is
+            written first.
     """
     pieces = _read(source, watch)
+    if form is not Format.AWS:
+        pieces = legible(pieces, is_text=form in (Format.TEXT, Format.TEXT_EVENTS))
     is_named = form is not Format.AUTO
     if not is_named:
         form, pieces = _detected(pieces)
@@ -213,6 +216,7 @@ _UNTOLD = (
 _HINTS = {
     "the provider's format": _UNTOLD,
     "is not a JSON object": _UNTOLD,
+    HAS_NUL: "",  # it says it itself
     text_events.NO_TEXT: ", or take all as text (--format text-events)",
 }
 """What to do about an error here, by how it ends."""

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from streamfilter.errors import MalformedInput
 from streamfilter.items import End, TextDelta
 from streamfilter.pipeline import Stage
-from streamfilter.providers.kinds import kind_of
+from streamfilter.providers.kinds import kind_of, legible
 from streamfilter.providers.machines import Decoding
 from streamfilter.providers.objects import elements, lines
 from streamfilter.providers.text import text_of
@@ -46,7 +46,8 @@ def pieces_of(recording: Recording) -> list[str]:
 
     Raises:
         TypeError: it is no recording.
-        MalformedInput: it is the body of a response and cannot be read, is text and not UTF-8, or is longer than 8 MiB.
+        MalformedInput: it is the body of a response and cannot be read, is compressed, is text and not UTF-8, or is longer than
+            8 MiB.
 
     Example:
         >>> pieces_of(b"A plain text.")
@@ -61,6 +62,7 @@ def pieces_of(recording: Recording) -> list[str]:
         if len(recording) > MAX_BYTES:
             raise MalformedInput(f"the recording is longer than {MAX_BYTES} bytes, of which every step would be kept", MAX_BYTES)
         body = bytes(recording)
+        list(legible(iter([body])))
         kind = kind_of(body, is_whole=True)
         if kind == "text-events":
             return _data_of(body)

@@ -1,5 +1,5 @@
 """What a body is, by how it begins: the events of a provider, in one of their framings, or a text, which may stand in events too.
-For what comes without a type.
+For what comes without a type. What is neither is told as well: of a compressed file, or another encoding, nothing could be found.
 
 What could be anything is text: as text it is filtered, where an event stream's comments and fields would pass. Text in several
 events is told apart: what is cut in two by the framing would pass as well.
@@ -10,9 +10,11 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeAlias
 
+from streamfilter.errors import MalformedInput
 from streamfilter.providers.detecting import detect, format_named
 
 Kind: TypeAlias = Literal["text", "sse", "text-events", "ndjson", "array", "aws"]
@@ -36,6 +38,69 @@ _TOLD_BY = 10
 
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 """How lines of an event stream begin. https://html.spec.whatwg.org/multipage/server-sent-events.html"""
+
+HEAD_BYTES = 12
+"""Bytes that tell a message of AWS: two lengths and their checksum. No mark is longer."""
+
+_CONVERT = "convert it (iconv -f {0} -t UTF-8)"
+_MARKS = {
+    b"\xff\xfe\0\0": f"UTF-32: {_CONVERT.format('UTF-32')}",  # before that of UTF-16, which it begins with
+    b"\0\0\xfe\xff": f"UTF-32: {_CONVERT.format('UTF-32')}",
+    b"\xff\xfe": f"UTF-16: {_CONVERT.format('UTF-16')}",
+    b"\xfe\xff": f"UTF-16: {_CONVERT.format('UTF-16')}",
+    b"\x1f\x8b": "gzip: decompress it",
+    b"\x28\xb5\x2f\xfd": "zstd: decompress it",
+    b"\xfd7zXZ\0": "xz: decompress it",
+    b"PK\3\4": "zip: decompress it",
+    **{b"BZh%d1AY&SY" % level: "bzip2: decompress it" for level in range(1, 10)},
+}
+"""How what is not UTF-8 begins, and what would be right: in the one nothing would be found, the other would be found by chance."""
+
+_NEITHER = "the input is neither a provider's stream nor text in UTF-8, but "
+HAS_NUL = f"{_NEITHER}has a NUL: if it is UTF-16, {_CONVERT.format('UTF-16')}"
+
+
+def legible(pieces: Iterator[bytes], *, is_text: bool = False) -> Iterator[bytes]:
+    r"""The same bytes, if they are such as can be read. Bytes here and there that are not UTF-8 are no harm.
+
+    Of what begins like a mark as much is waited for as tells whether it is one.
+
+    Args:
+        pieces: a body.
+        is_text: whether it cannot be messages of AWS, in which there are NULs.
+
+    Raises:
+        MalformedInput: it is compressed, or in UTF-16 or UTF-32, or has a NUL. All before that is given first.
+
+    Example:
+        >>> list(legible(iter([b"caf\xe9"])))
+        [b'caf\xe9']
+        >>> list(legible(iter([b"\x1f", b"\x8b\x08"])))  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        streamfilter.errors.MalformedInput: the input is neither a ... text in UTF-8, but gzip: decompress it, at offset 0
+    """
+    head = b""
+    while _is_open(head) and (piece := next(pieces, b"")):
+        head += piece
+    if head[:1] == b"\0" and not is_text and zlib.crc32(head[:8]) == int.from_bytes(head[8:HEAD_BYTES], "big"):
+        yield head
+        yield from pieces
+        return
+    if (found := next((what for mark, what in _MARKS.items() if head.startswith(mark)), None)) is not None:
+        raise MalformedInput(_NEITHER + found, 0)
+    read, piece = 0, head
+    while piece:
+        if (end := piece.find(0)) >= 0:
+            yield piece[:end]
+            raise MalformedInput(HAS_NUL, read + end)
+        yield piece
+        read += len(piece)
+        piece = next(pieces, b"")
+
+
+def _is_open(head: bytes) -> bool:
+    """Whether more of it may tell that it is a mark, or a message of AWS."""
+    return (head[:1] == b"\0" and len(head) < HEAD_BYTES) or any(mark != head and mark.startswith(head) for mark in _MARKS)
 
 
 def kind_of(head: bytes, *, is_whole: bool = False) -> Kind | None:
