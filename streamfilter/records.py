@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from streamfilter.context import Context
-from streamfilter.errors import StreamFilterError
+from streamfilter.errors import MalformedInput, StreamFilterError
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.plain import check_gives_text, is_text
-from streamfilter.providers.detecting import wrap
+from streamfilter.providers.detecting import IN_PYTHON, UNTOLD, wrap
 
 FIELD = "text"
 """The field that is filtered, if none is named."""
@@ -187,6 +187,10 @@ def _filtered(record: object, field: str, run: Run) -> Filtered:
     try:
         out, counts = run(items, of_chunks)
     except StreamFilterError as error:
+        is_untold = isinstance(error, MalformedInput) and error.problem.removesuffix(IN_PYTHON).endswith(UNTOLD)
+        if is_untold:  # no format could be named here
+            said = "a list of objects that are no provider's chunks: a text, or a list of chunks is needed"
+            return Filtered(None, reason=f"the field {field!r} holds {said}")
         return Filtered(None, reason=f"{type(error).__name__}: {error}")
     except Exception as error:  # of a check, or a callback: its message may quote the text
         return Filtered(None, reason=type(error).__qualname__)

@@ -702,6 +702,21 @@ def test_records_of_a_providers_chunks() -> None:
     assert "joe" not in row.reason
 
 
+@pytest.mark.parametrize("more", [[], ["--pattern", "x", "-p", "waiting.toml"]], ids=["at once", "waiting"])
+def test_a_field_that_holds_a_conversation_is_told_what_it_may_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    """Messages are no chunks: that is what is wrong, and no format could be named for them. Their text is not told."""
+    monkeypatch.chdir(tmp_path)
+    Path("waiting.toml").write_text('version = 1\n[[pipeline.p]]\nstage = "coalesce"\nseconds = 0.01\n')
+    turns = [{"role": "user", "content": MAIL}]
+    written(Path("conv.jsonl"), [{"messages": turns}, {"messages": turns * 5000}, {"messages": MAIL}])
+    code, err = run("conv.jsonl", "--field", "messages", "-o", "out.jsonl", *more, capsys=capsys)
+    said = "the field 'messages' holds a list of objects that are no provider's chunks: a text, or a list of chunks is needed"
+    assert (code, err.splitlines()[:2]) == (1, [f"streamfilter: conv.jsonl:{line}: {said}" for line in (1, 2)])
+    assert Path("out.jsonl").read_text() == json.dumps({"messages": CLEAN}, separators=(",", ":")) + "\n"
+
+
 def test_bench(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The pipeline, each of its stages, and nothing at all, by turns; as a table and as JSON."""
     text = tmp_path / "a.txt"

@@ -116,7 +116,7 @@ def _hinting(form: Format) -> Iterator[None]:
     try:
         yield
     except MalformedInput as error:
-        problem = error.problem.removesuffix(_IN_PYTHON).removesuffix(text_events.IN_PYTHON)
+        problem = error.problem.removesuffix(detecting.IN_PYTHON).removesuffix(text_events.IN_PYTHON)
         hint = next((hint for ends, hint in _HINTS.items() if problem.endswith(ends)), _AS_TEXT if form is Format.ARRAY else None)
         if hint is None:
             raise
@@ -209,12 +209,11 @@ _READERS: dict[Format, Callable[[Iterator[bytes]], Iterator[Any]]] = {
     Format.AWS: _messages,
     Format.ARRAY: lambda pieces: elements(pieces, MAX_BODY_BYTES),
 }
-_IN_PYTHON = "; name it: providers.openai.chat.Decode()"
 _UNTOLD = (
     ": name it (such as --format openai.chat), or take the data of events, or all, as text (--format text-events, --format text)"
 )
 _HINTS = {
-    "the provider's format": _UNTOLD,
+    detecting.UNTOLD: _UNTOLD,
     "is not a JSON object": _UNTOLD,
     HAS_NUL: "",  # it says it itself
     text_events.NO_TEXT: ", or take all as text (--format text-events)",

@@ -29,6 +29,12 @@ MAX_BYTES = 1024 * 1024
 MAX_EVENTS = 4096
 """Events that may come before it, where they come as objects."""
 
+UNTOLD = "the provider's format"
+"""How ends what is said of a stream that tells no format that is known."""
+
+IN_PYTHON = "; name it: providers.openai.chat.Decode()"
+"""What may be done about it, where a format can be named."""
+
 _ANTHROPIC = frozenset({"message_start", "content_block_start", "content_block_delta", "message_delta", "ping"})
 _GEMINI = ("candidates", "usageMetadata", "usage_metadata", "promptFeedback", "prompt_feedback")
 
@@ -248,7 +254,7 @@ class Detecting(Machine):
         try:
             name = self._told(is_last=True)
             if name is None and self._has_events:
-                raise MalformedInput("no event has told the provider's format; name it: providers.openai.chat.Decode()", 0)
+                raise MalformedInput(f"no event has told {UNTOLD}{IN_PYTHON}", 0)
         except MalformedInput as error:
             self.ended = True
             return (End("error", error),)
@@ -327,7 +333,7 @@ class Detecting(Machine):
                 return name
         name = self._told(raw[:room])  # what tells it in so many bytes does so however they were cut
         if name is None and self._size > MAX_BYTES:
-            raise MalformedInput(f"no event in the first {MAX_BYTES} bytes tells the provider's format", 0)
+            raise MalformedInput(f"no event in the first {MAX_BYTES} bytes tells {UNTOLD}", 0)
         return name
 
     def _detected(self, event: Any) -> str | None:
@@ -336,7 +342,7 @@ class Detecting(Machine):
         self._size += MAX_BYTES // MAX_EVENTS
         name = detect(event)
         if name is None and self._size > MAX_BYTES:
-            raise MalformedInput(f"none of the first {MAX_EVENTS} events tells the provider's format", 0)
+            raise MalformedInput(f"none of the first {MAX_EVENTS} events tells {UNTOLD}", 0)
         return name
 
     def _told(self, piece: bytes = b"", *, is_last: bool = False) -> str | None:
