@@ -8,6 +8,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -295,6 +296,13 @@ def test_an_interrupt_leaves_valid_output(tmp_path: Path) -> None:
         (("{dir}", "-o", "{dir}/../d"), "is an input: it would be lost"),
         (("{file}", "-o", "{dir}2/b", "--report", "{file}"), "a.txt is an input: it would be lost"),
         (("-", "{file}", "-o", "{dir}2"), "standard input goes to standard output"),
+        (("-o", "{dir}2"), "standard input goes to standard output: leave out --output, or name files"),
+        (("-", "-o", "{dir}2"), "standard input goes to standard output: leave out --output, or name files"),
+        (("-", "--field", "text", "-o", "{dir}2"), "standard input goes to standard output: with --field name a file"),
+        (("--field", "text", "-o", "{dir}2"), "FILES must be given with --field"),
+        (("--field", "text"), "FILES and --output, where they go, must be given with --field"),
+        (("{file}", "-o", "{file}/"), "a.txt is a file: a directory is needed"),
+        (("{file}", "-o", "{dir}/"), "a.txt is an input: it would be lost"),
         (("{dir}", "--field", "text", "-o", "{dir}2"), "--field is for one file at a time"),
         (("{file}", "{file}", "-o", "{dir}2"), "2 inputs are named a.txt"),
         (("/no/such", "-o", "{dir}2"), "/no/such: No such file or directory"),
@@ -313,6 +321,25 @@ def test_a_bad_command_does_nothing(
     assert (code, err.count("\n")) == (2, 1)
     assert message in err
     assert [path.name for path in tmp_path.rglob("*")] == ["d", "a.txt"]
+
+
+@pytest.mark.parametrize("place", ["new", "old", "new/er", "old/."])
+def test_an_output_that_ends_with_a_slash_is_a_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    """For one input too, of whatever kind: it is made, and what is in it stays."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "kept").write_text("kept")
+    (tmp_path / "a.txt").write_text(MAIL)
+    written(tmp_path / "a.jsonl", [{"text": MAIL}])
+    for resume in ([], ["--resume"]):
+        assert run("a.txt", "-o", f"{place}/", *resume, capsys=capsys)[0] == 0
+        assert run("a.jsonl", "--field", "text", "-o", f"{place}/", *resume, capsys=capsys)[0] == 0
+        assert (tmp_path / place / "a.txt").read_text() == CLEAN
+        assert json.loads((tmp_path / place / "a.jsonl").read_text()) == {"text": CLEAN}
+    kept = {"kept"} if place.startswith("old") else set()
+    assert {path.name for path in (tmp_path / place).iterdir()} == {"a.txt", "a.jsonl"} | kept
 
 
 @pytest.mark.parametrize("more", [[], ["-o", "out"], ["--field", "text", "-o", "out"], ["--jobs", "2", "-o", "out"]])
@@ -518,6 +545,22 @@ def test_a_declared_pipeline_and_its_report(tmp_path: Path, capfdbinary: pytest.
     assert report["counts"] == {"email": 1, "redacted": 1}
     assert report["findings"][0] == {"rule": "email", "action": "redact", "channel": "answer", "start": 5, "end": 20}
     assert "joe" not in str(report)
+
+
+def test_the_documentation_says_what_a_report_holds(tmp_path: Path) -> None:
+    """Of one stream and of many: every field, and no other."""
+    text, report = tmp_path / "a.txt", tmp_path / "r.json"
+    text.write_text(MAIL)
+    section = (Path(__file__).parents[1] / "docs" / "command-line.md").read_text("utf-8").partition("## What a report holds")[2]
+    told = [
+        set(re.findall(r"`(\w+)`", cells))
+        for cells in re.findall(r"^\|.*\|(.*)\|$", section.partition("\n## ")[0], re.MULTILINE)[2:]
+    ]
+    for fields, out in zip(told, ([], ["-o", str(tmp_path / "out")]), strict=True):
+        assert run_app(["run", "--redact", "email", "--report", str(report), str(text), *out]) == 0
+        said = json.loads(report.read_text())
+        inside = said.get("findings", [{"place": "", "reason": ""}])
+        assert {*said, *(name for each in inside for name in each)} == fields - ({"score"} if not out else set())
 
 
 @pytest.mark.parametrize("waits", [False, True])

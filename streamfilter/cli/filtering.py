@@ -49,7 +49,12 @@ LONG_BYTES = 1_000_000
     "(SSE), lines of JSON (NDJSON), a JSON array or messages of AWS; or which provider's. By default its first lines tell.",
 )
 @click.option(
-    "-o", "--output", "out", type=click.Path(path_type=Path), metavar="PATH", help="A file; for several inputs, a directory."
+    "-o",
+    "--output",
+    "out",
+    type=click.Path(),
+    metavar="PATH",
+    help="A file; for several inputs, or with a / at its end, a directory.",
 )
 @click.option("--field", metavar="NAME", help="The input is JSONL: filter this field of each record, a text or a list of chunks.")
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes, with --output.")
@@ -62,13 +67,14 @@ LONG_BYTES = 1_000_000
     "--report",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write there, as JSON, what was found: rules, actions and places, never text. Of one input also if the stream breaks off.",
+    help="Write there, as JSON, what was found, never text. Of one input to standard output: rule, action and place of each, also "
+    "if the stream breaks off. With --output: how often each rule, and the inputs or records that are bad.",
 )
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1)
 def run(
     stage: sf.Stage[Any, Any],
     form: str,
-    out: Path | None,
+    out: str | None,
     field: str | None,
     jobs: int,
     resume: bool,
@@ -94,18 +100,19 @@ def run(
     if Format(form) not in FRAMINGS and over_text(stage).reads == "chunks":
         raise click.UsageError(f"--format {form}: the pipeline reads a provider's chunks, and says whose: leave it out")
     live = len(files) <= 1 and out is None and field is None
-    if not live and (out is None or not files):
+    if not live and (out is None or (field and not files)):
         missing = " and ".join(name for name, given in (("FILES", files), ("--output, where they go,", out)) if not given)
         raise click.UsageError(f"{missing} must be given {'with --field' if field else 'for several inputs'}")
     if live and (jobs > 1 or resume):
         raise click.UsageError("--jobs and --resume are for --output")
+    if not live and (not files or Path("-") in files):
+        hint = "with --field name a file" if field else "leave out --output, or name files"
+        raise click.UsageError(f"standard input goes to standard output: {hint}")
     for file in files:
         if str(file) != "-" and not file.exists():
             raise click.UsageError(f"{file}: No such file or directory")
         if live and file.is_dir():
             raise click.UsageError(f"{file} is a directory: say with --output where its files go")
-        if not live and str(file) == "-":
-            raise click.UsageError("standard input goes to standard output: with --output name files")
     declared: str | None = click.get_current_context().params["declared"]
     read = [*(file for file in files if str(file) != "-"), *([] if declared is None else [Path(declared)])]
     written = [] if report is None else [report]
@@ -122,7 +129,7 @@ def run(
         directory.mkdir(parents=True, exist_ok=True)
     with _progress(sum(size_of(source) for source, _ in inputs), is_long=True) as watch:
         if field:
-            outcome = filter_lines(stage, inputs[0][0], out, field, jobs, watch, resume=resume)
+            outcome = filter_lines(stage, inputs[0][0], place / inputs[0][1], field, jobs, watch, resume=resume)
         else:
             outcome = filter_files(stage, inputs, place, Format(form), jobs, watch, resume=resume)
     _say(outcome, "records" if field else "files")
@@ -147,23 +154,24 @@ def _live(stage: sf.Stage[Any, Any], path: Path, form: Format, report: Path | No
 
 
 def _inputs(
-    stage: sf.Stage[Any, Any], files: tuple[Path, ...], out: Path, field: str | None
+    stage: sf.Stage[Any, Any], files: tuple[Path, ...], out: str, field: str | None
 ) -> tuple[list[tuple[Path, Path]], Path]:
     """The inputs of a run in bulk, each with the name of its output, and the directory that these go to."""
-    is_one = len(files) == 1 and not files[0].is_dir()
-    if is_one and out.is_dir():
+    is_one, place = len(files) == 1 and not files[0].is_dir(), Path(out)
+    is_file = is_one and not out.endswith(("/", os.sep))
+    if is_file and place.is_dir():
         raise click.UsageError(f"{out} is a directory: name the file that is to be written")
-    if not is_one and out.exists() and not out.is_dir():
-        raise click.UsageError(f"{out} is a file: for several inputs a directory is needed")
+    if not is_file and place.exists() and not place.is_dir():
+        raise click.UsageError(f"{place} is a file: {'' if is_one else 'for several inputs '}a directory is needed")
     if not is_one and field:
         raise click.UsageError("--field is for one file at a time")
     if field and stage.reads == "chunks":
         raise click.UsageError("--field is for pipelines over text: leave out the wrap, the format of chunks is found out")
-    inputs = [(files[0], Path(out.name))] if is_one else list(inputs_in(files, out))
+    inputs = [(files[0], Path(place.name))] if is_file else list(inputs_in(files, place))
     name, times = next(iter(Counter(name for _, name in inputs).most_common(1)), ("", 0))
     if times > 1:
         raise click.UsageError(f"{times} inputs are named {name}: give the directory that all are in")
-    return inputs, out.parent if is_one else out
+    return inputs, place.parent if is_file else place
 
 
 @contextlib.contextmanager
