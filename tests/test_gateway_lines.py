@@ -958,7 +958,7 @@ def test_a_pipeline_over_chunks_otherwise_is_refused(stage: sf.Stage[Any, Any]) 
 
 
 def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
-    """It says where it listens, logs a line for each request, and lets a stream end after SIGTERM."""
+    """It says where it listens and what it filters, logs a line for each request, and lets a stream end after SIGTERM."""
     path = tmp_path / "p.toml"
     path.write_text(PIPELINES)
     upstream = Stalling(chat_frames([f"To {MAIL} "], done=False)[:-1])
@@ -969,6 +969,10 @@ def test_the_command_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
             assert ran.stderr is not None
             found = re.fullmatch(r"streamfilter: listening at http://127\.0\.0\.1:(\d+)\n", ran.stderr.readline())
             assert found
+            assert [ran.stderr.readline() for _ in range(2)] == [
+                "streamfilter: responses: main; requests: not filtered\n",
+                "streamfilter: responses: other; requests: main\n",
+            ]
             connection, raw = exchange("127.0.0.1", int(found[1]), raw_request(path=f"{CHAT}?key=KEY"), lambda raw: b"email" in raw)
             ran.send_signal(signal.SIGTERM)
             upstream.let_go.set()

@@ -78,7 +78,7 @@ def _with_seconds(command: Any) -> Any:
     help="The file that declares pipelines.",
 )
 @click.option("--name", metavar="NAME", help="The pipeline for responses; it may be left out if there is one.")
-@click.option("--request", metavar="NAME", help="The pipeline for requests.")
+@click.option("--request", metavar="NAME", help="The pipeline for requests; without it they pass as they are.")
 @click.option(
     "--offer",
     "offers",
@@ -172,7 +172,13 @@ def serve(
             if isinstance(error, sf.SpecError):
                 raise
             raise click.UsageError(str(error).replace("(allow_private_upstream)", "(--allow-private-upstream)")) from None
-        serving(made, *listen, grace=grace, on_ready=lambda url: click.echo(f"streamfilter: listening at {url}", err=True))
+
+        def say(url: str) -> None:
+            click.echo(f"streamfilter: listening at {url}", err=True)
+            for response, asked in {name or watched.names[0]: request, **offers}.items():
+                click.echo(f"streamfilter: responses: {response}; requests: {asked or 'not filtered'}", err=True)
+
+        serving(made, *listen, grace=grace, on_ready=say)
 
 
 def _log(*, quiet: bool) -> None:
