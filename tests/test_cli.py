@@ -174,6 +174,10 @@ def test_a_non_blocking_output_is_waited_for(buffered: bool) -> None:
         ),
         (("run", "--redact", "email", "-o", "a", "--output=b", "-oc"), "'-o' / '--output': it is given 3 times, and only one can"),
         (("run", "--redact", "email", "--jobs", "2", "--jobs", "2"), "'--jobs': it is given 2 times, and only one can"),
+        (
+            ("serve", "--upstream", "u", "-p", "a", "--offer", "b:c", "--offer", "d", "--offer", "b"),
+            "'--offer': b is given 2 times, and only one can be used",
+        ),
         (("walk",), "No such command"),
         (("demo", "walk"), "'walk' is not one of 'redaction', 'moderation'"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import Counter
 from typing import Any
 
 import click
@@ -21,8 +22,11 @@ def _address(ctx: click.Context, param: click.Parameter, value: str) -> tuple[st
     return found[1].strip("[]"), int(found[2])
 
 
-def _offers(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, str | None]:
+def _offers(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str | None]:
     pairs = [value.partition(":") for value in values]
+    name, times = next(iter(Counter(name for name, _, _ in pairs).most_common(1)), ("", 0))
+    if times > 1:  # the last would count, and requests pass that another guards
+        raise click.BadParameter(f"{name} is given {times} times, and only one can be used", ctx, param)
     return {name: request or None for name, _, request in pairs}
 
 
