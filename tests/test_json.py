@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 import streamfilter as sf
+from streamfilter.parsing.documents import STEP_CHARS
+from streamfilter.parsing.parser import Parser
 from streamfilter.testing import ScriptedSource, cut
 
 SUITE = Path(__file__).resolve().parent.parent.parent / "shared" / "jsontestsuite"
@@ -323,6 +325,26 @@ def test_brackets_without_end_are_searched_in_linear_time() -> None:
 
 
 # ------------------------------------------------------------------ several documents
+
+
+@pytest.mark.parametrize("each", ["[1]\n", "{}", '{"a": 1}\n', "prose [2] "])
+@pytest.mark.parametrize("strict", [False, True])
+def test_many_documents_in_one_piece_are_read_in_linear_time(each: str, strict: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind each the rest is copied: of a large piece no more than some thousand characters, however it is fed."""
+    if strict and "prose" in each:
+        return
+    feed, read = Parser.feed, list[int]()
+
+    def measured(parser: Any, text: str) -> int:
+        read.append(len(text))
+        return feed(parser, text)
+
+    monkeypatch.setattr(Parser, "feed", measured)
+    text, options = each * 5000, {"many": True, "strict": strict}
+    for pieces in ([text], [text[:1], text[1:]], ["", text]):
+        out, error = parsed(pieces, **options)
+        assert error is None and [each.index for each in out if each.complete] == list(range(5000))
+    assert sum(chars > STEP_CHARS + len(each) for chars in read) <= 1  # the piece itself, if a document was open before it
 
 
 @pytest.mark.parametrize(

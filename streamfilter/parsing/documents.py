@@ -17,7 +17,7 @@ from streamfilter.items import Channel, End, Event, TextDelta
 from streamfilter.machine import Machine, refusal, wrong_item
 from streamfilter.parsing.parser import BLANKS, Limits, Parser, Position, Sink
 from streamfilter.parsing.search import Search
-from streamfilter.slices import Steps, cut, is_large
+from streamfilter.slices import Steps, at_once, cut, is_large
 
 STEP_CHARS = 4096
 """Characters that are read without a turn for others: most take far below a microsecond, as events or with a model one or two."""
@@ -127,7 +127,10 @@ class Documents(Machine):
         return self._steps(item) if is_large(item) and self._reader.is_sliced else None
 
     def _steps(self, item: Any) -> Steps:
-        text = self._text(item)
+        given = yield from self._bit_by_bit(self._text(item))
+        return [*given, *self._refused_bytes()] if self._wrong_bytes and not self.ended else given
+
+    def _bit_by_bit(self, text: str) -> Steps:
         given: Sequence[Any] = ()
         for n, piece in enumerate(cut(text, STEP_CHARS), 1):
             if n > 1:
@@ -136,7 +139,7 @@ class Documents(Machine):
             given = self._read(piece)
             if self.ended:
                 return given
-        return [*given, *self._refused_bytes()] if self._wrong_bytes else given
+        return given
 
     def finish(self) -> Sequence[Any]:
         return () if self.ended else self._settled()
@@ -189,6 +192,8 @@ class Documents(Machine):
         try:
             if completed is not None:
                 out += self._completed(completed)
+            if len(text) > STEP_CHARS and self._reader.many:  # behind each document the rest of it is copied
+                return [*out, *at_once(self._bit_by_bit(text))]
             while text:
                 parser = self._parser
                 if parser is None:
