@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, cast
+from typing import cast
 
 from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
 from streamfilter.items import End, Finish
@@ -20,6 +20,7 @@ from streamfilter.parsing.listening import Listener
 from streamfilter.parsing.parser import MAX_DEPTH, Limits, Parser, Position
 from streamfilter.parsing.passage import Outlet, Passage, Token
 from streamfilter.parsing.paths import JSONPath
+from streamfilter.parsing.scalars import is_scalar, may_go_on, part_of_word, quiet_end, scalars_end
 from streamfilter.parsing.search import Search
 
 READ_CHARS = 4096
@@ -29,16 +30,8 @@ QUIET_CHARS = 1000
 """White space around a document is left alone; before text it is text, so the last of it waits for what follows: so much. A number
 that is all there is may be as long."""
 
-_Match: TypeAlias = Callable[..., re.Match[str]]
-_BLANK = r"[ \t\n\r]*"
-_NO_TEXT = rf"(?:[ \t\n\r\x1e]++|\[{_BLANK}\])*+"  # an empty array is a document
-_QUIET = cast("_Match", re.compile(_NO_TEXT).match)  # always matches, as does the last
-_SCALAR = re.compile(rf"{_BLANK}(?:true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?){_BLANK}").fullmatch
-_PARTS_OF_WORDS = tuple(word[:n] for word in ("true", "false", "null") for n in range(len(word) - 1, 0, -1))
-_SCALARS = cast("_Match", re.compile(rf"(?:[ \t\n\r\x1e]++|\[{_BLANK}\]|true|false|null|[-+.eE0-9]++)*+").match)
-_BEGUN = re.compile(rf"\[{_BLANK}|{'|'.join(_PARTS_OF_WORDS)}|").fullmatch  # what may become more of that
 _BRACKET = re.compile(r"[\[{]").search
-_TO_QUOTE = cast("_Match", re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL).match)
+_TO_QUOTE = cast("Callable[..., re.Match[str]]", re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL).match)  # always matches
 
 
 class Run(TextMachine):
@@ -149,9 +142,9 @@ class Run(TextMachine):
             text, front = self._rested(self._head + text)
             self._search.skip(front)
             self._position = self._position.behind(front)
-            at = _SCALARS(text).end()
-            if _BEGUN(text, at):
-                if len(text) - _QUIET(text).end() <= QUIET_CHARS:
+            at = scalars_end(text)
+            if may_go_on(text, at):
+                if len(text) - quiet_end(text) <= QUIET_CHARS:
                     self._head = text
                     return ""
                 if at:  # what is more than a number is text, and may still be followed by a string
@@ -190,7 +183,7 @@ class Run(TextMachine):
         """Text that is in no document, and behind it neither is what comes before the next."""
         if not text:
             return
-        at = _SCALARS(text).end()
+        at = scalars_end(text)
         if at < len(text):
             problem, self._is_json = self._problem(self._position.offset + at), False
             if problem:
@@ -204,7 +197,7 @@ class Run(TextMachine):
             return
         if self._passage is None:
             text, _ = self._rested(self._quiet + text)
-            self._quiet = text if _QUIET(text).end() == len(text) else ""
+            self._quiet = text if quiet_end(text) == len(text) else ""
             if self._quiet:
                 return
             self._passage = self._started(is_spelled=False)
@@ -214,7 +207,7 @@ class Run(TextMachine):
 
     def _rested(self, text: str) -> tuple[str, str]:
         """Of text that begins with more white space than waits for what follows: the rest, and what of it is left alone now."""
-        front = _QUIET(text, 0, max(0, _QUIET(text).end() - QUIET_CHARS)).end()
+        front = quiet_end(text, max(0, quiet_end(text) - QUIET_CHARS))
         self._out.keep(front)
         return text[front:], text[:front]
 
@@ -241,7 +234,7 @@ class Run(TextMachine):
         while (self._head is not None or self._searched) and self._parser is None and self.done is None:
             if self._head is not None:
                 head, self._head = self._head, None
-                if self._is_first and _SCALAR(head):
+                if self._is_first and is_scalar(head):
                     out.keep(len(head))
                 else:
                     self._read(head)
@@ -320,7 +313,7 @@ class Run(TextMachine):
         chars = len(text) - before if before else held + len(text)
         if chars and self._out.last(chars, 1) in "-0123456789":
             return chars
-        return next((len(part) for part in _PARTS_OF_WORDS if self._out.last(len(part)) == part), 0)
+        return part_of_word(self._out.last)
 
     def _string(self, parser: Parser, text: str) -> str:
         """In a string, up to its end."""
