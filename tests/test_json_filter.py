@@ -464,6 +464,15 @@ READERS += [sf.ParseJSON(dict, truncated="partial"), sf.ParseJSON(list, truncate
         ('"see [1] {}" [1]', False),
         ('"see {" {"a": "\\u0040"}', False),
         (r'"a," [said] "{\u0040', False),
+        (r'["{"] x":1,"to":"joe\u0040home"}', True),  # who looks for an object alone begins inside of that string
+        (r'{"a":"["} joe\u0040home"]', True),
+        (r'Use ["{"] like so": 0, "to": "joe\u0040home"}', True),
+        (r'{"[": 1} joe\u0040home"]', True),
+        (r'[1, {"a": "see {x}"}] and {"b": 2} joe\u0040home"]', True),
+        (r'["{"] so it is {"k": "\u0040"}', False),
+        (r'["{", "\u0040"] and "more"', False),
+        (r'{"a":"{"} joe\u0040home"}', False),
+        (r'["["] joe\u0040home"]', False),
         (r'"a" <think>{"k":"\u0040"}', False),  # which is no leading thought
         (r'"a <think>" <think>{"k":"\u0040"}</think>{"k":"\u0040"}', False),
         (r'"a"' + " " * 1001 + r'<think>["\u0040"]', False),

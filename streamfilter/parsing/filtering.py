@@ -9,9 +9,7 @@ Text around documents goes through the pipeline as it is: it would slip past oth
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from typing import cast
 
 from streamfilter.errors import LimitExceeded, MalformedInput, TruncatedInput
 from streamfilter.items import End, Finish
@@ -20,6 +18,7 @@ from streamfilter.parsing.listening import Listener
 from streamfilter.parsing.parser import MAX_DEPTH, Limits, Parser, Position
 from streamfilter.parsing.passage import Outlet, Passage, Token
 from streamfilter.parsing.paths import JSONPath
+from streamfilter.parsing.quotes import Quotes
 from streamfilter.parsing.scalars import is_scalar, may_go_on, part_of_word, quiet_end, scalars_end
 from streamfilter.parsing.search import Search
 
@@ -29,9 +28,6 @@ READ_CHARS = 4096
 QUIET_CHARS = 1000
 """White space around a document is left alone; before text it is text, so the last of it waits for what follows: so much. A number
 that is all there is may be as long."""
-
-_BRACKET = re.compile(r"[\[{]").search
-_TO_QUOTE = cast("Callable[..., re.Match[str]]", re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL).match)  # always matches
 
 
 class Run(TextMachine):
@@ -69,13 +65,12 @@ class Run(TextMachine):
         self._search = Search("{[", self._limits)
         self._searched = 0  # characters that wait in it
         self._quiet = ""  # what is no text if a document follows
-        self._has_bracket = False  # in a string that was a document
         self._is_json = True  # all so far
         # In a document:
         self._parser: Parser | None = None
         self._document = Listener(None)
         self._is_in_key = False
-        self._is_escaped = False  # the next character stands behind a backslash
+        self._quotes = Quotes()
 
     @property
     def _out(self) -> Outlet:
@@ -185,7 +180,8 @@ class Run(TextMachine):
             return
         at = scalars_end(text)
         if at < len(text):
-            problem, self._is_json = self._problem(self._position.offset + at), False
+            at, problem = self._problem(text, at)
+            self._is_json = False
             if problem:
                 self._text(text[:at])
                 if self.done is not None:
@@ -211,13 +207,17 @@ class Run(TextMachine):
         self._out.keep(front)
         return text[front:], text[:front]
 
-    def _problem(self, offset: int) -> str:
-        """Why what is no JSON at an offset is no text either: others may read its escapes before they find out."""
-        if self._has_bracket:
-            return "text behind a string with a bracket in it, which may begin a document"
-        if self._is_json and not self._is_lenient and self._search.escaped == offset:
-            return "an array whose first string has a control character, or an escape that is none"
-        return ""
+    def _problem(self, text: str, at: int) -> tuple[int, str]:
+        """Where what is no JSON from a place on is no text either, and why: others may read its escapes before they find out."""
+        if self._is_lenient:
+            return at, ""
+        if self._quotes.has_bracket:
+            return at, "text behind a string with a bracket in it, which may begin a document"
+        if self._is_json and self._search.escaped == self._position.offset + at:
+            return at, "an array whose first string has a control character, or an escape that is none"
+        if self._quotes.has_other and self._paths is None and "\\" in text:
+            return text.index("\\"), "an escape in text behind a document with a bracket in a string, which may begin another"
+        return at, ""
 
     def _end_text(self) -> bool:
         """The text before a document ends. Whether the document may begin."""
@@ -318,16 +318,15 @@ class Run(TextMachine):
     def _string(self, parser: Parser, text: str) -> str:
         """In a string, up to its end."""
         out, document, passage = self._out, self._document, self._passage
-        quote = self._quote(text)
+        quote = self._quotes.end(text)
         wrong: MalformedInput | LimitExceeded | None = None
-        is_document, begin = not parser.path and not self._is_lenient, parser.end
+        begin = parser.end
         try:
             parser.feed(text[:quote] if quote else text)
         except (MalformedInput, LimitExceeded) as error:
             wrong = error
-        if is_document:
-            # Where text follows, a reader that skips prose may begin inside of this string, and read what is text here as escapes.
-            self._has_bracket = self._has_bracket or _BRACKET(text, 0, max(0, parser.end - begin)) is not None
+        if not self._is_lenient:
+            self._quotes.look(text, max(0, parser.end - begin), document.closers)
         tokens = document.take()
         if passage is None:
             out.keep(sum([token.chars for token in tokens]))
@@ -339,7 +338,7 @@ class Run(TextMachine):
             self._stopped(passage.done, '"')
             return ""
         if wrong is not None:
-            if isinstance(wrong, MalformedInput) and (self._is_lenient or not (parser.path or self._has_bracket)):
+            if isinstance(wrong, MalformedInput) and (self._is_lenient or not (parser.path or self._quotes.has_bracket)):
                 return self._as_text(parser)
             raise wrong
         if quote:
@@ -354,7 +353,7 @@ class Run(TextMachine):
         self._parser = None
         self._is_json = False
         self._document.closers.clear()  # a stop in text closes nothing
-        self._is_escaped = self._is_in_key = False
+        self._quotes.is_escaped = self._is_in_key = False
         if (passage := self._passage) is not None:
             passage.is_spelled = False
         rest = self._out.last(len(self._out) - (passage.held if passage else 0))
@@ -364,13 +363,14 @@ class Run(TextMachine):
     def _key(self, parser: Parser, text: str) -> str:
         """In a key, up to its end. It is held until it is whole."""
         out = self._out
-        quote = self._quote(text)
+        quote = self._quotes.end(text)
         try:
             parser.feed(text[:quote] if quote else text)
         except MalformedInput:
             if self._is_lenient:
                 return self._as_text(parser)
             raise
+        self._quotes.look(text, quote or len(text), self._document.closers)
         if not quote:
             return ""
         self._is_in_key = False
@@ -391,15 +391,6 @@ class Run(TextMachine):
             return ""
         out.keep(1)
         return text[quote:]
-
-    def _quote(self, text: str) -> int:
-        """Behind the quotation mark that ends a string or key; 0 if it is not there yet."""
-        if '"' not in text and "\\" not in text:
-            self._is_escaped = False
-            return 0
-        end = _TO_QUOTE(text, 1 if self._is_escaped else 0).end()
-        self._is_escaped = end < len(text) and text[end] == "\\"
-        return end + 1 if end < len(text) and not self._is_escaped else 0
 
     def _finish_document(self, parser: Parser) -> None:
         """The run ends inside of a document."""
