@@ -1138,6 +1138,95 @@ def test_no_validator_sees_what_is_not_complete() -> None:
     assert CALLS[5].startswith("leaves [Leaf(")
 
 
+def lowered(value: Any, info: ValidationInfo) -> Any:
+    """A value and the lowest so far."""
+    return value, dict(info.data) if info.data is not None else None
+
+
+LOWERED = AfterValidator(lowered)
+
+
+class Lowest(RootModel[Annotated[int, LOWERED]]):
+    pass
+
+
+class LowestField(RootModel[int]):
+    @field_validator("root")
+    @classmethod
+    def _root(cls, root: int, info: ValidationInfo) -> Any:
+        return lowered(root, info)
+
+
+class LowestBefore(RootModel[Any]):
+    @model_validator(mode="before")
+    @classmethod
+    def _before(cls, value: Any, info: ValidationInfo) -> Any:
+        return lowered(value, info)
+
+
+class LowBefore(BaseModel):
+    x: Any
+
+    @model_validator(mode="before")
+    @classmethod
+    def _before(cls, value: Any, info: ValidationInfo) -> Any:
+        return {"x": lowered(value, info)}
+
+
+class LowAfter(BaseModel):
+    x: Any
+    y: Annotated[Any, LOWERED] = None
+
+    @model_validator(mode="after")
+    def _after(self, info: ValidationInfo) -> LowAfter:
+        self.x = lowered(self.x, info)
+        return self
+
+
+class LowRest(TypedDict, extra_items=Annotated[int, LOWERED]):  # type: ignore[call-arg]
+    x: Annotated[int, LOWERED]
+
+
+class LowPair(NamedTuple):
+    x: Annotated[int, LOWERED]
+
+
+class LowTree(RootModel["list[LowTree] | Annotated[int, LOWERED]"]):
+    pass
+
+
+X = '{"x":5,"y":6}'
+
+
+@pytest.mark.parametrize(
+    ("high", "text"),
+    [
+        (Lowest, "5"),
+        (list[Lowest], "[5,6]"),
+        (LowestField, "5"),
+        (LowestBefore, X),
+        (LowBefore, X),
+        (LowAfter, X),
+        (list[LowAfter], f"[{X},{X}]"),
+        (LowAfter | None, X),
+        (RootModel[LowAfter], X),
+        (dict[str, Annotated[LowAfter, LOWERED]], f'{{"q":{X}}}'),
+        (RootModel[list[RootModel[dict[str, LowAfter]]]], f'[{{"q":{X}}}]'),
+        (LowRest, X),
+        (LowPair, "[5]"),
+        (LowTree, "[5,[6,[]]]"),
+    ],
+    ids=str,
+)
+def test_a_validator_sees_the_fields_before_its_own_wherever_it_stands_in_a_field(high: Any, text: str) -> None:
+    """In a model that stands there too, if it is not for one of the fields of that: those see one another."""
+    model = create_model("Model", low=(int, ...), high=(high, ...), last=(int, 0))
+    whole = f'{{"low":1,"high":{text},"last":2}}'
+    expected = repr(model.model_validate_json(whole))
+    for pieces in cuts(whole):
+        assert repr(read(model, pieces)[-1]) == expected
+
+
 def test_complete_parts_are_shared() -> None:
     """A validated part is the same object in all later values, and in the model."""
     values = read(Card, json.dumps({"title": "x", "bullets": [BULLET] * 3, "more": {"a": BULLET}, "next": {"title": "y"}}))

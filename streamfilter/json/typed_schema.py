@@ -52,6 +52,9 @@ _KINDS: Final[dict[str, frozenset[str]]] = {
 }
 """The kinds of JSON that grow and that schemas take, as far as that is sure."""
 
+_CLASSES: Final = frozenset(("model-fields", "dataclass-args", "typed-dict"))
+"""The schemas with fields of a class. A validator in one of these sees those before it, and nothing that is outside."""
+
 _COMMON: Final = frozenset(("type", "strict", "ref", "metadata", "serialization"))
 _LIST_KEYS: Final = _COMMON | {"items_schema", "min_length", "max_length", "fail_fast"}
 _DICT_KEYS: Final = _COMMON | {"keys_schema", "values_schema", "min_length", "max_length", "fail_fast"}
@@ -306,21 +309,21 @@ class Planner:
             return inner, {**known, "schema": rest}
         return None, schema
 
-    def _sees_fields(self, schema: Schema, *, direct: bool = True, seen: tuple[int, ...] = ()) -> bool:
-        """Whether a validator in a field asks for `info`. A model in it has fields and validators of its own."""
-        kind = schema["type"]
-        if kind in ("model", "dataclass", "typed-dict") or id(schema) in seen:
+    def _sees_fields(self, schema: Schema, seen: set[int] | None = None) -> bool:
+        """Whether a validator in a field asks for `info`: wherever it stands, it sees the fields that are before this one.
+
+        Only those in the fields of a class that stands there see the fields of that, and no others.
+        """
+        seen = set() if seen is None else seen  # one schema may be reached in many ways
+        if id(schema) in seen:
             return False
-        seen = (*seen, id(schema))
-        if kind == "definition-ref":
-            return self._sees_fields(self._definitions.resolved(schema), direct=direct, seen=seen)
-        if kind.startswith("function-") and schema["function"]["type"] == "with-info":
-            inner = schema
-            while not direct and inner["type"] in ("function-after", "definition-ref"):
-                inner = self._transparent(inner) or inner
-            return direct or inner["type"] not in ("model", "dataclass")
-        direct = direct and kind in ("default", "function-after")
-        return any(self._sees_fields(each, direct=direct, seen=seen) for each in inside(schema))
+        seen.add(id(schema))
+        if schema["type"] == "definition-ref":
+            return self._sees_fields(self._definitions.named(schema), seen)
+        if schema["type"].startswith("function-") and schema["function"]["type"] == "with-info":
+            return True
+        others = {**schema, "fields": ()} if schema["type"] in _CLASSES else schema
+        return any(self._sees_fields(each, seen) for each in inside(others))
 
     def _is_required(self, schema: Schema) -> bool:
         """Whether a field is marked."""
