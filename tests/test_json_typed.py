@@ -438,6 +438,42 @@ class Node(BaseModel):
     parent: dict[str, Node] | None = None
 
 
+class Twig(BaseModel):
+    kind: Literal["twig"]
+    n: int
+    good: list[int] = []
+
+    @field_validator("n")
+    @classmethod
+    def _noted(cls, n: int) -> int:
+        CALLS.append(f"n {n}")
+        return n
+
+
+class Branch(BaseModel):
+    kind: Literal["branch"]
+    inner: Growth
+    by: dict[str, Growth] = {}
+
+
+class Bud(BaseModel):
+    kind: Literal["bud"]
+    type: Literal["small"]
+    inner: Growth
+
+
+class Leafy(BaseModel):
+    kind: Literal["bud"]
+    type: Literal["large"]
+    inner: Annotated[Growth, AfterValidator(lambda value: value)]
+
+
+Buds = Annotated[Bud | Leafy, Field(discriminator="type")]
+Growth = Annotated[Twig | Branch | Buds, Field(discriminator="kind")]
+for each in (Branch, Bud, Leafy):
+    each.model_rebuild()
+
+
 SORTED = Annotated[list[int], AfterValidator(sorted)]
 
 BULLET = {"id": 1, "text": 'Änder\n "x" 😀 it', "when": "2024-02-03"}
@@ -577,6 +613,15 @@ CASES: list[tuple[Any, list[str]]] = [
         [
             '{"name": "a", "children": [{"name": "b", "children": [{"name": "c"}]}, {"name": "d"}], "parent": {"p": {"name": "q", "parent": null}}}',
             '{"name": "a", "children": [{"name": "b", "children": [{"nam": "c"}]}]}',
+        ],
+    ),
+    (
+        Growth,
+        [
+            '{"inner": {"by": {"x": {"n": 1, "kind": "twig"}}, "inner": {"type": "large", "inner": {"n": 2, "kind": "twig"}, "kind": "bud"}, "kind": "branch"}, "kind": "branch"}',
+            '{"inner": {"by": {"x": {"n": "no", "kind": "twig", "good": [1]}}, "inner": {"inner": {"good": [1], "n": "no", "kind": "twig"}, "type": "large", "kind": "bud"}, "kind": "branch"}, "kind": "branch"}',
+            '{"inner": {"good": [1, "x", 3], "type": "small", "n": 1, "kind": "twig"}, "kind": "bud", "type": "small"}',
+            '{"inner": {"kind": "none", "n": 1, "inner": {"kind": "twig"}}, "by": {"x": {"kind": 1}, "y": {"type": "small", "kind": "bud"}}, "kind": "branch"}',
         ],
     ),
     (list[Bullet], ['[{"id": 1, "text": "abc"}, {"id": 2, "text": "x"}]', "[1]"]),
@@ -1136,6 +1181,35 @@ def test_no_validator_sees_what_is_not_complete() -> None:
     assert CALLS[3:] == ["init 12", "leaf 12"]
     parser.feed("], ")
     assert CALLS[5].startswith("leaves [Leaf(")
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        '{"inner":%s,"kind":"branch"}',
+        '{"by":{"a":%s},"kind":"branch","inner":{"n":"no","kind":"twig"}}',
+        '{"inner":%s,"type":"small","kind":"bud"}',
+        '{"inner":%s,"kind":"bud","type":"large"}',
+        '{"kind":"branch","inner":%s}',
+    ],
+)
+def test_a_document_that_is_not_valid_is_validated_as_often_however_deep_it_is(around: str) -> None:
+    """And read as deep as pydantic reads, also where it is known of each object only at its end what it is."""
+    adapter: TypeAdapter[Any] = TypeAdapter(Growth)
+    counts = []
+    for depth in (9, 90 if '"by"' in around else 190):
+        text = '{"n":1,"good":["x"],"kind":"twig"}'
+        for _ in range(depth):
+            text = around % text
+        with pytest.raises(ValidationError) as wanted:
+            adapter.validate_json(text)
+        for pieces in ([text], list(text)):
+            CALLS.clear()
+            with pytest.raises(ValidationError) as raised:
+                read(Growth, pieces, live=True)
+            assert _errors(raised.value) == _errors(wanted.value)
+            counts.append(len(CALLS))
+    assert counts[:2] == counts[2:]
 
 
 def lowered(value: Any, info: ValidationInfo) -> Any:

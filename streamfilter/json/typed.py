@@ -339,10 +339,11 @@ class Typed(Reading):
     def _retell(self, value: Any) -> None:
         """Tell the parts of a container that came whole and is not valid: as much of it is shown then as if it had come in pieces.
 
-        It is no deeper than pydantic reads.
+        It is no deeper than pydantic reads. What an object is, is looked up before its parts are told, or they would be told once
+        more behind it, and theirs again: each as often as it is deep.
         """
         if type(value) is dict:
-            self.begin_object()
+            self._begin(object_frame(self._frame.next, value))
             for key, each in value.items():
                 self.key(key)
                 self._retell(each)

@@ -6,7 +6,7 @@ not know what stands around it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
@@ -323,25 +323,40 @@ class ChoiceFrame(Frame):
             self.choice = self._plan.nodes.get(value)
         return False
 
-    def chosen(self) -> Frame | None:
-        """The frame that takes the place of this one; `None`, if what was chosen is withheld as well."""
+    def chosen(self, known: Mapping[str, Any] | None = None) -> Frame | None:
+        """The frame that takes the place of this one; `None`, if what was chosen is withheld as well.
+
+        Args:
+            known: what is in the object, if that is known already; for `object_frame`.
+        """
         choice = self.choice
         if choice is None or choice.object is None:
             return None
-        frame = object_frame(choice)
+        frame = object_frame(choice, known)
         frame.wrap(self._plan.dress, self._plan.steps)
         frame.wrap(self.dress, self.steps)
         return frame
 
 
-def object_frame(node: Node) -> Frame:
-    """The frame of an object that begins."""
+def object_frame(node: Node, known: Mapping[str, Any] | None = None) -> Frame:
+    """The frame of an object that begins.
+
+    Args:
+        node: where it stands.
+        known: what is in it, if that is known already: then the frame is that of what it is.
+    """
     plan = node.object
     if isinstance(plan, Fields):
         return FieldFrame(plan)
     if isinstance(plan, Entries):
         return EntryFrame(plan)
-    return Frame({}, node) if plan is None else ChoiceFrame(node, plan)
+    if plan is None:
+        return Frame({}, node)
+    choosing = ChoiceFrame(node, plan)
+    for key, value in (known or {}).items():
+        choosing.begin_value(key)
+        choosing.leave(value)
+    return choosing.chosen(known) or choosing
 
 
 def array_frame(node: Node) -> Frame:
