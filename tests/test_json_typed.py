@@ -1156,6 +1156,34 @@ def test_what_is_left_out_may_have_come_before(model: Any, text: str, so_far: st
         assert unfinished(values[-2]) == missing
 
 
+class Spare(BaseModel):
+    x: OnErrorOmit[int] = Field(default="zz", validate_default=True)
+    y: Annotated[OnErrorOmit[int], AfterValidator(abs), Field(validate_default=True)] = "zz"  # type: ignore[assignment]
+    z: Annotated[int, BeforeValidator(lambda value: value or omitted()), Field(validate_default=True)] = 0
+
+
+class SpareSettings(TypedDict):
+    x: NotRequired[Annotated[OnErrorOmit[int], Field(default="zz", validate_default=True)]]
+
+
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        (create_model("One", part=(Spare, ...)), '{"part":{}}'),
+        (create_model("Some", part=(Spare | None, None)), '{"part":{"x":1}}'),
+        (create_model("Many", parts=(list[Spare], ...)), '{"parts":[{"y":-2},{"x":"a","z":3},{}]}'),
+        (create_model("Dicts", parts=(dict[str, SpareSettings], ...)), '{"parts":{"a":{},"b":{"x":1},"c":{"x":"y"}}}'),
+        (create_model("Left", part=(OnErrorOmit[Spare], ...), last=(Spare, ...)), '{"part":{"z":"a"},"last":{}}'),
+        (Spare, "{}"),
+    ],
+)
+def test_a_default_that_is_left_out_leaves_the_rest_of_its_part(model: Any, text: str) -> None:
+    """Only the field is not there, as pydantic has it; what is left out itself still is."""
+    adapter: TypeAdapter[Any] = TypeAdapter(model)
+    for pieces in cuts(text):
+        assert outcome(lambda: read(model, pieces)[-1]) == outcome(lambda: adapter.validate_json(text))  # noqa: B023
+
+
 @pytest.mark.parametrize("model", [OnErrorOmit[int], Annotated[list[str], AfterValidator(lambda _: omitted())]])
 def test_a_whole_document_cannot_be_left_out(model: Any) -> None:
     """Pydantic says so."""

@@ -56,11 +56,11 @@ def hole_or_default(schema: Schema, keys: Collection[str]) -> Schema:
         keys: of the field. They are what its parts are named by; a default may look like the name of another.
     """
 
-    def fetch_or_validate(value: Any, validate: Callable[[Any], Any]) -> Any:
-        parts = _FETCHED.get()
-        return _fetch(value) if type(value) is str and value in keys and value in parts else validate(value)
+    def which(value: Any) -> str:
+        return "part" if type(value) is str and value in keys and value in _FETCHED.get() else "default"
 
-    return {"type": "function-wrap", "function": {"type": "no-info", "function": fetch_or_validate}, "schema": schema}
+    # A choice, and no validator around the schema: through that, pydantic passes no default that is left out.
+    return {"type": "tagged-union", "discriminator": which, "choices": {"part": HOLE, "default": schema}}
 
 
 def json_of(value: Any) -> str:
