@@ -340,6 +340,8 @@ def test_limits_that_are_none_are_refused(given: dict[str, Any]) -> None:
         ({"offers": {"a b": None}}, ValueError),
         ({"offers": {"missing": None}}, sf.SpecError),
         ({"request": "missing"}, sf.SpecError),
+        ({"request": "a b", "offers": {"main": None}}, ValueError),  # which pipeline guards requests?
+        ({"request": "a b", "offers": {"main": "main"}}, ValueError),
         ({"offers": {"-": None}, "by": "path"}, ValueError),
     ],
 )

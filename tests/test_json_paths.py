@@ -712,3 +712,20 @@ def test_a_channel_is_chosen_and_explained() -> None:
     assert JSONItems("$.a").explanation() == "the values at $.a in the JSON of answer; all else is dropped"
     with pytest.raises(TypeError, match=r"Redact reads items, and JSONItems before it gives values"):
         _ = JSONItems("$.a") | sf.Redact("x")
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [sf.JSONEvents(patch=True, model=list[Any]), sf.JSONItems("$", list[Any]), sf.ParseJSON(list[Any])],
+    ids=lambda stage: type(stage).__name__,
+)
+def test_what_pydantic_is_to_validate_is_no_deeper_than_it_reads(stage: Any) -> None:
+    """At every cut the same error, which says where; it would be one of pydantic's, or of Python's recursion."""
+    for depth in (199, 200, 201, 300, 999):
+        text = "[" * depth + "]" * depth
+        for pieces in ([text], cut(text, *range(1, len(text)))):
+            if depth <= 200:
+                assert list(stage.iter(pieces))
+                continue
+            with pytest.raises(sf.LimitExceeded, match=r"^max_depth of 200 exceeded: .*offset 200"):
+                list(stage.iter(pieces))

@@ -136,7 +136,7 @@ class Gateway:
         self.limits: Limits = limits or Limits()
         self._status = status
         self._network = Network(allows_inward=allow_private_upstream)
-        self._check(allows_inward=allow_private_upstream)
+        self._check(request, allows_inward=allow_private_upstream)
         without = {CHOICE} if resumable is None else {CHOICE, *OWN}
         self._forward = Forward(self._upstream, self.limits, self._network, without=frozenset(without))
         self._store = None if resumable is None else check_store("resumable", resumable)
@@ -152,7 +152,7 @@ class Gateway:
     def __repr__(self) -> str:
         return f"Gateway({self._upstream.host!r}, {self._name!r})"
 
-    def _check(self, *, allows_inward: bool) -> None:
+    def _check(self, request: str | None, *, allows_inward: bool) -> None:
         if isinstance(self._pipelines, Stage) or not callable(getattr(self._pipelines, "get", None)):
             raise TypeError(f"pipelines is {type(self._pipelines).__qualname__}: a dict of pipelines by name is needed")
         for name, given, alias in (("by", self._by, Literal["header", "path"]), ("others", self._others, Others)):
@@ -160,6 +160,9 @@ class Gateway:
                 raise ValueError(f"{name}={given!r}: one of {', '.join(map(repr, get_args(alias)))} is needed")
         if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", self._status):
             raise ValueError(f"status={self._status!r}: a plain path is needed, such as '/-'")
+        if request is not None and (given := self._routes[self._name]) != request:  # it would guard no request at all
+            other = "without one" if given is None else f"with {given!r}"
+            raise ValueError(f"offers: {self._name!r} stands there {other}, and request={request!r}: say the same twice, or once")
         for name in self._offers:
             if not _NAME.fullmatch(name) or (self._by == "path" and f"/{name}" == "/" + self._status.split("/")[1]):
                 raise ValueError(f"offers: {name!r} cannot be a header's value or the first part of a path")

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from streamfilter.json.items import validator
 from streamfilter.json.patches import Patches, Placed
 from streamfilter.json.stages import JSONStage
+from streamfilter.json.typed import MAX_DEPTH as MAX_TYPED_DEPTH
 from streamfilter.parsing.documents import Reading
 from streamfilter.pipeline import stage
 
@@ -106,6 +107,10 @@ class JSONEvents(JSONStage[Any]):
         if not self.patch and self.strings != "partial":
             raise ValueError("strings: events give text as it comes; it is for patch=True")
         _ = self._validate
+
+    @property
+    def deepest(self) -> int:
+        return self.max_depth if self.model is None else MAX_TYPED_DEPTH
 
     @property
     def has_many(self) -> bool:
