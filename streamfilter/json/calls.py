@@ -224,6 +224,7 @@ class _Calls(Machine):
     def _said(self, call: _Open, text: str) -> Sequence[Any]:
         """Some more of the arguments of a call. While it has no name it is shown, but not complete: that may be up to a model."""
         given = self._given(call, lambda reader: reader.feed(text))
+        given = [each for each in given if _is_complete(each) or not (isinstance(each, Call) and _may_be_text(each.arguments))]
         call.chars += len(text)
         if call.name or not self._stage.models or is_free(call.channel):
             return given
@@ -276,6 +277,16 @@ class _Calls(Machine):
             limits=limits,
             wrap=call.call,
         )
+
+
+def _may_be_text(arguments: Any) -> bool:
+    """Whether they are an array of which nothing is known but a string that it begins with. If that turns out to be malformed, a
+    guard before this stage has taken the whole for text, in which an escape stands for nothing."""
+    while isinstance(arguments, list) and len(arguments) == 1:
+        arguments = arguments[0]
+        if isinstance(arguments, str):
+            return True
+    return False
 
 
 def _is_complete(item: object) -> bool:
