@@ -373,7 +373,10 @@ def test_an_array_is_not_shown_before_it_is_sure_that_it_is_one(text: str) -> No
     """A guard takes it for text if its first string is malformed, and then its escapes have not been read."""
     for pieces in ([text], list(text)):
         shown: list[Any] = []
-        items = [sf.ToolCall("c", "f", ARGUMENTS, scope=ARGUMENTS), *(sf.TextDelta(piece, ARGUMENTS) for piece in pieces)]
+        items: list[Any] = [
+            sf.ToolCall("c", "f", ARGUMENTS, scope=ARGUMENTS),
+            *(sf.TextDelta(piece, ARGUMENTS) for piece in pieces),
+        ]
         with contextlib.suppress(sf.StreamFilterError):
             for call in (sf.Redact("joe@home") | sf.ToolCalls()).iter(items):
                 shown.append(call)  # noqa: PERF402  # what was given before an exception counts

@@ -160,8 +160,8 @@ class Gateway:
                 raise ValueError(f"{name}={given!r}: one of {', '.join(map(repr, get_args(alias)))} is needed")
         if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", self._status):
             raise ValueError(f"status={self._status!r}: a plain path is needed, such as '/-'")
-        if request is not None and (given := self._routes[self._name]) != request:  # it would guard no request at all
-            other = "without one" if given is None else f"with {given!r}"
+        if request is not None and (offered := self._routes[self._name]) != request:  # it would guard no request at all
+            other = "without one" if offered is None else f"with {offered!r}"
             raise ValueError(f"offers: {self._name!r} stands there {other}, and request={request!r}: say the same twice, or once")
         for name in self._offers:
             if not _NAME.fullmatch(name) or (self._by == "path" and f"/{name}" == "/" + self._status.split("/")[1]):
