@@ -209,7 +209,7 @@ def check_takes(function: Callable[..., object], *given: str) -> None:
         ValueError: <lambda> cannot be called with a text and nothing else
     """
     try:
-        signature = inspect.signature(function)
+        signature = inspect.signature(function, follow_wrapped=False)  # a wrapper may add arguments
     except (TypeError, ValueError):
         return
     try:
