@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import math
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
@@ -88,7 +88,7 @@ def filter_records(
     """
     stage = as_stage(pipeline)
     check_gives_text(stage.stages, "filter_records")
-    _check("records", records, field)
+    _check("records", records, field, Hashable)
     return _each(stage, context, records, lambda record, run: _filtered(record, field, run))
 
 
@@ -117,15 +117,15 @@ def filter_json(
     """
     stage = as_stage(pipeline)
     check_gives_text(stage.stages, "filter_json")
-    _check("lines", lines, field)
+    _check("lines", lines, field, str)
     return _each(stage, context, lines, lambda line, run: _filtered_line(line, field, run))
 
 
-def _check(name: str, inputs: object, field: object) -> None:
+def _check(name: str, inputs: object, field: object, kind: type) -> None:
     """Refuse one record, or the text of several, which would be taken for as many as it has keys or characters."""
     if isinstance(inputs, str | bytes | Mapping):
         raise TypeError(f"{name} is {type(inputs).__qualname__}: several of them are needed, as in a list")
-    if not isinstance(field, str):
+    if not isinstance(field, kind):
         raise TypeError(f"field is {type(field).__qualname__}: the name of one is needed")
 
 

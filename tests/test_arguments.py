@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import http.client
+import inspect
 import math
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import pytest
 import redis.asyncio as redis
+from pydantic import BeforeValidator
 
 import streamfilter as sf
 from streamfilter import detectors, gateway, observe
@@ -120,6 +123,7 @@ def test_a_stage_refuses_a_function_that_it_could_not_call(field: str) -> None:
         str,
         SimpleNamespace,
     ]
+    handed.__signature__ = inspect.signature(str.replace)  # type: ignore[attr-defined]
     for function in right[: -2 if field == "Resume: backoff" else None]:
         FIELDS[field](function)
 
@@ -348,6 +352,7 @@ MISUSES: dict[str, tuple[Callable[[], object], str]] = {
     "lines in a text": (lambda: filter_json(SAFE, '{"text": "a"}'), "lines is str: several of them are needed"),
     "an argument where there is none": (lambda: sf.Placeholder(format="x"), "unknown field 'format': there are none"),  # type: ignore[call-arg]
     "a model that prose has none of": (lambda: sf.ParseJSON(int), "a value of it is neither: write strict=True"),
+    "a choice of such models": (lambda: sf.ParseJSON(cast("Any", Literal["a"] | int | None)), "a value of it is neither"),
     "a rule in capitals": (
         lambda: sf.load({"version": 1, "pipeline": {"a": [{"stage": "redact", "rules": ["EMIAL"]}]}}),
         "unknown rule 'EMIAL': did you mean 'email'",
@@ -366,6 +371,17 @@ def test_what_is_given_wrongly_is_told_in_words(case: str) -> None:
     wrong, message = MISUSES[case]
     with pytest.raises((TypeError, ValueError, sf.SpecError), match=message):
         wrong()
+
+
+def test_what_looks_unlikely_may_be_right() -> None:
+    """A validator makes a number of an object; headers are what has items; records may have any keys."""
+    model: Any = Annotated[int, BeforeValidator(lambda value: value["a"])]
+    assert list(sf.ParseJSON(model).iter(['so: {"a": 1}.']))[-1] == 1
+    headers = http.client.HTTPMessage()
+    headers["x-a"] = "1"
+    assert sse_response(SAFE(_source()), "text", headers=cast("Any", headers)).headers["x-a"] == "1"
+    rows: list[Any] = [row.record for row in filter_records(SAFE, [{0: "a"}], field=cast("Any", 0))]
+    assert rows == [{0: "[redacted]"}]
 
 
 def test_what_a_vault_is_given_by_mistake_is_not_quoted() -> None:

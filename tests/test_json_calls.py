@@ -381,3 +381,17 @@ def test_an_array_is_not_shown_before_it_is_sure_that_it_is_one(text: str) -> No
             for call in (sf.Redact("joe@home") | sf.ToolCalls()).iter(items):
                 shown.append(call)  # noqa: PERF402  # what was given before an exception counts
         assert "joe@home" not in repr(shown)
+
+
+@pytest.mark.parametrize("text", ['["abc', '["abc",', '["abc"', '[["abc'])
+def test_an_array_that_is_cut_off_is_shown_then(text: str) -> None:
+    """As much of it as has come, at every cut, if what is cut off is to be shown."""
+    want = json.loads(text.rstrip(",").rstrip('"') + '"' + "]" * text.count("["))
+    for pieces in ([text], list(text), [text[:3], text[3:]]):
+        items: list[Any] = [
+            sf.ToolCall("c", "f", ARGUMENTS, scope=ARGUMENTS),
+            *(sf.TextDelta(piece, ARGUMENTS) for piece in pieces),
+        ]
+        got = list(sf.ToolCalls(truncated="partial").iter([*items, sf.Finish("length", scope=(0, 0))]))
+        assert got[-1].arguments == want
+        assert not got[-1].complete

@@ -468,7 +468,11 @@ READERS += [sf.ParseJSON(dict, truncated="partial"), sf.ParseJSON(list, truncate
         (r'{"a":"["} joe\u0040home"]', True),
         (r'Use ["{"] like so": 0, "to": "joe\u0040home"}', True),
         (r'{"[": 1} joe\u0040home"]', True),
-        (r'[1, {"a": "see {x}"}] and {"b": 2} joe\u0040home"]', True),
+        (r'[1, {"a": "see { "}] and {"b": 2} joe\u0040home"]', True),
+        (r'{"a": "see [1, [2], "} joe\u0040home"]', True),
+        (r'[1, {"a": "see {x}"}] and {"b": 2} joe\u0040home"]', False),  # nothing can go on behind that string
+        (r'{"a": "see [1]", "k[0]": "[a-z]+"} joe\u0040home"]', False),
+        (r'["{}"] is \(x^2\), C:\temp or \d+', False),
         (r'["{"] so it is {"k": "\u0040"}', False),
         (r'["{", "\u0040"] and "more"', False),
         (r'{"a":"{"} joe\u0040home"}', False),

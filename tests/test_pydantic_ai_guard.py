@@ -468,7 +468,8 @@ def test_a_guarded_model_is_a_wrapper_of_the_model() -> None:
         pydantic_ai.guarded(inner, response=GUARD, unknown="skip")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="request: "):
         sf.guard(inner, request=cast("Any", sf.wrap(GUARD)))
-    assert asyncio.run(of_run(package.Agent(sf.guard(inner)))).output == SAID
+    with pytest.raises(TypeError, match="request= or response= is needed"):  # it would guard nothing
+        sf.guard(inner)
 
 
 def test_errors_of_a_guarded_client_beneath_a_model_are_filtered() -> None:

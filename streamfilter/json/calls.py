@@ -130,6 +130,7 @@ class _Open:
         self.unread: list[str] = []  # what has come without a name, but for its showing: a model may be for it
         self.chars = 0  # of all that has come
         self.withheld: list[Call] = []  # what it would be complete with, if it gets no name
+        self.unsure: Call | None = None  # what is shown if it is cut off there: see `_may_be_text`
 
     def call(self, number: int, arguments: Any, is_complete: bool) -> Call:
         return Call(self.id, self.name, arguments, is_complete, self.channel)
@@ -224,7 +225,9 @@ class _Calls(Machine):
     def _said(self, call: _Open, text: str) -> Sequence[Any]:
         """Some more of the arguments of a call. While it has no name it is shown, but not complete: that may be up to a model."""
         given = self._given(call, lambda reader: reader.feed(text))
-        given = [each for each in given if _is_complete(each) or not (isinstance(each, Call) and _may_be_text(each.arguments))]
+        shown = [each for each in given if not _may_be_text(each)]
+        call.unsure = None if shown else given[-1] if given else call.unsure
+        given = shown
         call.chars += len(text)
         if call.name or not self._stage.models or is_free(call.channel):
             return given
@@ -242,6 +245,7 @@ class _Calls(Machine):
             call.is_cut = is_cut or not is_told
             is_none = call.reader is None and not is_cut and not is_free(channel)
             out += [call.call(0, each.arguments, True) for each in call.withheld]
+            out += [call.unsure] if call.unsure and call.is_cut and self._stage.truncated == "partial" else ()
             out += self._given(call, (lambda reader: reader.feed("{}")) if is_none else (lambda reader: reader.finish()))
             if self.ended:
                 break
@@ -279,9 +283,10 @@ class _Calls(Machine):
         )
 
 
-def _may_be_text(arguments: Any) -> bool:
-    """Whether they are an array of which nothing is known but a string that it begins with. If that turns out to be malformed, a
+def _may_be_text(item: object) -> bool:
+    """Whether it is a call of whose arguments nothing is known but a string that an array begins with. If that is malformed, a
     guard before this stage has taken the whole for text, in which an escape stands for nothing."""
+    arguments = item.arguments if isinstance(item, Call) and not item.complete else None
     while isinstance(arguments, list) and len(arguments) == 1:
         arguments = arguments[0]
         if isinstance(arguments, str):

@@ -100,7 +100,7 @@ class ParseJSON(JSONStage[Value]):
             plan = plan_of(self.model)
         except TypeError as error:
             raise ValueError(f"model: {error}") from None
-        if not (plan.kinds or self.strict):
+        if not self.strict and _is_scalar(plan.adapter.core_schema):
             raise ValueError(
                 "model: only objects and arrays are looked for in text, and a value of it is neither: write strict=True"
             )
@@ -197,3 +197,18 @@ class Live(Values):
         if self._container is not self._top:
             self._root = root
         return root
+
+
+_SCALARS = frozenset(
+    ("int", "float", "bool", "str", "none", "literal", "enum", "decimal", "date", "time", "datetime", "timedelta", "uuid", "url")
+)
+"""Types of pydantic's schemas that take no object and no array, whatever they are given."""
+
+
+def _is_scalar(schema: Any) -> bool:
+    """Whether that is sure: a validator before a type may make anything of an object."""
+    if schema["type"] in ("nullable", "default"):
+        return _is_scalar(schema["schema"])
+    if schema["type"] == "union":
+        return all(_is_scalar(each[0] if isinstance(each, tuple) else each) for each in schema["choices"])
+    return schema["type"] in _SCALARS

@@ -309,21 +309,28 @@ class Planner:
             return inner, {**known, "schema": rest}
         return None, schema
 
-    def _sees_fields(self, schema: Schema, seen: set[int] | None = None) -> bool:
+    def _sees_fields(self, schema: Schema, *, direct: bool = True, seen: set[int] | None = None) -> bool:
         """Whether a validator in a field asks for `info`: wherever it stands, it sees the fields that are before this one.
 
-        Only those in the fields of a class that stands there see the fields of that, and no others.
+        Only those in the fields of a class that stands there see the fields of that, and no others. One behind a whole model, in a
+        list or a choice, is not asked about: few look at those fields, and the model would not be shown while it grows.
         """
         seen = set() if seen is None else seen  # one schema may be reached in many ways
         if id(schema) in seen:
             return False
         seen.add(id(schema))
-        if schema["type"] == "definition-ref":
-            return self._sees_fields(self._definitions.named(schema), seen)
-        if schema["type"].startswith("function-") and schema["function"]["type"] == "with-info":
-            return True
-        others = {**schema, "fields": ()} if schema["type"] in _CLASSES else schema
-        return any(self._sees_fields(each, seen) for each in inside(others))
+        kind = schema["type"]
+        if kind == "definition-ref":
+            return self._sees_fields(self._definitions.named(schema), direct=direct, seen=seen)
+        if kind.startswith("function-") and schema["function"]["type"] == "with-info":
+            inner = schema
+            while not direct and inner["type"] in ("function-after", "definition-ref"):
+                inner = self._transparent(inner) or inner
+            if direct or inner["type"] not in ("model", "dataclass"):
+                return True
+        direct = direct and kind in ("default", "function-after")
+        others = {**schema, "fields": ()} if kind in _CLASSES else schema
+        return any(self._sees_fields(each, direct=direct, seen=seen) for each in inside(others))
 
     def _is_required(self, schema: Schema) -> bool:
         """Whether a field is marked."""

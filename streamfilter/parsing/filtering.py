@@ -216,7 +216,7 @@ class Run(TextMachine):
         if self._is_json and self._search.escaped == self._position.offset + at:
             return at, "an array whose first string has a control character, or an escape that is none"
         if self._quotes.has_other and self._paths is None and "\\" in text:
-            return text.index("\\"), "an escape in text behind a document with a bracket in a string, which may begin another"
+            return text.index("\\"), "an escape in text behind a document with an open bracket in a string, which may begin another"
         return at, ""
 
     def _end_text(self) -> bool:
@@ -326,7 +326,8 @@ class Run(TextMachine):
         except (MalformedInput, LimitExceeded) as error:
             wrong = error
         if not self._is_lenient:
-            self._quotes.look(text, max(0, parser.end - begin), document.closers)
+            read = max(0, parser.end - begin)
+            self._quotes.look(text[: min(read, quote - 1) if quote else read], document.closers, is_over=quote > 0)
         tokens = document.take()
         if passage is None:
             out.keep(sum([token.chars for token in tokens]))
@@ -370,7 +371,7 @@ class Run(TextMachine):
             if self._is_lenient:
                 return self._as_text(parser)
             raise
-        self._quotes.look(text, quote or len(text), self._document.closers)
+        self._quotes.look(text[: quote - 1] if quote else text, self._document.closers, is_over=quote > 0)
         if not quote:
             return ""
         self._is_in_key = False

@@ -304,8 +304,8 @@ class EventWriter:
         if not (is_as_it_came and origin.is_plain):
             left = dict(texts)
             for path, channel in origin.slots.items():
-                shown = left.pop(channel, "")  # if none, it leaves with a later part: an object must not become `{}`
-                changes[path] = shown and origin.value(path, shown)
+                shown = left.pop(channel, "")  # of what is whole: if none, it leaves with a later part, and must not become `{}`
+                changes[path] = origin.value(path, shown) if shown or channel not in origin.whole else ""
         for path, channel in origin.tokens.items():
             tokens = at(event, path) or ()
             is_here = channel in origin.slots.values()

@@ -81,7 +81,8 @@ class Together:
             origin_of: the event of this format that an item comes from.
         """
         out: list[Item] = []
-        for item in items:
+        for came in items:
+            item = self._owned(came) if self._waiting else came
             if not (self._waiting or getattr(getattr(item, "origin", None), "whole", None)):  # as nearly always, so this is quick
                 out.append(item)
                 continue
@@ -93,12 +94,19 @@ class Together:
                     waiting = self._waiting[id(origin)] = _Waiting(origin)
                 if waiting.add(item):
                     out += self._waiting.pop(id(origin)).items
-            elif waiting is not None and scope is None:
+            elif waiting is not None and scope is None and not isinstance(item, TextDelta):  # text would be overtaken
                 waiting.items.append(item)
             else:
                 out += [] if scope is None else self._rest(scope)
                 out.append(item)
         return out
+
+    def _owned(self, item: Item) -> Item:
+        """A piece of arguments that a stage has made anew belongs to the event that waits for it."""
+        if not isinstance(item, TextDelta) or item.origin is not None:
+            return item
+        origin = next((each.origin for each in self._waiting.values() if item.channel in each.channels), None)
+        return TextDelta(item.text, item.channel, origin)
 
     def _rest(self, scope: Channel | Key) -> list[Item]:
         """What leaves at a barrier: what has not come by then will not."""

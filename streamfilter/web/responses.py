@@ -272,7 +272,7 @@ def _check_status(name: str, status: int) -> None:
 
 def _headers(format: ExitFormat, headers: Mapping[str, str] | None) -> dict[str, str]:  # noqa: A002
     """The headers of a response. What is wrong is told by their names: a value may be a secret."""
-    if headers is not None and not isinstance(headers, Mapping):
+    if headers is not None and not callable(getattr(headers, "items", None)):
         raise TypeError(f"headers is {type(headers).__qualname__}: a dict is needed")
     given: dict[str, str] = {}
     for name, value in (headers or {}).items():

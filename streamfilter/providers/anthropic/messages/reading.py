@@ -131,6 +131,7 @@ class Reading:
         origin.text(("content_block", "input"), channel)
         if origin.slots:
             self._whole, origin.waits = origin, True
+            origin.whole = frozenset()  # it opens a block, and must leave: what comes of the arguments may follow in deltas
 
     def _decide(self, start: Origin, event: Any, kind: str) -> None:
         """Whether the arguments with which a call begins are all. If deltas follow, what these say stands in their place, as in
