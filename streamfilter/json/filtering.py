@@ -51,8 +51,8 @@ class FilterJSON(TextStage):
       stays as it is if it is all there is. Where the answer is prose, leave it to text stages; those that are guards read the
       arguments of tool calls as JSON by themselves.
     - A document that is malformed ends the stream at the place, and so does what is a string for one reader and prose with a
-      document in it for another: `"Here you are: {"to": …}`. One that is cut off stays cut off, and is no error here; with `keys`,
-      a last key that is not whole is left out.
+      document in it for another: `"Here you are: {"to": …}`, or an escape in text behind `["{"]`. One that is cut off stays cut
+      off, and is no error here; with `keys`, a last key that is not whole is left out.
     - The report counts characters of each decoded string, or of each text around documents, from 0.
 
     Args:
