@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from test_foreign_calls import FORMATS, calls, encode, formats
 
 import streamfilter as sf
-from streamfilter.providers import anthropic, bedrock, openai
+from streamfilter.providers import anthropic, bedrock, openai, vercel
 
 GIVEN = {"to": "joe@home", "n": 1}
 WANT = [("pay", GIVEN)]
@@ -137,6 +137,86 @@ def test_arguments_that_come_whole_leave_as_every_byte(name: str) -> None:
     for pieces in ([raw], [raw[n : n + 1] for n in range(len(raw))]):
         assert b"".join(FORMATS[source].wrap(sf.Pipeline()).iter(pieces)) == raw
         assert calls(FORMATS[source].Decode(), pieces) == WANT
+
+
+# ------------------------------------------------------------------ what they name
+
+OWN: dict[str, Any] = dict.fromkeys(("id", "type", "role", "name", "model", "state", "status", "signature"), "to joe@home")
+OWN |= {"joe@home": 1, "deep": [{"type": "x", "id": ["joe@home"]}]}
+"""Arguments that a tool has named as providers name what is no text."""
+
+
+def shown(value: Any) -> Any:
+    """What a guard is to leave of arguments, names of fields included."""
+    return json.loads(json.dumps(value).replace("joe@home", "[who]"))
+
+
+@cases
+def test_fields_of_arguments_are_no_fields_of_the_provider(case: str) -> None:
+    """Whatever a tool calls `id` or `type` is text, in a stream that is wrapped and in one that is decoded."""
+    name, _ = CASES[case]
+    events = json.loads(json.dumps(CASES[case][1]).replace(json.dumps(GIVEN), json.dumps(OWN)))
+    guard, form = sf.Redact("joe@home", to="[who]"), FORMATS[name]
+    assert calls(form.Decode(), form.wrap(guard).iter(events)) == [("pay", shown(OWN))]
+    assert "joe@home" not in json.dumps(list(form.wrap(guard).iter(events)))
+    assert calls(form.Decode(), (form.Decode() | guard | encode(name)).iter(events)) == [("pay", shown(OWN))]
+
+
+def test_a_call_in_a_single_event_is_filtered() -> None:
+    """A tool's input of which no delta has come, and that of a call whose input was wrong."""
+    for kind in ("tool-input-available", "tool-input-error"):
+        event = {"type": kind, "toolCallId": "t", "toolName": "pay", "input": OWN}
+        assert list(vercel.wrap(sf.Redact("joe@home", to="[who]")).iter([event])) == [{**event, "input": shown(OWN)}]
+
+
+UI_PART = {"toolCallId": "t", "state": "input-available", "input": OWN}
+ANSWERS: dict[str, Any] = {
+    "anthropic.messages": {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": kind, "id": "t", "name": "pay", "input": OWN} for kind in ("tool_use", "server_tool_use")],
+    },
+    "openai.chat": {
+        "choices": [{"index": 0, "message": {"tool_calls": [{"id": "t", "function": {"name": "pay", "arguments": OWN}}]}}]
+    },
+    "openai.responses": {"output": [{"type": "function_call", "id": "t", "call_id": "t", "name": "pay", "arguments": OWN}]},
+    "bedrock": {"output": {"message": {"content": [{"toolUse": {"toolUseId": "t", "name": "pay", "input": OWN}}]}}},
+    "gemini": {"candidates": [{"content": {"parts": [{"functionCall": {"name": "pay", "args": OWN}}]}}]},
+    "ollama": {"message": {"content": "", "tool_calls": [{"function": {"name": "pay", "arguments": OWN}}]}, "done": True},
+    "vercel": {"id": "m", "role": "assistant", "parts": [{"type": "tool-pay", **UI_PART}, {"type": "dynamic-tool", **UI_PART}]},
+    "langchain": {"type": "ai", "content": "", "tool_calls": [{"name": "pay", "args": OWN, "id": "t", "type": "tool_call"}]},
+    "pydantic_ai": {
+        "kind": "response",
+        "parts": [{"part_kind": "tool-call", "tool_name": "pay", "args": OWN, "tool_call_id": "t"}],
+    },
+}
+"""A call in answers that did not stream."""
+
+
+@formats
+def test_arguments_in_an_answer_that_did_not_stream_are_filtered(name: str) -> None:
+    """As in one that did: through the whole pipeline; the names of fields, which no other stage changes, through its guards."""
+    given = json.dumps(ANSWERS[name])
+    filtered = FORMATS[name].filter_response
+    assert filtered(sf.Redact("joe@home", to="[who]"), ANSWERS[name]) == shown(ANSWERS[name])
+    assert filtered(sf.Replace("home", to="HOME", channels=("answer",)), ANSWERS[name]) == ANSWERS[name]
+    louder = filtered(sf.Replace("home", to="HOME", channels=("tool_arguments",)), ANSWERS[name])
+    assert louder == json.loads(given.replace("joe@home", "joe@HOME").replace('"joe@HOME": 1', '"joe@home": 1'))
+    assert json.dumps(ANSWERS[name]) == given
+
+
+QUOTED: dict[str, Any] = {
+    "langchain": {"event": "on_chat_model_end", "run_id": "r", "name": "M", "data": {"output": ANSWERS["langchain"]}},
+    "pydantic_ai": {"event_kind": "function_tool_call", "part": ANSWERS["pydantic_ai"]["parts"][0]},
+}
+
+
+@pytest.mark.parametrize("name", QUOTED)
+def test_what_the_arguments_of_a_call_say_that_is_quoted_is_filtered(name: str) -> None:
+    """Of one that did not stream, or in another stream: each of its strings, wherever it stands."""
+    own = {key: value for key, value in OWN.items() if key != "joe@home"}
+    event = json.loads(json.dumps(QUOTED[name]).replace(json.dumps(OWN), json.dumps(own)))
+    assert list(FORMATS[name].wrap(sf.Redact("joe@home", to="[who]")).iter([event])) == [shown(event)]
 
 
 # ------------------------------------------------------------------ what follows them

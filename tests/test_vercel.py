@@ -178,7 +178,7 @@ def test_the_message_of_the_front_end_is_filtered_as_a_whole() -> None:
             assert got["text"] == rule.apply(part["text"])
     assert [part.get("input") for part in out if part["type"] == "tool"] == [
         {rule.apply("what"): "<>", "n": 1},
-        {"what": rule.apply("whole")},  # it came without deltas: the strings in it are quotes
+        {rule.apply("what"): rule.apply("whole")},  # it came without deltas
     ]
     assert [part.get("output") for part in out if part["type"] == "tool"] == [
         {"found": [rule.apply("here"), {"_in": rule.apply("there")}]},

@@ -20,6 +20,8 @@ Opaque: TypeAlias = frozenset[str | tuple[str, ...]]
 """Fields whose strings are no text: by their name, wherever they stand; or by a place and their name, as `within` makes them. And
 strings that are none in a place, as `words` makes them."""
 
+_NONE: Opaque = frozenset()
+
 
 def at(node: Any, path: Path) -> Any:
     """What stands at a place in an event; None if there is nothing."""
@@ -172,13 +174,16 @@ def is_opaque(opaque: Opaque, name: str, node: object, place: str | None) -> boo
 
 
 def strings(node: Any, opaque: Opaque, path: Path = (), *, is_spared: bool = False) -> Iterator[tuple[Path, str]]:
-    """The strings in an event that may be text: all but those that `opaque` fields hold, themselves or in a list.
+    """The strings in an event that may be text: all but those that `opaque` fields hold, themselves or in a list. In the arguments
+    of a call no field is known: a tool has named them, whatever it calls `id` or `type`.
 
     Example:
         >>> list(strings({"type": "x", "part": {"title": "T", "n": 1, "list": ["a"]}}, frozenset({"type"})))
         [(('part', 'title'), 'T'), (('part', 'list', 0), 'a')]
         >>> list(strings({"type": {"type": "x", "title": "T"}}, frozenset({"type"})))
         [(('type', 'title'), 'T')]
+        >>> list(strings({"type": "call", "args": {"type": "T"}}, frozenset({"type"})))
+        [(('args', 'type'), 'T')]
     """
     if isinstance(node, str):
         if node and not (is_spared or _is_word(opaque, path, node)):
@@ -189,7 +194,17 @@ def strings(node: Any, opaque: Opaque, path: Path = (), *, is_spared: bool = Fal
     elif isinstance(node, Mapping) or hasattr(node, "__dict__"):
         place = next((step for step in reversed(path) if isinstance(step, str)), "")
         for name, each in fields(node).items():
-            yield from strings(each, opaque, (*path, name), is_spared=is_opaque(opaque, name, node, place))
+            if isinstance(each, Mapping) and _are_arguments(name, node):
+                yield from strings(each, _NONE, (*path, name))
+            else:
+                yield from strings(each, opaque, (*path, name), is_spared=is_opaque(opaque, name, node, place))
+
+
+def _are_arguments(name: str, node: object) -> bool:
+    """Whether a field of an object holds the arguments of a call: what has an `input` may be no call, such as a run."""
+    if name == "input":
+        return get(node, "toolCallId") is not None or str(get(node, "type")).endswith("_use")
+    return name in ("args", "arguments")
 
 
 def is_mute(node: Any, opaque: Opaque, spared: Collection[str] = (), place: str | None = None) -> bool:
@@ -219,7 +234,7 @@ def _says(value: Any, opaque: Opaque, name: str, node: Any, place: str | None) -
     """Whether a field says something that may be text."""
     kind = type(value)
     if kind is dict:
-        return not is_mute(value, opaque, place=name)
+        return not is_mute(value, _NONE if _are_arguments(name, node) else opaque, place=name)
     if kind in (int, bool, float):
         return False
     is_spared = is_opaque(opaque, name, node, place)

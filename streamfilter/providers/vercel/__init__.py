@@ -47,7 +47,7 @@ class _Vercel:
     unit = "events of the AI SDK's UI message stream"
 
     def reader(self, stage: str, seen: set[Key]) -> EventReader:
-        return EventReader(NAME, stage, self.unit, Reading(seen, is_decoded=stage.endswith("Decode")), done=("[DONE]",))
+        return EventReader(NAME, stage, self.unit, Reading(seen), done=("[DONE]",))
 
     def writer(self, quote: Quote, *, as_bytes: bool = False, model: str = "") -> Writer:
         return Writer(Making(), quote, as_bytes=as_bytes)

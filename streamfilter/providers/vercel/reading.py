@@ -47,12 +47,10 @@ class Reading:
 
     Args:
         seen: the choices that have come so far.
-        is_decoded: whether a tool's input that comes whole is its text. Where it is put back, its strings are quotes.
     """
 
-    def __init__(self, seen: set[Key], *, is_decoded: bool = False) -> None:
+    def __init__(self, seen: set[Key]) -> None:
         self._seen = seen
-        self._is_decoded = is_decoded
         self._message = -1
         self._count = 0  # of parts
         self._parts: dict[tuple[str, str], Channel] = {}  # that are open, by type and id
@@ -138,7 +136,7 @@ class Reading:
             if channel in self._spoken:
                 is_parsed = kind == "tool-input-available" or not isinstance(get(event, "input"), str)
                 origin.repeats["input",] = Repeat(channel, is_parsed=is_parsed)
-            elif self._is_decoded:
+            else:
                 self._whole(origin, channel, is_parsed=kind == "tool-input-available")
             origin.rest(channel, boundary=True)
         if not origin.items:
@@ -169,3 +167,5 @@ def read_whole(origin: Origin) -> None:
         if kind in PARTS:
             channel = Channel(PARTS[kind], (0, 0, kind, n))
             origin.text(("parts", n, "text"), channel)
+        elif get(part, "toolCallId") is not None and isinstance(get(part, "input"), Mapping):
+            origin.arguments(("parts", n, "input"), Channel("tool_arguments", (0, 0, "tool", n)))

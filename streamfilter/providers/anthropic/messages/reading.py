@@ -211,10 +211,15 @@ class Reading:
             origin.signs[*path, "signature"] = channel
 
     def _channel(self, block: str, index: int) -> Channel:
-        kind = BLOCKS.get(block, "tool_arguments" if block == "tool" or block.endswith("_use") else "other")
+        kind = BLOCKS.get(block, "tool_arguments" if block == "tool" or _is_use(block) else "other")
         name = "tool" if kind == "tool_arguments" else block
         channel = self._blocks[index] = Channel(kind, (*self._choice, name, index))
         return channel
+
+
+def _is_use(block: str) -> bool:
+    """Whether a block of that type is a call of a tool, of whomever's."""
+    return block.endswith("_use")
 
 
 def _index(origin: Origin) -> int:
@@ -229,6 +234,10 @@ def read_whole(origin: Origin) -> None:
     for n, block in enumerate(listed(get(origin.event, "content"))):
         kind = str(get(block, "type"))
         field = TEXTS.get(kind)
+        if field is None and _is_use(kind):
+            channel = Channel("tool_arguments", (0, 0, "tool", n))
+            origin.items.append(ToolCall(get(block, "id"), get(block, "name"), channel, scope=channel, origin=origin))
+            origin.arguments(("content", n, "input"), channel)
         if field is None:
             continue
         channel = Channel(BLOCKS[kind], (0, 0, kind, n))
