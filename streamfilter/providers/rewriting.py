@@ -42,7 +42,7 @@ class Making:
 
     Attributes:
         said: by channel, what has left.
-        has_changed: whether events have been left out, or others put in.
+        has_changed: whether events have been left out, or held, or others put in.
         has_choices: whether there may be several answers, side by side.
     """
 
@@ -134,10 +134,14 @@ class EventWriter:
         self._seam = Seam(framing.gap)
         self._lines = Lines(quote)
         self._failed = False
+        self._is_held = False  # the last event that has arrived: nothing has left since
 
     def note(self, origin: Origin) -> None:
         """An event has arrived."""
         origin.is_noted = True
+        if origin.event is not None:
+            self._making.has_changed = self._making.has_changed or self._is_held
+            self._is_held = True
         self._framed_as(origin)
         for path, channel in origin.slots.items():
             self._arrived(channel, origin.said(path))
@@ -348,6 +352,7 @@ class EventWriter:
     # ------------------------------------------------------------------ as they leave
 
     def _whole(self, origin: Origin) -> Any:
+        self._is_held = False
         if origin.event is not None:
             self._making.note(origin.event)
         event = self._making.numbered(origin.event)
@@ -358,6 +363,7 @@ class EventWriter:
         return self._seam.whole(origin.frame)
 
     def _sent(self, event: Any, origin: Origin | None = None) -> Any:
+        self._is_held = False
         self._making.note(event)
         event = self._making.numbered(event)
         return self._framed(event, origin) if self.as_bytes else event

@@ -108,13 +108,13 @@ class Reading:
         given = fields(origin.event)
         if "providerMetadata" in given:  # a signature may be there
             origin.spans["providerMetadata",] = channel
-        if step == "end":
-            del self._parts[part, name]
+        if step != "delta":  # both are boundaries, so that who drops the text drops neither, or the front end would miss one
+            if step == "end":
+                del self._parts[part, name]
             origin.rest(channel, boundary=True)
             return
-        if step == "delta":
-            origin.text(("delta",), channel)
-            origin.is_plain = given.keys() == {"type", "id", "delta"} and isinstance(given["delta"], str)
+        origin.text(("delta",), channel)
+        origin.is_plain = given.keys() == {"type", "id", "delta"} and isinstance(given["delta"], str)
         if not origin.is_plain or not origin.items:
             origin.rest(channel)
 

@@ -111,6 +111,7 @@ class Reading:
         self._response = -1  # agents send several, one behind the other
         self._last: Channel | None = None
         self._begun: set[Channel] = set()  # those that have had text: some services send none but when it is done
+        self._items: set[object] = set()  # those that have, by output index
         self._novel: dict[tuple[str, ...], dict[Channel, None]] = {}  # those of types that may be new, by their place
 
     def read(self, origin: Origin) -> None:
@@ -124,7 +125,7 @@ class Reading:
             if kind == "response.created":
                 self._response += 1
                 self._last = None
-                self._begun, self._novel = set(), {}
+                self._begun, self._items, self._novel = set(), set(), {}
             origin.rest(self._choice)
         elif kind in ENDS:
             self._end(origin, event, kind)
@@ -193,7 +194,8 @@ class Reading:
                     origin.tokens |= {(*beside, name): channel} if name == "logprobs" else {}
             origin.rest(channel, boundary=True)
         else:
-            origin.rest(channel)
+            # Of a run that begins it is the boundary, so that who drops the text does not drop it, and keep what ends that.
+            origin.rest(channel, boundary=not (channel in self._begun or at(origin.event, path)))
             self._begin(origin, path, channel)
 
     def _begin(self, origin: Origin, path: Path, channel: Channel) -> None:
@@ -201,6 +203,7 @@ class Reading:
         origin.text(path, channel)
         if path in origin.slots:
             self._begun.add(channel)
+            self._items.add(channel.key[2])
 
     def _said(self, origin: Origin, path: Path, channel: Channel) -> None:
         """All that a channel has said stands here; if it has said nothing, then that is its text."""
@@ -220,14 +223,17 @@ class Reading:
     def _item(self, origin: Origin, event: Any, kind: str) -> None:
         item = get(event, "item")
         output = get(event, "output_index")
-        if kind.endswith("done"):
+        is_done = kind.endswith("done")
+        is_own = isinstance(output, int) and (is_done or output not in self._items)
+        scope = (*self._choice, output) if is_own else self._last
+        if is_done:
             self.repeated(origin, item, ("item",), output)
-            origin.rest((*self._choice, output) if isinstance(output, int) else self._last)
+            origin.rest(scope)
             return
         call = str(get(item, "type"))
         is_call = call.endswith("_call") and get(item, "name") is not None
         if not is_call and call not in REQUESTS:
-            origin.rest(self._last)
+            origin.rest(scope)  # it waits for no text of other items: its own, which does not, would pass it
             return
         path = CALLS.get(call, ("arguments",))
         channel = self._channel(origin, "tool_arguments", str(path[-1]))
