@@ -128,3 +128,22 @@ def test_a_part_whose_text_is_dropped_begins_and_ends(kind: str) -> None:
     ]
     out = list(vercel.wrap(sf.Drop("reasoning", "answer")).iter(events))
     assert out == [events[0], events[2]]
+
+
+def of(output: dict[str, Any]) -> tuple[str, str]:
+    """The type of an item, and what it says."""
+    parts = [*output.get("summary", ()), *output.get("content", ())]
+    said = "".join(part.get("text", part.get("refusal", "")) for part in parts)
+    return output["type"], output.get("arguments", said)
+
+
+@streams
+def test_items_of_a_stream_that_was_stored_are_written_apart(name: str) -> None:
+    """The numbers that they had are not those of the items that they become."""
+    items: list[Any] = list(responses.Decode().iter(STREAMS[name]))
+    for each in items:
+        each.origin = None
+    out: list[Any] = list(responses.Encode().iter(items))
+    want = [of(output) for output in STREAMS[name][-1]["response"]["output"]]
+    assert sorted(map(of, helped(out)[-1].response.to_dict()["output"])) == sorted(want)
+    assert sorted(map(of, out[-1]["response"]["output"])) == sorted(want)

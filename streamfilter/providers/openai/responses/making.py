@@ -42,6 +42,7 @@ class Making(rewriting.Making):
         self._number: int | None = None  # of the last event
         self._response: dict[str, Any] | None = None
         self._items: dict[int, dict[str, Any]] = {}  # those that have begun, by output index
+        self._given: set[int] = set()  # those of the source: only of these are the numbers in channels
         self._next = 0  # the output index of the next one
         self._done: set[int] = set()
         self._own: dict[Channel, int] = {}  # channels from elsewhere, and the item of each
@@ -58,7 +59,7 @@ class Making(rewriting.Making):
         kind, output = str(get(event, "type")), get(event, "output_index")
         if kind == "response.created":
             self._response = dict(fields(plain(get(event, "response"))))
-            self._items, self._next, self._done, self._is_over = {}, 0, set(), False
+            self._items, self._given, self._next, self._done, self._is_over = {}, set(), 0, set(), False
             self._turn += 1
             self._before = {channel: len(self.said.get(channel, "")) for channel in self._own}
             self._own = {}
@@ -66,11 +67,11 @@ class Making(rewriting.Making):
             self._is_over = True
         elif not isinstance(output, int):
             return
-        elif kind == "response.output_item.added":
+        elif kind in ("response.output_item.added", "response.output_item.done"):
             self._begin(output, fields(plain(get(event, "item"))))
-        elif kind == "response.output_item.done":
-            self._begin(output, fields(plain(get(event, "item"))))
-            self._done.add(output)
+            self._given.add(output)
+            if kind.endswith("done"):
+                self._done.add(output)
 
     def _begin(self, output: int, item: Mapping[str, Any]) -> None:
         self._items[output] = dict(item)
@@ -177,7 +178,7 @@ class Making(rewriting.Making):
         yield {"type": "response.output_item.added", "sequence_number": 0, "output_index": output, "item": dict(item)}
 
     def _is_known(self, channel: Channel) -> bool:
-        return len(channel.key) == 5 and channel.key[0] == max(self._turn, 0) and channel.key[2] in self._items
+        return len(channel.key) == 5 and channel.key[0] == max(self._turn, 0) and channel.key[2] in self._given
 
     def _text_event(self, channel: Channel, step: str, text: str) -> dict[str, Any]:
         """A delta, or what says that a text is done."""
