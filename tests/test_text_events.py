@@ -124,6 +124,19 @@ def test_named_events_beside_a_text_are_read_as_what_they_are(options: Any) -> N
     assert b"a@b" not in got and "another format" in str(error)
 
 
+@pytest.mark.parametrize("beside", [b"event: ping\ndata: 1", b'event: note\ndata: {"a": "b"}', b": alive", b"id: 3", b"event: x"])
+def test_what_stands_beside_a_text_cuts_no_match_in_two(beside: bytes) -> None:
+    """Who reads the text joins what is before it and what is behind; an event keeps its place, behind all text that was before it."""
+    text = "mail joe@home.com now"
+    raw = b"".join(b"data: %b\n\n%b\n\n" % (each.encode(), beside) for each in (text[:11], text[11:14], text[14:]))
+    for seed in (None, 0, 1, 2):
+        got = through(TextEvents(sf.Redact(EMAIL, to="#")), raw, seed)
+        frames = frames_of(got)
+        assert "".join(frame.data for frame in frames if frame.data and not frame.event) == "mail # now"
+        assert got.count(beside) == 3
+        assert got.endswith(beside + b"\n\n") or b"data" not in beside  # without data it is no event, and passes at once
+
+
 def test_an_event_whose_name_is_left_out_is_still_no_part_of_the_text() -> None:
     """It gets another name: without any, what it says would go on where the text was cut."""
     raw = b"data: joe@exa\n\nevent: to a@b.cc\ndata: mple.com\n\n"

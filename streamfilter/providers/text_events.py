@@ -1,7 +1,7 @@
 """Events whose data is text: one text, through all of an event stream. To the rest of the library a format like a provider's.
 
-An event with a name of its own is no part of that text. It says something beside it: the guards see that by itself, of a JSON
-object each of its strings.
+An event with a name of its own is no part of that text, which goes on behind it. It says something beside it: the guards see that
+by itself, of a JSON object each of its strings.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class TextReader:
             return origin
         event, frame = ([data], frame) if said is None else said_in(frame, SSE)
         origin = Origin(event, NAME, frame, SSE)
-        origin.rest(())
+        origin.rest(PLAIN)  # it keeps its place, and cuts no match in two: the text goes on behind it
         foreign.check(NAME, origin)
         return origin
 
