@@ -140,6 +140,21 @@ def test_events_of_an_application_whose_text_stands_in_a_named_field(kind: str) 
     assert b"Hello" in got and b"forb" not in got and b'"blocked"' in got
 
 
+@pytest.mark.parametrize("kind", ["text/event-stream", "application/x-ndjson"])
+@pytest.mark.parametrize("beside", [{"delta": {"text": ""}}, {"status": "alive"}, {"delta": {"text": None}}, {}], ids=repr)
+def test_an_event_without_text_cuts_no_match_in_two(kind: str, beside: dict[str, Any]) -> None:
+    """Between any two pieces of the text: who reads it joins them. It keeps its place, behind the text before it."""
+    framed = lines_of if "ndjson" in kind else raw_of
+    for seed in range(5):
+        pieces = cut(SAID, seed)
+        raw = framed([event for piece in pieces for event in ({"delta": {"text": piece}}, beside)])
+        got = body_of(filtered(app_of(cut(raw, seed, 50), kind), text_at="delta.text"))
+        lines = got.decode().splitlines() if "ndjson" in kind else [data for _, data in frames_of(got)]
+        shown = [json.loads(line) for line in lines]
+        assert "".join(event.get("delta", {}).get("text") or "" for event in shown) == SHOWN
+        assert (shown.count(beside), shown[-1]) == (len(pieces), beside)
+
+
 def test_text_leaves_with_the_piece_that_settles_it() -> None:
     """Nothing waits for more than it must: after each piece of the application, what could leave has."""
     seen: list[bytes] = []

@@ -58,12 +58,10 @@ class Fields:
         return EventWriter(NAME, making, frozenset(), quote, as_bytes=as_bytes, names=False, framing=self._framing)
 
     def read(self, origin: Origin) -> None:
-        """Read one event. One without text ends the run: what is held leaves before it."""
+        """Read one event. One without text keeps its place and cuts no match in two: the text may go on behind it."""
         origin.text(self._path, PLAIN)
         self._found = self._found or bool(origin.items)
-        if not origin.items:
-            origin.rest(())
-        elif _size(origin.event, self._path) > 1:
+        if not origin.items or _size(origin.event, self._path) > 1:
             origin.rest(PLAIN)
 
     def over(self) -> None:
