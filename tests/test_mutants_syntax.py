@@ -288,6 +288,9 @@ def test_what_is_tested_in_front_of_a_lookaround(pattern: str, shown: str) -> No
         ("(?:a|(?i:b))\\D", "it ignores case in parts beside negated sets, which `regex` decides in its own way"),
         ("(?:a|(?i:b))\\P{L}", "it ignores case in parts beside negated sets, which `regex` decides in its own way"),
         ("(?:a|(?i:b))\\p{^L}", "it ignores case in parts beside negated sets, which `regex` decides in its own way"),
+        ("[^a]|[^b]", "it has a choice of negated characters, which `regex` decides in its own way"),
+        ("(?=x[^\\n]|x(?s:c|[^]])).", "it has a choice of negated characters, which `regex` decides in its own way"),
+        ("([^a]|(?-s:[^b]))", "it has a choice of negated characters, which `regex` decides in its own way"),
         ("(?i)\\P{Lu}", "it ignores case beside properties, which `regex` decides in its own way"),
         ("a(?=(b))", "it captures in a lookahead"),
         ("a++", "it has a possessive repeat"),
@@ -304,6 +307,17 @@ def test_what_is_not_regular(pattern: str, reason: str) -> None:
     assert str(caught.value) == reason
     lower(parse("(?:a?)?(?<=(b))c(?i:d)"))
     lower(parse("\\p{Lu}[^a]"))
+    for choice in (
+        "[^a]|[^a]",
+        "[^a]|([^b])",
+        "[^a]|[^b]{2}",
+        "[^a]|[^b]+",
+        "[^a]|[^bc]",
+        "[^a]c|[^b]d",
+        "[^a]|b",
+        "(?:[^a]|b)[^b]",
+    ):
+        lower(parse(choice))
 
 
 def test_a_symbol_is_what_predicates_tell_apart() -> None:

@@ -139,6 +139,8 @@ def lower(tree: Tree) -> Expression:
         raise NotRegularError("it ignores case in parts beside negated sets, which `regex` decides in its own way")
     if (tree.ignore_case or tree.mixed_case) and _has_property(tree.root):
         raise NotRegularError("it ignores case beside properties, which `regex` decides in its own way")
+    if _chooses_what_is_not(tree.root):
+        raise NotRegularError("it has a choice of negated characters, which `regex` decides in its own way")
     return _Lowering(tree).node(tree.root)
 
 
@@ -299,3 +301,25 @@ def _has_negated_set(node: Node) -> bool:
     if isinstance(node, Char):
         return node.source.startswith(("[^", r"\P", r"\W", r"\S", r"\D", r"\p{^"))
     return any(map(_has_negated_set, children(node)))
+
+
+_is_negated_character = regex.compile(r"\[\^(?:\\.[^\]]*|[^\\])\]").fullmatch
+
+
+def _chooses_what_is_not(node: Node) -> bool:
+    """Whether it may choose between characters that are negated: `regex` makes `[^ab]` of `[^a]|[^b]`, which is any character."""
+    return (isinstance(node, Choice) and len(_negated_ends(node)) > 1) or any(map(_chooses_what_is_not, children(node)))
+
+
+def _negated_ends(node: Node) -> set[str]:
+    """The negated characters that its branches end with: `regex` takes them together behind what they have in common, too."""
+    match node:
+        case Char(source) if _is_negated_character(source):
+            return {source}
+        case Sequence((*_, last)):
+            return _negated_ends(last)
+        case Group(opening, body) if opening != "(?>":
+            return _negated_ends(body)
+        case Choice(branches):
+            return set().union(*map(_negated_ends, branches))
+    return set()
