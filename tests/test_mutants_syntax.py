@@ -261,7 +261,8 @@ def test_what_is_opened_for_a_stream(pattern: str, shown: str) -> None:
         ("(?<=x)a?b?", "(?<=x)a?b?"), ("(?<=x)a*(?:b|[ax])x", "{a|(?:b|[ax])}(?<=x)a*(?:b|[ax])x"), ("x(?!a)", "x(?!a)"),
         (r"(?<=x)(?!a)\bab?", r"{a}(?<=x){a}(?!a)\bab?"), (r"(?<=x)a?\R", r"(?<=x)a?\R"), (r"(?<=x)\R", r"(?<=x)\R"),
         (r"(b)(?<=b)\1a", r"(?P<g3_1>b)(?<=b)(?P=g3_1)a"), ("x(?i)(?!b)[ab]", "x(?i){[ab]}(?!b)[ab]"), ("(?<=x)(?i)a", "(?<=x)(?i)a"),
-        ("(?<=x)(a)b", "{a}(?<=x)(?:a)b"), ("(?<!(?<=x)ab)b", "{b}(?<!{a}(?<=x)ab)b"),
+        ("(?<=x)(a)b", "{a}(?<=x)(?:a)b"), ("(?<=x)[^a]*[^b]", "{(?>[^a])|(?>[^b])}(?<=x)[^a]*[^b]"),
+        ("(?<!(?<=x)ab)b", "{b}(?<!{a}(?<=x)ab)b"),
     ],
 )  # fmt: skip
 def test_what_is_tested_in_front_of_a_lookaround(pattern: str, shown: str) -> None:

@@ -212,8 +212,8 @@ def _first(items: Iterable[Node]) -> str:
         match item:
             case Edge() | Look():
                 continue
-            case Char(source):
-                first = source
+            case Char(source):  # not negated beside others: `regex` makes `[^ab]` of `[^a]|[^b]`
+                first = f"(?>{source})" if source.startswith("[^") else source
             case Group(opening, body):
                 first = (inner := _first((body,))) and f"{opening}{inner})"
             case Choice(branches):
