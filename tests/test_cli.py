@@ -266,6 +266,26 @@ def test_a_reader_that_leaves_and_an_interrupt_are_quiet() -> None:
             assert (process.wait(30), process.stderr.read().strip()) == (130, b"")
 
 
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        ((), 2), (("--version",), 0), (("run", "--help"), 0), (("rules",), 0), (("schema",), 0), (("demo", "--fast"), 0),
+        (("check", "good.toml"), 0), (("check", "--json", "bad.toml"), 2), (("run", "--redact", "email", "good.toml"), 0),
+    ],
+)  # fmt: skip
+def test_a_reader_that_has_left_is_no_fault_of_any_command(tmp_path: Path, args: tuple[str, ...], code: int) -> None:
+    """Nobody reads what is written, nothing is said, and the exit code is what it is for a reader who stays."""
+    (tmp_path / "good.toml").write_text('version = 1\n[[pipeline.main]]\nstage = "words"\n')
+    (tmp_path / "bad.toml").write_text('version = 1\n[[pipeline.main]]\nstage = "wrods"\n')
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        done = subprocess.run([*COMMAND, *args], cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
 def test_the_demonstration_shows_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plain lines where there is no terminal, a live view where there is; the same summary; the secrets are redacted in both."""
     monkeypatch.setattr(time, "sleep", lambda _: None)

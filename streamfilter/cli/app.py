@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Sequence
 
 import click
@@ -13,7 +14,7 @@ import streamfilter as sf
 from streamfilter.cli import INTERRUPTED, catalogue, moderation, structured
 from streamfilter.cli import demo as redaction
 from streamfilter.cli.checking import Checked
-from streamfilter.cli.filtering import run
+from streamfilter.cli.filtering import quiet_if_the_reader_leaves, run
 from streamfilter.cli.serving import serve
 from streamfilter.cli.timing import bench
 from streamfilter.cli.tracing import trace
@@ -24,10 +25,12 @@ _LIVE = "Python code hands such objects in; here a file imports them, 'module:na
 
 def run_app(args: Sequence[str] | None = None) -> int:
     """Run a command; give its exit code. What is wrong is said in one line."""
+    stdout = sys.stdout
     try:
         code = app.main(list(args) if args is not None else None, prog_name="streamfilter", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "")
+        with quiet_if_the_reader_leaves():
+            click.echo(error.ctx.get_help() if error.ctx else "")
         return 2
     except click.ClickException as error:
         click.echo(f"streamfilter: {error.format_message()}", err=True)
@@ -47,6 +50,11 @@ def run_app(args: Sequence[str] | None = None) -> int:
             raise
         click.echo('streamfilter: the demonstration of moderation needs scikit-learn: pip install "streamfilter[demo]"', err=True)
         return 1
+    except SystemExit as error:
+        # Where the reader of the output has left, click puts another in its place and exits, and rich exits from the handler.
+        if sys.stdout is stdout and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return 0
     return code if isinstance(code, int) else 0
 
 
@@ -109,7 +117,8 @@ def check(file: str, imports: tuple[str, ...], as_json: bool) -> None:
         if not as_json:
             raise
         told = [{"problem": each.problem, "line": each.line, "column": each.column, "path": each.path} for each in wrong.problems]
-        click.echo(json.dumps({"file": file, "errors": told}, ensure_ascii=False))
+        with quiet_if_the_reader_leaves():
+            click.echo(json.dumps({"file": file, "errors": told}, ensure_ascii=False))
         raise click.exceptions.Exit(2) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None

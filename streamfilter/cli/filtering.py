@@ -118,7 +118,7 @@ def run(
     written = [] if report is None else [report]
     if live or out is None:
         check_places(read, written)
-        with _quiet_if_the_reader_leaves():
+        with quiet_if_the_reader_leaves():
             _live(stage, files[0] if files else Path("-"), Format(form), report)
         return
     inputs, place = _inputs(stage, files, out, field)
@@ -219,7 +219,7 @@ MAX_TOLD = 20
 
 
 @contextlib.contextmanager
-def _quiet_if_the_reader_leaves() -> Iterator[None]:
+def quiet_if_the_reader_leaves() -> Iterator[None]:
     """A reader that closes the pipe is no fault. Nothing may be flushed into it on the way out."""
     try:
         yield
