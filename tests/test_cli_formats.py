@@ -102,7 +102,7 @@ def test_a_declared_wrap_is_no_harm_to_texts(tmp_path: Path, capfdbinary: pytest
         assert said(capfdbinary.readouterr().out, "sse") == SHOWN
         body.write_bytes(chat)
         assert run_app(["run", "-p", str(declared), "--format", "anthropic.messages", str(body)]) == 1
-        assert b"another format" in capfdbinary.readouterr().err
+        assert b"another format than this stream, which is read as anthropic.messages, at offset 0" in capfdbinary.readouterr().err
         assert run_app(["run", "-p", str(declared), "--format", "aws", str(body)]) == 1
         assert b"no messages of AWS" in capfdbinary.readouterr().err
 

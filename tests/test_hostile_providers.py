@@ -753,7 +753,7 @@ def test_a_format_that_changes_within_a_stream(first: str, then: str) -> None:
 def test_events_of_an_agent_do_not_become_those_of_a_provider(then: str) -> None:
     """The same of pydantic-ai's events."""
     start = {"event_kind": "part_start", "index": 0, "part": {"part_kind": "text", "content": "a"}}
-    with pytest.raises(TypeError, match="of another format"):
+    with pytest.raises(TypeError, match="of another format than this stream, which is read as pydantic_ai"):
         list(pydantic_ai.wrap(GUARD).iter([start, *USUAL[then][1]]))
 
 

@@ -41,7 +41,8 @@ def check(name: str, origin: Origin) -> None:
         MalformedInput: it is one.
     """
     if not origin.slots and is_foreign(name, origin.event):
-        raise MalformedInput("an event is of another format than those before it", origin.frame.offset if origin.frame else 0)
+        said = f"an event is of another format than this stream, which is read as {name}"
+        raise MalformedInput(said, origin.frame.offset if origin.frame else 0)
 
 
 def is_foreign(name: str, event: Any) -> bool:
