@@ -59,6 +59,19 @@ def test_a_compiled_pattern_of_the_standard_library_is_taken_by_source_and_flags
         sf.Redact(for_bytes)
 
 
+@pytest.mark.parametrize(
+    "flags", [re.ASCII, re.IGNORECASE, re.MULTILINE, re.DOTALL, re.VERBOSE, re.UNICODE, re.ASCII | re.IGNORECASE | re.MULTILINE]
+)
+def test_flags_of_the_standard_library_mean_what_they_mean_there(flags: re.RegexFlag) -> None:
+    r"""`re.ASCII` is the number of `regex.VERSION1`: taken for that, `\w` would be every letter."""
+    pattern, text = r"^\w+|x y|B.x", "É aB\naB\nx y X"
+    want = re.sub(pattern, "#", text, flags=flags)
+    rule = Rule("r", pattern, flags=flags)
+    assert sf.Redact(re.compile(pattern, flags)) == sf.Redact(Rule("redacted", pattern, flags=flags))
+    for pieces in ways(text):
+        assert "".join(sf.Replace(rule, "#").iter(pieces)) == want
+
+
 def test_named_lists_are_taken_from_a_compiled_pattern() -> None:
     r"""`\L<words>` matches the words of the list, beside another rule with a list of the same name."""
     one = regex.compile(r"\b\L<words>\b", words=["cat", "category"])

@@ -9,7 +9,7 @@ from time import thread_time
 from typing import Annotated, Any, Literal, Protocol, TypeAlias, overload
 
 import regex
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from streamfilter.declaration import Declared, Plain, Seconds, declared
 from streamfilter.errors import LimitExceeded
@@ -37,6 +37,23 @@ MAX_WRITTEN_OUT = 200_000
 """Characters of a pattern with its repeats written out. `(?:(?:a{1000}){1000}){1000}` matches nothing that anybody holds."""
 
 
+def _of_regex(flags: int) -> int:
+    """Flags of `re` as those of `regex`: the number of ASCII in one is that of VERSION1 in the other."""
+    same = {
+        re.ASCII: regex.ASCII,
+        re.IGNORECASE: regex.IGNORECASE,
+        re.LOCALE: regex.LOCALE,
+        re.MULTILINE: regex.MULTILINE,
+        re.DOTALL: regex.DOTALL,
+        re.VERBOSE: regex.VERBOSE,
+    }
+    return sum(int(flag) for each, flag in same.items() if flags & each)
+
+
+def _as_flags(given: object) -> object:
+    return _of_regex(given) if isinstance(given, re.RegexFlag) else given
+
+
 @declared
 class Rule(Declared):
     r"""A named pattern.
@@ -45,7 +62,7 @@ class Rule(Declared):
         name: shown in replacements, reports and errors.
         pattern: in the syntax of the `regex` module (version 0, unless it says `(?V1)`).
         check: asked about each match with its text; a match for which it is not true is no match. A checksum, for example.
-        flags: of `regex`.
+        flags: of `regex`; those of `re` are taken for the same ones of `regex`.
         lists: the named lists of the pattern (`\L<name>`), as (name, words).
         timeout: seconds that `regex` may take for one search, and for all further ones in a slice of text (1,024 characters)
             together, where it is needed: for a pattern that is not regular, and for the groups of a match; at most a year of them.
@@ -66,7 +83,7 @@ class Rule(Declared):
     name: Annotated[str, Field(min_length=1)]
     pattern: str
     check: Plain[Callable[[str], object]] | None = None
-    flags: int = 0
+    flags: Annotated[int, BeforeValidator(_as_flags)] = 0
     lists: tuple[tuple[str, tuple[str, ...]], ...] = ()
     timeout: Seconds = MAX_SECONDS
 
@@ -144,14 +161,7 @@ def as_rule(given: object) -> object:
         implied = regex.UNICODE | regex.VERSION0 | (regex.FULLCASE if given.flags & regex.VERSION1 else 0)
         return Rule(UNNAMED, given.pattern, flags=given.flags & ~implied, lists=lists)
     if isinstance(given, re.Pattern):
-        same = {
-            re.ASCII: regex.ASCII,
-            re.IGNORECASE: regex.IGNORECASE,
-            re.MULTILINE: regex.MULTILINE,
-            re.DOTALL: regex.DOTALL,
-            re.VERBOSE: regex.VERBOSE,
-        }
-        return Rule(UNNAMED, given.pattern, flags=sum(flag for each, flag in same.items() if given.flags & each))
+        return Rule(UNNAMED, given.pattern, flags=_of_regex(given.flags))
     if not isinstance(given, Rule | Mapping):
         raise ValueError(f"a Rule or a pattern is needed, not {type(given).__qualname__}")
     return given
