@@ -340,7 +340,7 @@ class Wait(Stage[Any, Any]):
         return True
 
     def machine(self, context: Context | None = None) -> Machine:
-        raise TypeError(f"{self!r} must wait, so it has no machine: use it in a stream, `async for` over stage(source)")
+        raise TypeError(f"{self!r} must wait, so it has no machine: use it in a stream, outside `wrap`")
 
     @property
     def function(self) -> Function:

@@ -672,6 +672,19 @@ def test_a_buffer_must_wait() -> None:
     assert sf.Buffer(2).explain() == "Buffer(2): every item; reads up to 2 of them ahead"
 
 
+def test_an_async_generator_function_stands_outside_wrap() -> None:
+    """Where one is put inside, that is said, as of a buffer."""
+
+    async def same(source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        async for item in source:
+            yield item
+
+    insides: tuple[Any, ...] = (same, _upper() | same)
+    for inside in insides:
+        with pytest.raises(TypeError, match=r"same must wait, so it has no machine: use it in a stream, outside `wrap`$"):
+            chat.wrap(inside)
+
+
 # ------------------------------------------------------------------ Collect
 
 
