@@ -291,6 +291,7 @@ def test_what_is_tested_in_front_of_a_lookaround(pattern: str, shown: str) -> No
         ("(?:a|(?i:b))\\p{^L}", "it ignores case in parts beside negated sets, which `regex` decides in its own way"),
         ("[^a]|[^b]", "it has a choice of negated characters, which `regex` decides in its own way"),
         ("(?=x[^\\n]|x(?s:c|[^]])).", "it has a choice of negated characters, which `regex` decides in its own way"),
+        ("(?:xy)[^a]|x(?:z|y[^b])", "it has a choice of negated characters, which `regex` decides in its own way"),
         ("([^a]|(?-s:[^b]))", "it has a choice of negated characters, which `regex` decides in its own way"),
         ("(?i)\\P{Lu}", "it ignores case beside properties, which `regex` decides in its own way"),
         ("a(?=(b))", "it captures in a lookahead"),
@@ -317,6 +318,7 @@ def test_what_is_not_regular(pattern: str, reason: str) -> None:
         "[^a]c|[^b]d",
         "[^a]|b",
         "(?:[^a]|b)[^b]",
+        "(?:[^*]|\\*[^/])*",
     ):
         lower(parse(choice))
 

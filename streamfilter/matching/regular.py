@@ -308,16 +308,22 @@ _is_negated_character = regex.compile(r"\[\^(?:\\.[^\]]*|[^\\])\]").fullmatch
 
 def _chooses_what_is_not(node: Node) -> bool:
     """Whether it may choose between characters that are negated: `regex` makes `[^ab]` of `[^a]|[^b]`, which is any character."""
-    return (isinstance(node, Choice) and len(_negated_ends(node)) > 1) or any(map(_chooses_what_is_not, children(node)))
+    if isinstance(node, Choice):
+        ends = _negated_ends(node)
+        if len(ends) > len({before for before, _ in ends}):
+            return True
+    return any(map(_chooses_what_is_not, children(node)))
 
 
-def _negated_ends(node: Node) -> set[str]:
-    """The negated characters that its branches end with: `regex` takes them together behind what they have in common, too."""
+def _negated_ends(node: Node) -> set[tuple[int, str]]:
+    """The negated characters that its branches end with, and how many characters stand before each: `regex` takes branches together
+    behind what they have in common."""
     match node:
         case Char(source) if _is_negated_character(source):
-            return {source}
-        case Sequence((*_, last)):
-            return _negated_ends(last)
+            return {(0, source)}
+        case Sequence((*items, last)):
+            before = width(Sequence(tuple(items)))[0]
+            return {(before + more, source) for more, source in _negated_ends(last)}
         case Group(opening, body) if opening != "(?>":
             return _negated_ends(body)
         case Choice(branches):
