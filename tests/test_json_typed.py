@@ -217,6 +217,13 @@ class Slim:
     b: list[int]
 
 
+@dataclasses.dataclass
+class Counted:
+    title: str
+    unit: str = dataclasses.field(default="page", init=False)
+    pages: list[int] = dataclasses.field(default_factory=list)
+
+
 class Movie(TypedDict):
     title: str
     year: int
@@ -277,6 +284,20 @@ class Aliased(BaseModel):
     one: str = Field(alias="einS")
     two: int = Field(default=2, validation_alias=AliasChoices("zwei", "deux"))
     three: str = Field(default="", serialization_alias="DREI")
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"] = Field(alias="type")
+    name: str = "c"
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"] = Field(alias="type")
+    name: str = "d"
+
+
+class Pets(BaseModel):
+    pets: list[Annotated[Cat | Dog, Field(discriminator="kind")]]
 
 
 class Deep(BaseModel):
@@ -628,6 +649,17 @@ CASES: list[tuple[Any, list[str]]] = [
     (dict[str, list[int]], ['{"a": [1, 2], "b": []}', '{"a": 1}']),
     (Movie, ['{"title": "abc", "year": 3}', '{"year": 3}']),
     (Point, ['{"x": 1, "y": 2, "scale": 4}', '{"y": 2}']),
+    (Counted, ['{"title": "abc", "unit": "word", "pages": [1]}', '{"unit": ["x"], "title": "abc"}', '{"unit": "page"}']),
+    (
+        Pets,
+        [
+            '{"pets": [{"type": "cat", "name": "Tom"}, {"name": "Rex", "type": "dog"}]}',
+            '{"pets": [{"type": "cat", "name": "Tom", "kind": "dog"}]}',
+            '{"pets": [{"type": "cat", "kind": {"x": []}}]}',
+            '{"pets": [{"type": "cat", "kind": null}, {"type": "dog"}]}',
+            '{"pets": [{"type": "cat", "kind": "cat"}, {"kind": "dog", "type": "dog"}, {"kind": "cat", "type": "dog"}]}',
+        ],
+    ),
     (Annotated[Circle | Square, Field(discriminator="kind")], ['{"r": 1, "kind": "circle", "label": "abc"}', '{"kind": 1}']),
     (Circle | Square, ['{"r": 1, "kind": "circle", "label": "abc"}', '{"side": 1, "kind": "square"}', '{"kind": 1}']),
     (Card | None, ["null", '{"title": "abc"}']),

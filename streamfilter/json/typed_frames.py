@@ -35,10 +35,12 @@ class Frame:
         mask: the bits of the fields that are finished.
         is_ready: whether it may be shown.
         steps: what is done with its value by what stands around it.
+        choices: what it was chosen by, and the node that was, if it was before all of it was there.
     """
 
     __slots__ = (
         "_node",
+        "choices",
         "copy",
         "dress",
         "hides",
@@ -69,6 +71,7 @@ class Frame:
         self.mask: int = 0
         self.is_ready: bool = False
         self.steps: tuple[Step, ...] = ()
+        self.choices: tuple[tuple[Choices, Node], ...] = ()
 
     def begin_value(self, key: str) -> None:
         """The key of the next value."""
@@ -288,6 +291,8 @@ class FieldFrame(Frame):
     def close(self) -> Any:
         if self._failed or (self._plan.keeps_others and self._has_equal()):
             return FAILED
+        if any(plan.chosen(self.raw) is not choice for plan, choice in self.choices):
+            return FAILED  # another key that it might have been chosen by came later, and counts
         return self._finished(run(self._plan.steps, f"{{{','.join(self._parts)}}}", self._done))
 
     def _has_equal(self) -> bool:
@@ -335,6 +340,7 @@ class ChoiceFrame(Frame):
         frame = object_frame(choice, known)
         frame.wrap(self._plan.dress, self._plan.steps)
         frame.wrap(self.dress, self.steps)
+        frame.choices = (*frame.choices, (self._plan, choice), *self.choices)
         return frame
 
 

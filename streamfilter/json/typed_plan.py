@@ -300,16 +300,21 @@ class Choices:
     """What to do with an object that is of one of several models, by one of its values.
 
     Attributes:
-        keys: of that value.
+        keys: of that value. Of several that come, the first of these counts.
         nodes: by the value.
         dress: as for `Fields`.
         steps: what is done with it when it is put together.
     """
 
-    keys: frozenset[str]
+    keys: tuple[str, ...]
     nodes: dict[Any, Node]
     dress: Callable[[Any], Any] | None
     steps: tuple[Step, ...]
+
+    def chosen(self, raw: Mapping[str, Any]) -> Node | None:
+        """The node of an object that is complete."""
+        value = next((raw[key] for key in self.keys if key in raw), None)
+        return self.nodes.get(value) if type(value) in (str, int, bool) else None
 
 
 @dataclass(slots=True)

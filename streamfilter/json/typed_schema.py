@@ -197,7 +197,7 @@ class Planner:
         if keys is None:
             return
         nodes = {value: self._node(each, config) for value, each in schema["choices"].items()}
-        node.object = Choices(frozenset(keys), nodes, around.dress, self._steps(around))
+        node.object = Choices(tuple(keys), nodes, around.dress, self._steps(around))
 
     def _fill_union(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
         """What only one of the choices can take is shown as if there were no others."""
@@ -276,7 +276,7 @@ class Planner:
         """A field, and what is left of it for the time when the object is put together."""
         bit = 0 if field.get("init_only") else bit
         inner, rest = self._peeled(field["schema"], config, keys)
-        if inner is None:
+        if inner is None or field.get("init") is False:  # pydantic does not look at what a document has for that
             return Field(name, RAW, bit), field
         node = self._node(inner, config)
         if not bit:
