@@ -7,6 +7,7 @@ import copy
 import itertools
 import json
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -322,6 +323,25 @@ def test_brackets_without_end_are_searched_in_linear_time() -> None:
     for text in ("[" * 9000 + "x", '{"' * 20_000, '["a' * 20_000, "[{" * 20_000, '{"[' * 20_000, "[1" + "[" * 1000 + "x" * 1000):
         kinds = {type(parsed(pieces, max_depth=10**6)[1]) for pieces in ([text], cut(text, *range(0, len(text), 1000)))}
         assert len(kinds) == 1
+
+
+def test_open_brackets_cost_a_piece_nothing() -> None:
+    """However deep what may be a document is, a piece takes no more steps: the open brackets are not gone through for each."""
+
+    def steps(depth: int) -> int:
+        counted = itertools.count()
+        pieces = cut("[" * depth, *range(0, depth, 4))
+        before = sys.getprofile()
+        sys.setprofile(lambda *_: next(counted) and None)
+        try:
+            error = parsed(pieces, max_depth=depth)[1]
+        finally:
+            sys.setprofile(before)
+        assert isinstance(error, sf.TruncatedInput)
+        return next(counted)
+
+    steps(4)  # what is made once
+    assert steps(4000) < 4.5 * steps(1000)
 
 
 # ------------------------------------------------------------------ several documents

@@ -56,7 +56,7 @@ class _Probe(Sink):
 
     def __init__(self) -> None:
         self._arrays: list[bool] = []
-        self._has_value = False  # a number or a literal
+        self.depth = 0  # of the first number or literal: how many arrays it stands in; 0, if there was none
 
     def begin_object(self) -> None:
         self._arrays.append(False)
@@ -69,19 +69,14 @@ class _Probe(Sink):
 
     def end(self) -> None:
         was_array = self._arrays.pop()
-        if not was_array or self._arrays or self._has_value:  # `{}`, or an element of an array; `[]` alone is nothing yet
+        if not was_array or self._arrays or self.depth:  # `{}`, or an element of an array; `[]` alone is nothing yet
             raise _Evident
 
     def end_string(self) -> None:
         raise _Evident
 
     def value(self, value: Any) -> None:
-        self._has_value = True
-
-
-def _has_comma(probe: Parser) -> bool:
-    """Whether there was one, behind an element. In objects there is none: a first key has shown what they are."""
-    return any(type(step) is int and step for step in probe.path)
+        self.depth = self.depth or len(self._arrays)
 
 
 class Search:
@@ -105,6 +100,7 @@ class Search:
         self._begun: str | None = "" if limits.max_depth > 1 else None  # all of the text, while it looks like most documents
         self._evident = min(EVIDENT_CHARS, limits.max_string)  # up to where: what is more than the limits allow is to be found out
         self._probe: Parser | None = None
+        self._heard = _Probe()
         self._candidate = ""
         self._thought: bool | None = None  # whether we are inside of one; None until that is known
         self._tag = ""  # what may become a tag
@@ -166,7 +162,8 @@ class Search:
                     return skipped + text, ""
                 skipped += text[: found.start()]
                 text = text[found.start() :]
-                self._probe = Parser(_Probe(), self._limits, Position(offset + len(skipped)))
+                self._heard = _Probe()
+                self._probe = Parser(self._heard, self._limits, Position(offset + len(skipped)))
             room = PROBE_CHARS - len(self._candidate)
             self._candidate += text
             verdict = self._tried(text[:room])
@@ -213,12 +210,20 @@ class Search:
         except MalformedInput:
             verdict = "prose"
         except LimitExceeded:
-            if not _has_comma(probe):
+            if not self._has_comma(probe):
                 raise
         if probe.is_complete:
             self.has_empty = True
             return "prose"
-        return "document" if _has_comma(probe) else verdict
+        return "document" if self._has_comma(probe) else verdict
+
+    def _has_comma(self, probe: Parser) -> bool:
+        """Whether there was one, behind an element: a number or a literal, as all others have shown what they stand in.
+
+        No more than the first of them is looked at: this runs for each piece, and there may be as many open arrays as characters.
+        """
+        depth = self._heard.depth
+        return depth > 0 and probe.path[depth - 1] != 0
 
     def _prose(self) -> int:
         """How much of the candidate is prose: the brackets that were open would fail at the same place, each by itself."""
