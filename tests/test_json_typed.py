@@ -49,7 +49,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import PydanticOmit, SchemaError
-from typing_extensions import TypedDict
+from typing_extensions import TypeAliasType, TypedDict
 
 from streamfilter.json import typed_plan, typed_schema
 from streamfilter.json.partial import Partial, Required, Whole, unfinished
@@ -298,6 +298,21 @@ class Dog(BaseModel):
 
 class Pets(BaseModel):
     pets: list[Annotated[Cat | Dog, Field(discriminator="kind")]]
+
+
+Tags = TypeAliasType("Tags", list[str])
+
+
+class Lowered(BaseModel):
+    model_config = ConfigDict(str_to_lower=True)
+    tags: Tags = []
+    more: Tags = []
+
+
+class Tagged(BaseModel):
+    lowered: Lowered
+    tags: Tags = []
+    more: Tags = []
 
 
 class Deep(BaseModel):
@@ -649,6 +664,7 @@ CASES: list[tuple[Any, list[str]]] = [
     (dict[str, list[int]], ['{"a": [1, 2], "b": []}', '{"a": 1}']),
     (Movie, ['{"title": "abc", "year": 3}', '{"year": 3}']),
     (Point, ['{"x": 1, "y": 2, "scale": 4}', '{"y": 2}']),
+    (Tagged, ['{"lowered": {"tags": ["Ab", "CD"], "more": ["E"]}, "tags": ["Fg", "H"], "more": ["IJ"]}', '{"tags": ["A", 1]}']),
     (Counted, ['{"title": "abc", "unit": "word", "pages": [1]}', '{"unit": ["x"], "title": "abc"}', '{"unit": "page"}']),
     (
         Pets,

@@ -82,7 +82,7 @@ class Planner:
 
     def __init__(self, schema: Schema) -> None:
         self._definitions = Definitions(schema)
-        self._nodes: dict[int, Node] = {}  # by the identity of their schemas, all of which the definitions keep
+        self._nodes: dict[tuple[int, str], Node] = {}  # by the identity of their schemas, all of which the definitions keep
 
     def root(self) -> Node:
         """The node of the whole document."""
@@ -120,10 +120,14 @@ class Planner:
     # ------------------------------------------------------------------ nodes
 
     def _node(self, schema: Schema, config: Any) -> Node:
-        """The node of a schema. There is one for each, or recursive types would have no end."""
-        known = self._nodes.get(id(schema))
+        """The node of a schema. There is one for each, or recursive types would have no end.
+
+        A type that has a name stands once in the schemas, and may be in several models: what it takes is up to their configs.
+        """
+        key = id(schema), _settings(config)
+        known = self._nodes.get(key)
         if known is None:
-            known = self._nodes[id(schema)] = Node(schema, config, self._definitions)
+            known = self._nodes[key] = Node(schema, config, self._definitions)
             self._fill(known, schema, config, _Around())
         return known
 
@@ -358,6 +362,11 @@ _FILLS: Final[dict[str, Callable[[Planner, Node, Schema, Any, _Around], None]]] 
 def _marks(schema: Schema) -> Sequence[Any]:
     marks: Sequence[Any] = (schema.get("metadata") or {}).get(MARK, ())
     return marks
+
+
+def _settings(config: Any) -> str:
+    """What is the same for configs that do the same: they name their models too."""
+    return repr(sorted((name, value) for name, value in (config or {}).items() if name != "title"))
 
 
 def _choices(schema: Schema) -> list[Schema]:
