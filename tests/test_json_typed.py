@@ -46,6 +46,7 @@ from pydantic import (
     field_serializer,
     field_validator,
     model_validator,
+    with_config,
 )
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import PydanticOmit, SchemaError
@@ -307,6 +308,14 @@ class Lowered(BaseModel):
     model_config = ConfigDict(str_to_lower=True)
     tags: Tags = []
     more: Tags = []
+
+
+@with_config(ConfigDict(str_to_upper=True))
+class Upper(TypedDict):
+    name: str
+    tags: NotRequired[Tags]
+    more: NotRequired[Tags]
+    next: NotRequired[Upper]
 
 
 class Tagged(BaseModel):
@@ -664,7 +673,8 @@ CASES: list[tuple[Any, list[str]]] = [
     (dict[str, list[int]], ['{"a": [1, 2], "b": []}', '{"a": 1}']),
     (Movie, ['{"title": "abc", "year": 3}', '{"year": 3}']),
     (Point, ['{"x": 1, "y": 2, "scale": 4}', '{"y": 2}']),
-    (Tagged, ['{"lowered": {"tags": ["Ab", "CD"], "more": ["E"]}, "tags": ["Fg", "H"], "more": ["IJ"]}', '{"tags": ["A", 1]}']),
+    (Tagged, ['{"lowered": {"tags": ["ab", "cd"], "more": ["e"]}, "tags": ["Fg", "H"], "more": ["IJ"]}', '{"tags": ["A", 1]}']),
+    (Upper, ['{"tags": ["Ab", "c"], "name": "De", "next": {"name": "Fg", "tags": ["Hi"], "more": ["Jk"]}}', '{"name": 1}']),
     (Counted, ['{"title": "abc", "unit": "word", "pages": [1]}', '{"unit": ["x"], "title": "abc"}', '{"unit": "page"}']),
     (
         Pets,

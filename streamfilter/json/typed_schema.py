@@ -179,8 +179,15 @@ class Planner:
             self._fill_fields(node, schema["cls"], schema["schema"], config, around)
 
     def _fill_typed_dict(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
-        if schema.get("cls") is not None:
+        if schema.get("cls") is not None and not self._borrows(schema, config):
             self._fill_fields(node, schema["cls"], schema, schema.get("config"), around)
+
+    def _borrows(self, schema: Schema, config: Any) -> bool:
+        """Whether a named type stands in a typed dict with settings of its own: pydantic reads that by those around the dict."""
+        if _settings(schema.get("config")) == _settings(config):
+            return False
+        named = self._definitions.closed(schema).get("definitions", ())
+        return any(each["type"] not in ("model", "dataclass", "typed-dict") for each in named)
 
     def _fill_list(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
         if schema.keys() <= _LIST_KEYS:
