@@ -318,6 +318,14 @@ class Upper(TypedDict):
     next: NotRequired[Upper]
 
 
+@dataclasses.dataclass
+class Capital:
+    __pydantic_config__ = ConfigDict(str_to_upper=True)
+    name: str
+    tags: Tags
+    more: Tags
+
+
 class Tagged(BaseModel):
     lowered: Lowered
     tags: Tags = []
@@ -674,6 +682,7 @@ CASES: list[tuple[Any, list[str]]] = [
     (Movie, ['{"title": "abc", "year": 3}', '{"year": 3}']),
     (Point, ['{"x": 1, "y": 2, "scale": 4}', '{"y": 2}']),
     (Tagged, ['{"lowered": {"tags": ["ab", "cd"], "more": ["e"]}, "tags": ["Fg", "H"], "more": ["IJ"]}', '{"tags": ["A", 1]}']),
+    (Capital, ['{"name": "De", "tags": ["Ab", "c"], "more": ["fg"]}', '{"name": "x", "tags": [1], "more": []}']),
     (Upper, ['{"tags": ["Ab", "c"], "name": "De", "next": {"name": "Fg", "tags": ["Hi"], "more": ["Jk"]}}', '{"name": 1}']),
     (Counted, ['{"title": "abc", "unit": "word", "pages": [1]}', '{"unit": ["x"], "title": "abc"}', '{"unit": "page"}']),
     (

@@ -173,8 +173,9 @@ class Planner:
             self._fill_fields(node, schema["cls"], inner, config, _Around(steps, around.dress))
 
     def _fill_dataclass(self, node: Node, schema: Schema, config: Any, around: _Around) -> None:
+        is_known = schema["schema"]["type"] == "dataclass-args" and not self._borrows(schema, config)
         config = schema.get("config")
-        if schema["schema"]["type"] == "dataclass-args":
+        if is_known:
             around = around._replace(steps=((schema, config), *around.steps))
             self._fill_fields(node, schema["cls"], schema["schema"], config, around)
 
@@ -183,8 +184,8 @@ class Planner:
             self._fill_fields(node, schema["cls"], schema, schema.get("config"), around)
 
     def _borrows(self, schema: Schema, config: Any) -> bool:
-        """Whether a named type stands in a typed dict with settings of its own: pydantic reads that by those around the dict."""
-        if _settings(schema.get("config")) == _settings(config):
+        """Whether a named type stands in a class with settings but no validator: pydantic reads that by the settings around it."""
+        if "__pydantic_validator__" in vars(schema["cls"]) or _settings(schema.get("config")) == _settings(config):
             return False
         named = self._definitions.closed(schema).get("definitions", ())
         return any(each["type"] not in ("model", "dataclass", "typed-dict") for each in named)
