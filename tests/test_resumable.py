@@ -764,6 +764,74 @@ def test_held_text_dies_when_it_is_ended_from_outside(run: Run[Any], name: str, 
     run(main)
 
 
+@pytest.mark.parametrize("turns", range(16))
+def test_whenever_a_writer_is_closed_its_readers_are_told(run: Run[Any], turns: int) -> None:
+    """Before its task has begun, while it reads, writes what waits or tells its end: there is an end, and no lease to wait for."""
+
+    async def main(store: Open) -> None:
+        source = Source(["card ", "4111 11", "11 ", "4111 1"])
+        answer = ResumableStream(store(), "a", lease_seconds=LONG)
+        producer = await answer.start(sf.Redact(r"\d{4} \d{4}", to="#")(source))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await producer.aclose()
+        assert source.closed == 1 or source.given == 4
+        text, reader = "", ResumableStream(store(), "a").read()
+        with contextlib.suppress(ProducerFailed):
+            async for item in reader:
+                text += item
+        assert reader.ended is not None and reader.ended == producer.ended == await producer.wait()
+        assert reader.ended.how in ("cancelled", "finished")
+        assert text == "card # 4111 1" if reader.ended.how == "finished" else "card # ".startswith(text.removesuffix("4111 1"))
+
+    run(main)
+
+
+class Hesitant(MemoryStore):
+    """Takes entries or the end only when it has been asked a second time, or is told to."""
+
+    def __init__(self, call: str) -> None:
+        super().__init__()
+        self._call = call
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def append(self, id: str, owner: str, first: int, name: str, payloads: Sequence[str]) -> Any:
+        if payloads:
+            await self._wait("append")
+        return await super().append(id, owner, first, name, payloads)
+
+    async def end(self, id: str, owner: str, first: int, name: str, payload: str) -> None:
+        await self._wait("end")
+        await super().end(id, owner, first, name, payload)
+
+    async def _wait(self, call: str) -> None:
+        if call == self._call and not self.asked.is_set():
+            self.asked.set()
+            await self.go_on.wait()
+
+
+@pytest.mark.parametrize(("call", "how"), [("append", "cancelled"), ("end", "finished")])
+def test_a_writer_that_is_closed_while_it_waits_for_the_store_tells_its_end(call: str, how: str) -> None:
+    """All was read, and the store takes its time over the last items or the end: readers learn of the end at once all the same."""
+
+    async def main() -> None:
+        store = Hesitant(call)
+        answer = ResumableStream(store, "a", lease_seconds=LONG)
+        producer = await answer.start(Source("ab"))
+        await store.asked.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        await producer.aclose()
+        assert await answer.status() == "ended"
+        reader = answer.read()
+        with contextlib.suppress(ProducerFailed):
+            assert [item async for item in reader] == (["a", "b"] if call == "end" else [])
+        assert reader.ended == producer.ended and producer.ended is not None and producer.ended.how == how
+
+    run_virtually(main())
+
+
 def test_a_server_that_goes_down_ends_what_it_writes(run: Run[Any]) -> None:
     """What ends in time has all of it in the store; the rest is cancelled, its source closed, its readers told. Others go on."""
 

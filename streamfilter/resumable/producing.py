@@ -103,7 +103,11 @@ class Producer:
         """Cancel it: held text dies, the source is closed, and readers are told."""
         self._task.cancel()
         await asyncio.wait([self._task])
-        await self._closing.close()  # does nothing, but for a task that was cancelled before it had begun
+        if self.ended is None:  # the task was cancelled before it had begun
+            try:
+                await self._closing.close()
+            finally:
+                await self._tell(asyncio.CancelledError())
 
     # ------------------------------------------------------------------
 
@@ -120,8 +124,15 @@ class Producer:
             error = caught
         try:
             if error is None or isinstance(error, Exception):
-                await self._drain()
-            await self._tell(self._error or error)
+                try:
+                    await self._drain()
+                except asyncio.CancelledError as cancelled:  # what waits is lost
+                    error = cancelled
+            try:
+                await self._tell(self._error or error)
+            except asyncio.CancelledError as cancelled:  # that may have been said, or not
+                await self._tell(self._error or error)
+                error = cancelled
         except BaseException as caught:
             error = caught
         finally:
