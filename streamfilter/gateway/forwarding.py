@@ -188,7 +188,8 @@ def _checked(exchange: Exchange, response: httpcore2.Response) -> list[tuple[byt
         Refused: it may not.
     """
     headers = answered(response.headers)
-    if response.status in _REDIRECTS:  # a client that followed one would take its key, and its stream, past the gateway
+    # A client that followed one would take its key, and its stream, past the gateway. Some follow all that name a place.
+    if response.status in _REDIRECTS or (300 <= response.status < 400 and any(name == b"location" for name, _ in headers)):
         raise Refused(502, "the upstream redirects, and redirects are not followed", ending="failed")
     if not 200 <= response.status <= 599:
         raise Refused(502, "the upstream's answer is none", ending="failed")
