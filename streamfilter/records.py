@@ -143,6 +143,8 @@ def _each(stage: Stage[Any, Any], context: Context | None, inputs: Iterable[T], 
 def _filtered_line(line: str | bytes, field: str, run: Run) -> FilteredLine:
     if not line.strip():
         return FilteredLine(b"")
+    # Its end is none of it: a record that breaks off would be said to go wrong in the next line, at column 1.
+    line = line.removesuffix("\n") if isinstance(line, str) else line.removesuffix(b"\n")
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:

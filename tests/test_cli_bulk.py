@@ -120,7 +120,7 @@ def test_records_of_a_jsonl_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
         bad = [json.loads(line) for line in (tmp_path / f"out{jobs}.jsonl.bad").read_text().splitlines()]
         assert [each["line"] for each in bad] == [8, 68, 128, 188, 308]
         assert [each["reason"] for each in bad] == [
-            "it is no JSON at column 1",
+            "it is no JSON at column 10",
             "it is list, not an object with fields",
             "the field 'text' is missing",
             "the field 'text' holds int: a text, or a list of chunks is needed",
@@ -134,6 +134,21 @@ def test_records_of_a_jsonl_file(tmp_path: Path, capsys: pytest.CaptureFixture[s
             sum("[email]" in str(row) for row in want),
         )
         assert sorted(path.name for path in tmp_path.glob(".*")) == []
+
+
+@pytest.mark.parametrize("record", ['{"text": "a"', '{"text": ', '{"text": "a", ', "{", "nul", '{"text": "a"} b', '{"text": "é" "'])
+def test_a_record_that_breaks_off_is_said_to_where_it_does(record: str) -> None:
+    """The column is that of the record, whether or not an end of the line stands behind it, and as what it is given."""
+    with pytest.raises(json.JSONDecodeError) as failed:
+        json.loads(record)
+    want = f"it is no JSON at column {failed.value.colno}"
+    for line in (record, f"{record}\n", record.encode(), f"{record}\n".encode()):
+        assert [row.reason for row in filter_json(sf.Redact(EMAIL), [line])] == [want]
+    for line in (b"\xff\xfe{}", b"\xff\xfe{}\n", b"\xff\xfe{} ", b"\xff\xfe{} \n"):  # it begins as UTF-16 does
+        with pytest.raises(ValueError) as other:
+            json.loads(line.removesuffix(b"\n"))
+        column = f" at column {other.value.colno}" if isinstance(other.value, json.JSONDecodeError) else ""
+        assert [row.reason for row in filter_json(sf.Redact(EMAIL), [line])] == [f"it is no JSON{column}"]
 
 
 def test_an_interrupted_file_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
