@@ -22,29 +22,48 @@ RUNNING = os.environ.get("STREAMFILTER_REDIS_PORT")
 
 
 class Server:
-    """A server on a port and in a folder of its own; each change is written at once, as `appendfsync always` says."""
+    """A server on a port and in a folder of its own; each change is written at once, as `appendfsync always` says.
 
-    def __init__(self, folder: Path, *, persists: bool = True) -> None:
+    As a cluster it has only itself, and all of the slots.
+    """
+
+    def __init__(self, folder: Path, *, persists: bool = True, clusters: bool = False) -> None:
         self.port = free_port()
         self._folder = folder
         self._persists = persists
+        self._clusters = clusters
         self._running: subprocess.Popen[bytes] | None = None
         self.start()
+        if clusters:
+            slots = "".join(f"${len(str(slot))}\r\n{slot}\r\n" for slot in range(16384))
+            self._asked(f"*16386\r\n$7\r\nCLUSTER\r\n$8\r\nADDSLOTS\r\n{slots}".encode(), b"+OK")
 
     def start(self) -> None:
         """Start it, and return when it answers."""
         assert BINARY is not None
         args = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", "", "--loglevel", "warning"]
         args += ["--appendonly", "yes", "--appendfsync", "always"] if self._persists else ["--appendonly", "no"]
+        if self._clusters:
+            bus = free_port()  # by default that is the port and 10,000, which may be none
+            args += ["--cluster-enabled", "yes", "--cluster-port", str(bus)]
         self._running = subprocess.Popen([BINARY, *args], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(1000):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as probe:
-                probe.sendall(b"PING\r\n")
-                if probe.recv(100).startswith(b"+PONG"):
-                    return
+            with contextlib.suppress(OSError):
+                return self._asked(b"PING\r\n", b"+PONG")
             assert self._running.poll() is None, "redis-server has ended"
             time.sleep(0.01)
         raise AssertionError("redis-server does not answer")
+
+    def _asked(self, said: bytes, wanted: bytes) -> None:
+        """Say something, and hear what is wanted.
+
+        Raises:
+            ConnectionError: it is something else.
+        """
+        with socket.create_connection(("127.0.0.1", self.port), 1) as probe:
+            probe.sendall(said)
+            if not probe.recv(100).startswith(wanted):
+                raise ConnectionError("redis-server says something else")
 
     def kill(self) -> None:
         """End it without a word, and return when it is gone."""
@@ -62,13 +81,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def served(*, persists: bool = True) -> Iterator[Server]:
+def served(*, persists: bool = True, clusters: bool = False) -> Iterator[Server]:
     """A server, gone at the end; the test is skipped where there is none."""
     pytest.importorskip("redis")
     if BINARY is None:
         pytest.skip("there is no redis-server on this machine")
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(Path(folder), persists=persists)
+        server = Server(Path(folder), persists=persists, clusters=clusters)
         try:
             yield server
         finally:

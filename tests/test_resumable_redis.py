@@ -31,7 +31,7 @@ from streamfilter.resumable.encoding import END, ITEM
 from streamfilter.resumable.store import Page, Sign, Terms
 
 pytest.importorskip("redis")
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -70,8 +70,8 @@ async def clients() -> AsyncIterator[Callable[..., RedisStore]]:
     """Opens stores on a port, each with a client of its own."""
     async with contextlib.AsyncExitStack() as stack:
 
-        def opened(port: int, *, patience_seconds: float = 15.0, **options: Any) -> RedisStore:
-            client = Redis(port=port, **{"socket_timeout": 1.0, "retry": Retry(NoBackoff(), 0), **options})
+        def opened(port: int, *, patience_seconds: float = 15.0, kind: Any = Redis, **options: Any) -> RedisStore:
+            client = kind(host="127.0.0.1", port=port, **{"socket_timeout": 1.0, "retry": Retry(NoBackoff(), 0), **options})
             stack.push_async_callback(client.aclose)
             return RedisStore(client, patience_seconds=patience_seconds)
 
@@ -118,6 +118,28 @@ def test_a_server_that_is_killed_and_comes_back_costs_nothing() -> None:
             assert (await producer.wait()).how == "finished" and source.closings == 1
 
     with served() as server:
+        run(lambda: main(server))
+
+
+@pytest.mark.parametrize("kind", [Redis, RedisCluster])
+def test_a_server_that_is_not_there_yet_is_waited_for(kind: Any) -> None:
+    """A node, or a cluster of which none can be reached: as long as the store is patient."""
+
+    async def main(server: Server) -> None:
+        async with clients() as opened:
+            await asyncio.to_thread(server.kill)
+            source = Steps(["x"], free=True)
+            with pytest.raises(StoreFailed, match="no connection for 0 s"):
+                await ResumableStream(opened(server.port, kind=kind, patience_seconds=0), "a").start(source)
+            assert source.closings == 1
+            answer = ResumableStream(opened(server.port, kind=kind), "a")
+            starting = asyncio.ensure_future(answer.start(Steps(["x"], free=True)))
+            await asyncio.sleep(0)
+            await asyncio.to_thread(server.start)
+            await starting
+            assert [item async for item in answer.read()] == ["x"]
+
+    with served(clusters=kind is RedisCluster) as server:
         run(lambda: main(server))
 
 
@@ -301,6 +323,44 @@ def test_a_connection_that_is_silent_is_replaced(monkeypatch: pytest.MonkeyPatch
         run(lambda: main(server))
 
 
+@pytest.mark.parametrize("kind", [Redis, RedisCluster])
+def test_readers_of_a_source_that_is_silent_for_longer_than_the_client_waits_go_on(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis is told to wait for less than the client takes for a lost connection, whichever client says how long that is."""
+    monkeypatch.setattr("streamfilter.resumable.redis_streams.ANSWER_SECONDS", 0.5)
+
+    async def main(server: Server) -> None:
+        async with clients() as opened:
+            source = Steps(["x", "y"])
+            producer = await ResumableStream(opened(server.port, kind=kind), "a", lease_seconds=1.5).start(source)
+            store = opened(server.port, kind=kind, socket_timeout=0.3, patience_seconds=0.1)
+            asked, often = store._client.xread, asyncio.Event()
+            calls: list[Any] = []
+
+            def xread(*args: Any, **options: Any) -> Any:
+                calls.append(args)
+                if len(calls) > 20:
+                    often.set()
+                return asked(*args, **options)
+
+            monkeypatch.setattr(store._client, "xread", xread)
+            reader = ResumableStream(store, "a").read()
+            source.gate.release()
+            assert await anext(reader) == "x"
+            waiting, enough = asyncio.ensure_future(anext(reader)), asyncio.ensure_future(often.wait())
+            await asyncio.wait((waiting, enough), return_when=asyncio.FIRST_COMPLETED)
+            source.gate.release()
+            assert await waiting == "y"
+            source.gate.release()
+            assert [item async for item in reader] == []
+            assert (await producer.wait()).how == "finished"
+            await enough
+
+    with served(persists=False, clusters=kind is RedisCluster) as server:
+        run(lambda: main(server))
+
+
 def test_what_redis_refuses_is_said_without_what_it_was_sent() -> None:
     """A key of another type, a full memory, a password: at once, with Redis's code and none of its words."""
 
@@ -376,7 +436,7 @@ async def written_by(program: str, server: Server) -> AsyncIterator[tuple[asynci
 
 WRITER = """
 import asyncio, sys
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from streamfilter.resumable import RedisStore, ResumableStream
 
 async def source():
@@ -412,7 +472,7 @@ def test_a_writer_that_dies_is_told_by_its_readers(sent: signal.Signals, error: 
 
 SERVER = """
 import asyncio, sys, uvicorn
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from streamfilter.resumable import RedisStore, ResumableStream, close_producers
 
 async def source():

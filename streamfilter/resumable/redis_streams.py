@@ -53,8 +53,11 @@ _PASSING = (
     "ClusterDownError",
     "MasterDownError",
     "TryAgainError",
+    "ClusterError",
+    "RedisClusterException",
 )
-"""Errors of redis-py that pass: there is no connection, or the node is starting, no master yet, or moving."""
+"""Errors of redis-py that pass: there is no connection, or the node is starting, no master yet, or moving; of the last two, no node of
+a cluster can be reached, a slot has none, or it is still moving after all the redirections that redis-py follows."""
 
 _LASTING = ("AuthenticationError", "AuthorizationError", "ExternalAuthProviderError")
 """Those derived from one of these that do not."""
@@ -109,8 +112,9 @@ class RedisStore:
         pool: Any = getattr(client, "connection_pool", None)
         # A client made from a URL has no timeout among its arguments, and yet connections with one: ask such a connection.
         made = pool.make_connection() if hasattr(pool, "make_connection") else None
-        timeout = getattr(made, "socket_timeout", None) or getattr(pool, "connection_kwargs", {}).get("socket_timeout")
-        most = getattr(pool, "max_connections", None) or MAX_CONNECTIONS
+        given = getattr(client if pool is None else pool, "connection_kwargs", {})  # a cluster's has none for all its nodes
+        timeout = getattr(made, "socket_timeout", None) or given.get("socket_timeout")
+        most = getattr(pool, "max_connections", None) or given.get("max_connections") or MAX_CONNECTIONS
         self._may_block = most // 2
         self._blocked = 0  # readers that wait, each on a connection
         self._others = asyncio.Semaphore(most - self._may_block)  # so that no number of readers keeps writers from writing
