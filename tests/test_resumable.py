@@ -796,12 +796,12 @@ class Hesitant(MemoryStore):
         self.asked = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def append(self, id: str, owner: str, first: int, name: str, payloads: Sequence[str]) -> Any:
+    async def append(self, id: str, owner: str, first: int, name: str, payloads: Sequence[str]) -> Any:  # noqa: A002
         if payloads:
             await self._wait("append")
         return await super().append(id, owner, first, name, payloads)
 
-    async def end(self, id: str, owner: str, first: int, name: str, payload: str) -> None:
+    async def end(self, id: str, owner: str, first: int, name: str, payload: str) -> None:  # noqa: A002
         await self._wait("end")
         await super().end(id, owner, first, name, payload)
 

@@ -8,6 +8,7 @@ it; what it has given before its end is written; then the store is told how it e
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from typing import Any
@@ -22,6 +23,10 @@ from streamfilter.stream import Stream
 
 BEAT_SECONDS = 1.0
 """How often a sign of life is given at least. So long it may take until a source that is silent is stopped."""
+
+LAST_SECONDS = 1.0
+"""How long a writer that is cancelled behind its source's end tries to tell that: a server that goes down waits no longer for a
+store that does not answer."""
 
 BATCH_ITEMS = 100
 """Items that may wait to be written, before no more are read: some seconds of a model's, and what a script takes in one go."""
@@ -128,11 +133,8 @@ class Producer:
                     await self._drain()
                 except asyncio.CancelledError as cancelled:  # what waits is lost
                     error = cancelled
-            try:
-                await self._tell(self._error or error)
-            except asyncio.CancelledError as cancelled:  # that may have been said, or not
-                await self._tell(self._error or error)
-                error = cancelled
+                    self._hurry()
+            await self._tell(self._error or error)
         except BaseException as caught:
             error = caught
         finally:
@@ -251,13 +253,26 @@ class Producer:
         if isinstance(error, StoreFailed):
             return  # its readers see that it is silent
         try:
-            async with asyncio.timeout_at(self._until):
-                await self._store.end(self._id, self._owner, self._items + 1, END, ending_encoded(ended))
+            try:
+                await self._say_end(ended)
+            except asyncio.CancelledError:  # it may have been said, or not
+                self._hurry()
+                with contextlib.suppress(Exception):
+                    await self._say_end(ended)
+                raise
         except Exception as failed:
             LOG.warning("the end of a resumable stream could not be written")
             if error is None:  # what its readers do not get has not ended well
                 self._error = self._failure(failed)
                 self.ended = Ended.by(self._error)
+
+    async def _say_end(self, ended: Ended) -> None:
+        async with asyncio.timeout_at(self._until):
+            await self._store.end(self._id, self._owner, self._items + 1, END, ending_encoded(ended))
+
+    def _hurry(self) -> None:
+        """There is a cancel, and all was read: the end is still told, if the store answers."""
+        self._until = min(self._until, asyncio.get_running_loop().time() + LAST_SECONDS)
 
 
 async def close_producers(store: Store, seconds: float | None = 0.0) -> None:

@@ -56,7 +56,7 @@ _PASSING = (
     "ClusterError",
     "RedisClusterException",
 )
-"""Errors of redis-py that pass: there is no connection, or the node is starting, no master yet, or moving; of the last two, no node of
+"""Errors of redis-py that pass: there is no connection, or the node is starting, no master yet, or moving. The last two: no node of
 a cluster can be reached, a slot has none, or it is still moving after all the redirections that redis-py follows."""
 
 _LASTING = ("AuthenticationError", "AuthorizationError", "ExternalAuthProviderError")
