@@ -134,7 +134,8 @@ class _Printer:
             case Choice(branches):
                 return "|".join(self.show(branch) for branch in branches)
             case Capture(body, group):
-                return f"(?P<{self.name(group)}>{self.show(body)})" if group in self.referenced else f"(?:{self.show(body)})"
+                stays = group in self.referenced or _ends_negated(body)
+                return f"(?P<{self.name(group)}>{self.show(body)})" if stays else f"(?:{self.show(body)})"
             case Look():
                 return self.look(node)
             case Group(opening, body):
@@ -231,6 +232,18 @@ def _first(items: Iterable[Node]) -> str:
         if not isinstance(item, Repeat) or item.least:
             return "|".join(found)
     return ""
+
+
+def _ends_negated(node: Node) -> bool:
+    """Whether its last character is negated: `regex` takes `[^a]|[^b]` together, but no group that captures."""
+    match node:
+        case Char(source):
+            return source.startswith("[^")
+        case Sequence((*_, last)) | Capture(last) | Group(_, last):
+            return _ends_negated(last)
+        case Choice(branches):
+            return any(map(_ends_negated, branches))
+    return False
 
 
 def _referenced(node: Node, tree: Tree) -> set[int]:
