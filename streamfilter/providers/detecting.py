@@ -16,7 +16,8 @@ from streamfilter.items import End
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage, machine_of, stage
 from streamfilter.providers import sse
-from streamfilter.providers.events import is_message, parsed
+from streamfilter.providers.data import parsed
+from streamfilter.providers.events import is_message
 from streamfilter.providers.frames import AWS, NDJSON, Decoder, Framing, framing_of
 from streamfilter.providers.machines import Decoding
 from streamfilter.providers.shapes import get

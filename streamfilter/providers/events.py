@@ -11,16 +11,17 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from streamfilter.errors import MalformedInput, TruncatedInput, Unfit
-from streamfilter.items import Channel, End, Item, Key, Raw, Scope, TextDelta
+from streamfilter.errors import MalformedInput, Unfit
+from streamfilter.items import Channel, End, Item, Key, Raw, Scope, TextDelta, ToolCall
 from streamfilter.providers import foreign
+from streamfilter.providers.data import said_in
 from streamfilter.providers.frames import BINARY_MESSAGES, NDJSON, SSE, TEXT_MESSAGES, Decoder, Framing, framing_of, message
 from streamfilter.providers.places import Opaque, Path, at, merged, strings
 from streamfilter.providers.shapes import meant
-from streamfilter.providers.sse import JOINED, Frame
+from streamfilter.providers.sse import Frame
 
 Made = TypeVar("Made")
 
@@ -76,6 +77,8 @@ class Origin:
         parsed: those of them that say it as what its JSON text means.
         whole: the channels all of whose text it says, so that it cannot leave with a part of that.
         repeats: where text is said once more.
+        calls: where calls begin, end or are said once more, all of each, and their channels; the empty place is the whole event.
+        due: calls that have begun before it: the beginning of each has come out of the pipeline by now, or a stage has dropped it.
         spans: places that count characters of a channel: of no use once that has changed. The empty place is the whole event.
         tokens: lists of the tokens of a channel's text in this event. They are left out where it is not what they say.
         signs: places that sign the text of a channel; the empty place is the whole event.
@@ -99,6 +102,8 @@ class Origin:
     parsed: set[Path] = field(default_factory=set)
     whole: frozenset[Channel] = frozenset()
     repeats: dict[Path, Repeat] = field(default_factory=dict)
+    calls: dict[Path, Channel] = field(default_factory=dict)
+    due: tuple[Channel, ...] = ()
     spans: dict[Path, Channel] = field(default_factory=dict)
     tokens: dict[Path, Channel] = field(default_factory=dict)
     signs: dict[Path, Channel] = field(default_factory=dict)
@@ -158,6 +163,12 @@ class Origin:
         if path not in self.parsed:
             return text
         return meant(text, at(self.event, path))
+
+    def call(self, path: Path, call_id: Any, name: object, channel: Channel, scope: Scope = None) -> None:
+        """A call of a tool begins, all of which that is here stands at a place. By default it is pinned to its arguments."""
+        self.calls[path] = channel
+        name = None if name is None else str(name)
+        self.items.append(ToolCall(call_id, name, channel, scope=channel if scope is None else scope, origin=self))
 
     def rest(self, scope: Scope, *, boundary: bool = False) -> None:
         """All else that the event says has this place."""
@@ -335,76 +346,6 @@ def is_message(raw: bytes) -> bool:
         return isinstance(json.loads(raw), dict)
     except (ValueError, RecursionError):
         return False
-
-
-def parsed(data: str, offset: int) -> dict[str, Any]:
-    """The object in the data of an event.
-
-    Raises:
-        MalformedInput: there is none.
-    """
-    return _parsed(data, offset, json.loads)
-
-
-_NO_JSON = "the data of an event is not JSON"
-_FIELDS = ("data:", "event:", "id:", "retry:", ":")
-
-
-def _parsed(data: str, offset: int, read: Callable[[str], Any]) -> dict[str, Any]:
-    event, problem = None, "the data of an event is not a JSON object"
-    try:
-        event = read(data)
-    except _RepeatedNameError:
-        raise
-    except (ValueError, RecursionError) as error:
-        problem = _NO_JSON
-        if isinstance(error, json.JSONDecodeError) and data.startswith(_FIELDS, error.pos):
-            problem = JOINED
-    if not isinstance(event, dict):  # raised out here, it has not the error above for its context, which holds the data
-        raise MalformedInput(problem, offset)
-    return event
-
-
-class _RepeatedNameError(ValueError):
-    """An object has a field twice."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise _RepeatedNameError
-    return made
-
-
-_strictly = json.JSONDecoder(object_pairs_hook=_object).decode
-
-
-def said_in(frame: Frame, framing: Framing) -> tuple[dict[str, Any], Frame]:
-    r"""The event in a frame, and the frame. If a field stands twice in it, readers differ about which counts: the last one does,
-    as for Python, and the frame is made anew, without the other. So nothing leaves that was not read.
-
-    Raises:
-        MalformedInput: there is no JSON object.
-        TruncatedInput: nor could there be: the stream has ended inside of the frame.
-
-    Example:
-        >>> event, frame = said_in(Frame('{"a":1,"a":2}', "", None, b'data: {"a":1,"a":2}\r\n\r\n', 0), SSE)
-        >>> event, frame.raw
-        ({'a': 2}, b'data: {"a":2}\n\n')
-    """
-    data = frame.data or ""
-    try:
-        return _parsed(data, frame.offset, _strictly), frame
-    except _RepeatedNameError:
-        event = parsed(data, frame.offset)
-    except MalformedInput as error:
-        if frame.complete or error.problem != _NO_JSON:
-            raise
-        event = None
-    if event is None:
-        raise TruncatedInput("the stream ends inside an event", frame.offset)
-    raw = framing.encode(event, frame.event, frame)
-    return event, replace(frame, raw=raw, complete=True, is_cut=False)
 
 
 def first_seen(seen: set[Key], key: Key) -> Key:

@@ -22,10 +22,11 @@ from streamfilter.parsing.tree import MISSING, Tree
 from streamfilter.providers.awaited import Awaited
 from streamfilter.providers.calls import Calls
 from streamfilter.providers.choices import FirstChoice
+from streamfilter.providers.dropped import Dropped
 from streamfilter.providers.events import Origin, Repeat
 from streamfilter.providers.frames import SSE, Framing
 from streamfilter.providers.guarding_frames import Lines
-from streamfilter.providers.places import Opaque, Path, at, is_below, revised, strings
+from streamfilter.providers.places import GONE, Opaque, Path, at, is_below, revised, strings
 from streamfilter.providers.recent import Channels
 from streamfilter.providers.shapes import plain
 from streamfilter.providers.sse import Seam
@@ -44,6 +45,7 @@ class Making:
         said: by channel, what has left.
         has_changed: whether events have been left out, or held, or others put in.
         has_choices: whether there may be several answers, side by side.
+        dropped: the calls of a response that a stage has dropped.
     """
 
     has_choices: bool = True
@@ -51,6 +53,7 @@ class Making:
     def __init__(self) -> None:
         self.said: Mapping[Channel, str] = {}
         self.has_changed = False
+        self.dropped = Dropped()
 
     def note(self, event: Any) -> None:
         """This event of the source leaves."""
@@ -176,6 +179,7 @@ class EventWriter:
                     self._failed = item.error is not None
                     return [*out, *self.rest(is_cut=True), *(() if self._failed else self._ending(item.reason)), item]
                 if self._making.has_choices or self._first.takes(item):
+                    self._making.dropped.look((item,))  # a stage may have made a call anew
                     out += [made for each in self._foreign.put(item) for made in self._from_elsewhere(each)]
         return out
 
@@ -203,6 +207,12 @@ class EventWriter:
         texts = {channel: self._passed(channel, text) for channel, text in joined(group).items()}
         ended = [item.scope for item in group if isinstance(item, Event) and item.boundary and isinstance(item.scope, Channel)]
         before = [echo for channel in ended for echo in self._settled(channel)]
+        if origin.calls or origin.due:
+            for channel in self._making.dropped.look(group, origin.items, origin.due):
+                self._channels.add(channel)
+            if origin.calls.get(()) in self._making.dropped:
+                self._making.has_changed = True
+                return before
         comes_alone = all(isinstance(item, TextDelta) for item in origin.items)
         if origin.has_left or all(isinstance(item, TextDelta) for item in group):
             if not any(texts.values()):
@@ -275,6 +285,7 @@ class EventWriter:
             kept.pop(channel, None)
         self._changed.discard(channel)
         self._cut.discard(channel)
+        self._making.dropped.forget(channel)
 
     def _settled(self, channel: Channel) -> list[Any]:
         """A run of a channel is over: what has not left of it will not."""
@@ -305,6 +316,7 @@ class EventWriter:
                         return None
                     value = at(event, path)
                     changes[path] = [] if isinstance(value, list | tuple) else "" if isinstance(value, str) else None
+        changes |= {path: GONE for path, channel in origin.calls.items() if channel in self._making.dropped}
         if not (is_as_it_came and origin.is_plain):
             left = dict(texts)
             for path, channel in origin.slots.items():
@@ -334,8 +346,8 @@ class EventWriter:
         if not repeat.is_parsed:
             return said if isinstance(value, str) else value
         try:
-            return json.loads(said) if said else value
-        except ValueError:  # it was malformed, or cut off
+            return json.loads(said)
+        except ValueError:  # it was malformed, cut off, or dropped
             return {}
 
     def _echo(self, origin: Origin) -> dict[Path, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 from streamfilter.errors import MalformedInput
 from streamfilter.items import PLAIN, End, Item, Key, Raw, TextDelta
 from streamfilter.providers import foreign, rewriting, sse
-from streamfilter.providers.events import Origin, said_in
+from streamfilter.providers.data import said_in
+from streamfilter.providers.events import Origin
 from streamfilter.providers.frames import SSE, json_text
 from streamfilter.providers.rewriting import EventWriter
 from streamfilter.providers.shapes import object_in

@@ -9,12 +9,12 @@ from typing import Any, TypeVar, cast
 
 from streamfilter.context import Context
 from streamfilter.errors import clear_text
-from streamfilter.items import Channel, End, Item
+from streamfilter.items import Channel, End, Item, ToolCall
 from streamfilter.pipeline import Stage, as_stage
 from streamfilter.plain import run_through
 from streamfilter.providers.events import Origin
 from streamfilter.providers.machines import STEP_EVENTS
-from streamfilter.providers.places import Opaque, Path, at, is_below, revised, strings
+from streamfilter.providers.places import GONE, Opaque, Path, at, is_below, revised, strings
 from streamfilter.providers.requests import Filtering
 from streamfilter.providers.rewriting import joined
 from streamfilter.providers.shapes import plain
@@ -200,9 +200,10 @@ def _put(pipeline: Stage[str, str], origin: Origin, form: Whole, context: Contex
         if isinstance(item, End) and item.error is not None:
             raise item.error
     texts = joined(out)
+    begun = {item.arguments for item in out if isinstance(item, ToolCall)}
     quote = quoting(pipeline, context)
     event = origin.event
-    changes: dict[Path, Any] = {}
+    changes: dict[Path, Any] = {path: GONE for path, channel in origin.calls.items() if channel not in begun}
     changed: set[Channel] = set()
     came = {channel: origin.said(path) for path, channel in origin.slots.items()}
     for path, channel in origin.slots.items():

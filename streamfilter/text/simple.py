@@ -10,7 +10,7 @@ from pydantic import Field
 from streamfilter.context import Context
 from streamfilter.declaration import Plain
 from streamfilter.errors import Unfit
-from streamfilter.items import Channel, Event, Item, Key, Usage, check_kinds
+from streamfilter.items import Channel, Event, Item, Key, ToolCall, Usage, check_kinds
 from streamfilter.machine import Machine, TextMachine, mapping, refusal, wrong_item
 from streamfilter.pipeline import Stage, TextStage, stage
 
@@ -81,11 +81,12 @@ class _Dropper(Machine):
 
     def feed(self, item: Item) -> Sequence[Item]:
         if isinstance(item, Event):
-            scope = item.scope
-            dropped = isinstance(scope, Channel) and scope.kind in self._kinds
-            if dropped and isinstance(scope, Channel) and scope.choice:
+            scope = item.arguments if isinstance(item, ToolCall) else item.scope  # a call may be pinned elsewhere
+            if not isinstance(scope, Channel) or scope.kind not in self._kinds:
+                return (item,)
+            if scope.choice:
                 self._seen.add(scope.choice)  # the choice is there, though nothing of it is seen further on
-            return () if dropped and not item.boundary and not isinstance(item, Usage) else (item,)
+            return () if not item.boundary and not isinstance(item, Usage) else (item,)
         if not isinstance(item, str):
             raise Unfit(wrong_item("Drop", item))
         return () if self._plain else (item,)

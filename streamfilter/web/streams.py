@@ -19,8 +19,8 @@ from streamfilter.items import End, Item
 from streamfilter.machine import Machine
 from streamfilter.pipeline import Stage
 from streamfilter.providers import sse
+from streamfilter.providers.data import parsed
 from streamfilter.providers.detecting import MAX_BYTES, Detecting, Wrap, detect
-from streamfilter.providers.events import parsed
 from streamfilter.providers.frames import AWS, NDJSON, SSE, Decoder, Framing
 from streamfilter.providers.guarding_frames import Lines
 from streamfilter.providers.machines import STEP_EVENTS

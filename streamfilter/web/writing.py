@@ -20,8 +20,8 @@ from streamfilter.items import Channel, End, Event, Failure, Finish, Raw, TextDe
 from streamfilter.json.events import JSONEvent
 from streamfilter.machine import Machine
 from streamfilter.providers import sse
+from streamfilter.providers.data import parsed
 from streamfilter.providers.detecting import Decode, detect
-from streamfilter.providers.events import parsed
 from streamfilter.providers.frames import SSE, framing_of
 from streamfilter.providers.shapes import edited, get, plain
 from streamfilter.web.messages import DONE, Message, jsonable, said

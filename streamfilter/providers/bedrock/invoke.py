@@ -24,8 +24,9 @@ from streamfilter.providers.anthropic.messages.reading import Reading as Message
 from streamfilter.providers.bedrock.converse import FORMAT as CONVERSE
 from streamfilter.providers.bedrock.reading import Reading as Converse
 from streamfilter.providers.bedrock.reading import failure
+from streamfilter.providers.data import parsed
 from streamfilter.providers.detecting import detect
-from streamfilter.providers.events import Origin, Queue, Reading, parsed, refusing
+from streamfilter.providers.events import Origin, Queue, Reading, refusing
 from streamfilter.providers.frames import AWS, Decoder, Framing, json_text
 from streamfilter.providers.rewriting import EventWriter
 from streamfilter.providers.shapes import fields

@@ -37,6 +37,7 @@ class Making(rewriting.Making):
         """This event leaves."""
         if get(event, "messageStart") is not None:
             self._response, self._is_begun, self._is_settled, self._next, self._open = None, True, False, 0, {}
+            self.dropped.clear()
         elif get(event, "messageStop") is not None:
             self._is_settled = True
         for kind in ("contentBlockStart", "contentBlockDelta"):

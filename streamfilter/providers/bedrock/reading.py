@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamfilter.errors import MalformedInput
-from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
+from streamfilter.items import Channel, Failure, Finish, Key, Usage
 from streamfilter.providers.events import Origin, first_seen
 from streamfilter.providers.places import Opaque, Path, is_mute, within
 from streamfilter.providers.shapes import fields, get, listed
@@ -53,6 +53,7 @@ class Reading:
         self._response = -1  # agents send several, one behind the other
         self._blocks: dict[int, Channel] = {}  # of the response, by their index
         self._open: set[int] = set()  # those that have begun and not ended
+        self._uses: set[Channel] = set()  # those of tools, that had a beginning
         self._last: Channel | None = None
 
     def read(self, origin: Origin) -> None:
@@ -70,10 +71,12 @@ class Reading:
             index = _index(origin, kind)
             channel = self._blocks.get(index) or self._channel("other", index)
             self._open.discard(index)
+            if channel in self._uses:
+                origin.calls[()], origin.due = channel, (channel,)
             origin.rest(channel, boundary=True)
         elif kind == "messageStart":
             self._response += 1
-            self._blocks, self._open, self._last = {}, set(), None
+            self._blocks, self._open, self._uses, self._last = {}, set(), set(), None
             origin.rest(self._choice)
         elif kind == "messageStop":
             reason = get(get(event, kind), "stopReason")
@@ -104,8 +107,8 @@ class Reading:
         if block != "toolUse":
             origin.rest(scope)
             return
-        call_id, name = get(start[block], "toolUseId"), get(start[block], "name")
-        origin.items.append(ToolCall(call_id, None if name is None else str(name), channel, scope=scope, origin=origin))
+        self._uses.add(channel)
+        origin.call((), get(start[block], "toolUseId"), get(start[block], "name"), channel, scope)
 
     def _delta(self, origin: Origin, event: Any) -> None:
         index = _index(origin, "contentBlockDelta")
@@ -172,7 +175,7 @@ def read_whole(origin: Origin) -> None:
                 origin.signs[*inside, "signature"] = channel
         elif (use := get(block, "toolUse")) is not None:
             channel = Channel("tool_arguments", (0, 0, "toolUse", n))
-            origin.items.append(ToolCall(get(use, "toolUseId"), get(use, "name"), channel, scope=channel, origin=origin))
+            origin.call((*path, n), get(use, "toolUseId"), get(use, "name"), channel)
             origin.arguments((*path, n, "toolUse", "input"), channel)
     if get(origin.event, "stopReason") is not None:
         origin.items.append(Finish(str(get(origin.event, "stopReason")), scope=(0, 0), origin=origin))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from streamfilter.items import Channel, Event, Finish, Key, Raw, ToolCall, Usage
+from streamfilter.items import Channel, Event, Finish, Key, Raw, Usage
 from streamfilter.providers.events import Origin
 from streamfilter.providers.foreign import check
 from streamfilter.providers.places import Opaque, Path, at, is_mute, merged, strings, within
@@ -166,7 +166,7 @@ class Reading:
             shown = self._passed_on if is_passed_on and kind == "answer" else kind
             channel = Channel(shown, (*choice, *key))
             if kind == "tool_arguments":
-                self._call(origin, at(message, path[:-1]), channel)
+                self._call(origin, (*at_path, *_place(path)), at(message, path[:-1]), channel)
             origin.text((*at_path, *path), channel)
             if isinstance(at(message, (*path[:-1], "signature")), str):
                 origin.spans[*at_path, *path[:-1], "signature"] = channel
@@ -187,13 +187,15 @@ class Reading:
         if not origin.items or not is_simple or is_last:
             origin.rest(choice if is_last else answer)
 
-    def _call(self, origin: Origin, fragment: Any, channel: Channel) -> None:
+    def _call(self, origin: Origin, place: Path, fragment: Any, channel: Channel) -> None:
         name = get(fragment, "name") or get(get(fragment, "function"), "name")
         begun = self._calls.setdefault(channel.choice, {})
         if name and begun.setdefault(channel, "") != str(name):  # LangChain joins them
             begun[channel] = begun[channel] or str(name)
-            identity = get(fragment, "id")
-            origin.items.append(ToolCall(identity, str(name), channel, scope=channel, origin=origin))
+            origin.call(place, get(fragment, "id"), name, channel)
+        elif channel in begun:
+            origin.calls[place] = channel
+            origin.due += (channel,)
 
     # ------------------------------------------------------------------ what is said whole
 
@@ -262,6 +264,11 @@ def _known(message: Mapping[str, Any]) -> Iterator[tuple[Path, str, tuple[Any, .
     yield ("additional_kwargs", "function_call", "arguments"), "tool_arguments", ("additional", "function")
 
 
+def _place(path: Path) -> Path:
+    """Where a call stands whose arguments stand at a place: in a list, or in a field of its own."""
+    return path[: max((n for n, step in enumerate(path, 1) if isinstance(step, int)), default=len(path) - 1)]
+
+
 def _pieces(node: Any, path: Path, *, is_top: bool = True) -> Iterator[tuple[Path, str, tuple[Any, ...]]]:
     """The places of text in what a chain passes on that is no message: its strings, which LangChain's readers add up key by key,
     and chunks of messages wherever they stand, as a graph passes them on. All others are whole."""
@@ -291,6 +298,9 @@ def read_whole(origin: Origin) -> None:
         if kind == "other":  # it goes on nowhere: a quote
             continue
         channel = Channel(kind, (0, 0, *key, *path))
+        if kind == "tool_arguments":
+            place = _place(path)
+            origin.call(place, get(at(message, place), "id"), get(at(message, place), "name"), channel)
         origin.text(path, channel)
         for name in ("content", "refusal") if path == ("content",) else ():
             if at(message, ("response_metadata", "logprobs", name)):
@@ -303,10 +313,13 @@ def read_whole(origin: Origin) -> None:
         listed = get(message, name)
         for n, call in enumerate(listed) if isinstance(listed, list | tuple) else ():
             value, path = get(call, field), (name, n, field)
+            channel = Channel("tool_arguments", (0, 0, *path))
+            if value is not None and path not in origin.slots:
+                origin.call((name, n), get(call, "id"), get(call, "name"), channel)
             if isinstance(value, str) and path not in origin.slots:
-                origin.text(path, Channel("tool_arguments", (0, 0, *path)))
+                origin.text(path, channel)
             elif isinstance(value, Mapping) and value:
-                origin.arguments(path, Channel("tool_arguments", (0, 0, *path)))
+                origin.arguments(path, channel)
     if not origin.items:
         origin.rest(())
 

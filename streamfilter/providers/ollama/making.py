@@ -46,6 +46,8 @@ class Making(rewriting.Making):
         self.follow(event)
         self._response, self._is_begun = None, True
         self._is_over = get(event, "done") is True
+        if self._is_over:
+            self.dropped.clear()
 
     def follow(self, event: Any) -> None:
         """What is made from now on looks like this one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
+from streamfilter.items import Channel, Failure, Finish, Key, Usage
 from streamfilter.providers.events import Origin, first_seen
 from streamfilter.providers.foreign import check
 from streamfilter.providers.places import Opaque, Path, at, is_mute, is_opaque, within
@@ -101,9 +101,7 @@ class Reading:
         for n, call in enumerate(listed(at(origin.event, ("message", "tool_calls")))):
             channel = Channel("tool_arguments", (*choice, "tool_calls", self._calls))
             self._calls += 1
-            name, call_id = get(get(call, "function"), "name"), get(call, "id")
-            name = None if name is None else str(name)
-            origin.items.append(ToolCall(call_id, name, channel, scope=channel, origin=origin))
+            origin.call(("message", "tool_calls", n), get(call, "id"), get(get(call, "function"), "name"), channel)
             origin.arguments(("message", "tool_calls", n, "function", "arguments"), channel)
             origin.rest(channel, boundary=True)
 

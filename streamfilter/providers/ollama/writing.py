@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from streamfilter.items import End, Item, TextDelta, Usage
+from streamfilter.items import End, Item, TextDelta, ToolCall, Usage
 from streamfilter.providers.events import Origin
 from streamfilter.providers.frames import NDJSON
 from streamfilter.providers.ollama.making import Making
@@ -50,10 +50,11 @@ class Writer(EventWriter):
     def _rewritten(self, origin: Origin, group: Sequence[Item]) -> list[Any]:
         if origin.event is not None:
             self._follow(origin.event)
-        needed = sum(not isinstance(item, TextDelta) for item in origin.items)
+        is_one = sum(not isinstance(item, TextDelta) for item in origin.items) < 2
+        needed = sum(not isinstance(item, TextDelta | ToolCall) for item in origin.items)  # a call has an end, and may be dropped
         parts = self._parts[id(origin)][1] if id(origin) in self._parts else []
-        came = sum(not isinstance(item, TextDelta) for item in (*parts, *group))
-        if needed < 2 or came == needed or (came and isinstance(group[-1], Usage)):
+        came = sum(not isinstance(item, TextDelta | ToolCall) for item in (*parts, *group))
+        if is_one or came == needed or (came and isinstance(group[-1], Usage)):
             self._parts.pop(id(origin), None)
             return super()._rewritten(origin, [*parts, *group])
         text = [item for item in group if isinstance(item, TextDelta) and item.channel.kind != "tool_arguments"]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from streamfilter.errors import MalformedInput
-from streamfilter.items import Channel, Finish, Key, Raw, ToolCall, Usage
+from streamfilter.items import Channel, Finish, Key, Raw, Usage
 from streamfilter.providers.events import Origin, Repeat, first_seen
 from streamfilter.providers.foreign import check
 from streamfilter.providers.places import Opaque, Path, at, within
@@ -111,8 +111,7 @@ class Reading:
         channel = self._channel(index, kind)
         if channel.kind == "tool_arguments":
             name = get(part, "tool_name")
-            call = ToolCall(get(part, "tool_call_id"), None if name is None else str(name), channel, scope=channel, origin=origin)
-            origin.items.append(call)
+            origin.call((), get(part, "tool_call_id"), name, channel)
             origin.text(("part", "args"), channel)
             return
         origin.rest(channel)
@@ -128,7 +127,7 @@ class Reading:
             origin.text(("delta", field), channel)
         self._sign(origin, ("delta", "signature_delta"), channel)
         if name := get(delta, "tool_name_delta"):
-            origin.items.append(ToolCall(get(delta, "tool_call_id"), str(name), channel, scope=channel, origin=origin))
+            origin.call((), get(delta, "tool_call_id"), name, channel)
         beside = ("signature_delta", "provider_details", "citations_delta")
         if not origin.items or any(get(delta, name) is not None for name in beside):
             origin.rest(channel)
@@ -183,6 +182,8 @@ def read_whole(origin: Origin) -> None:
         kind = _kind(origin, part, "part_kind")
         field = "content" if kind in TEXTS else "args"
         channel = Channel(TEXTS.get(kind, "tool_arguments"), (0, 0, kind, n))
+        if kind.endswith("-call"):
+            origin.call(("parts", n), get(part, "tool_call_id"), get(part, "tool_name"), channel)
         if isinstance(get(part, field), str):
             origin.text(("parts", n, field), channel)
         elif isinstance(get(part, field), Mapping):

@@ -51,6 +51,7 @@ class Making(rewriting.Making):
         if kind == "start":
             self._is_begun, self._in_step, self._is_over, self._reason = True, False, False, None
             self._open = {}
+            self.dropped.clear()
         elif kind in ("finish", "abort"):
             self._is_over, self._in_step = True, False
         elif kind in ("start-step", "finish-step"):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from streamfilter.errors import MalformedInput
-from streamfilter.items import Channel, Failure, Finish, Key, ToolCall
+from streamfilter.items import Channel, Failure, Finish, Key
 from streamfilter.providers.events import Origin, Repeat, first_seen
 from streamfilter.providers.places import Opaque, within
 from streamfilter.providers.recent import KEPT_ENDED
@@ -55,6 +55,7 @@ class Reading:
         self._count = 0  # of parts
         self._parts: dict[tuple[str, str], Channel] = {}  # that are open, by type and id
         self._calls: dict[str, Channel] = {}
+        self._begun: set[Channel] = set()  # those that had a beginning, with the name of a tool
         self._spoken: set[Channel] = set()  # the calls whose input came in deltas
         self._last: Channel | None = None
 
@@ -69,7 +70,7 @@ class Reading:
             self._tool(origin, kind)
         elif kind == "start":
             self._message += 1
-            self._parts, self._calls, self._spoken, self._last = {}, {}, set(), None
+            self._parts, self._calls, self._begun, self._spoken, self._last = {}, {}, set(), set(), None
             origin.rest(self._choice)
         elif kind == "finish":
             origin.items.append(Finish(str(get(event, "finishReason") or "stop"), scope=self._choice, origin=origin))
@@ -92,7 +93,9 @@ class Reading:
         """A step is complete: the last calls are remembered, for what comes late of them, such as their outputs."""
         while len(self._calls) > KEPT_ENDED:
             name = next(iter(self._calls))
-            self._spoken.discard(self._calls.pop(name))
+            channel = self._calls.pop(name)
+            self._begun.discard(channel)
+            self._spoken.discard(channel)
 
     @property
     def _choice(self) -> Key:
@@ -125,7 +128,10 @@ class Reading:
         channel = self._calls.setdefault(name, Channel("tool_arguments", (*self._choice, "tool", name)))
         tool = get(event, "toolName")
         if tool is not None and (known is None or kind == "tool-input-start"):
-            origin.items.append(ToolCall(name, str(tool), channel, scope=channel, origin=origin))
+            self._begun.add(channel)
+            origin.call((), name, tool, channel)
+        elif channel in self._begun:
+            origin.calls[()] = channel
         if kind == "tool-input-delta":
             self._spoken.add(channel)
             self._last = channel
@@ -139,6 +145,7 @@ class Reading:
             else:
                 self._whole(origin, channel, is_parsed=kind == "tool-input-available")
             origin.rest(channel, boundary=True)
+            origin.due = (channel,) if known is not None and channel in self._begun else ()
         if not origin.items:
             origin.rest(channel)
 
@@ -168,4 +175,6 @@ def read_whole(origin: Origin) -> None:
             channel = Channel(PARTS[kind], (0, 0, kind, n))
             origin.text(("parts", n, "text"), channel)
         elif get(part, "toolCallId") is not None and isinstance(get(part, "input"), Mapping):
-            origin.arguments(("parts", n, "input"), Channel("tool_arguments", (0, 0, "tool", n)))
+            channel = Channel("tool_arguments", (0, 0, "tool", n))
+            origin.call(("parts", n), get(part, "toolCallId"), get(part, "toolName") or str(kind).removeprefix("tool-"), channel)
+            origin.arguments(("parts", n, "input"), channel)

@@ -15,8 +15,9 @@ from streamfilter.providers import rewriting
 from streamfilter.providers.anthropic.messages.reading import BLOCKS, DELTAS
 from streamfilter.providers.choices import place_of
 from streamfilter.providers.counts import worded
+from streamfilter.providers.dropped import Dropped
 from streamfilter.providers.ordering import Blocks
-from streamfilter.providers.shapes import fields, get, plain
+from streamfilter.providers.shapes import edited, fields, get, plain
 from streamfilter.reasons import spelled
 
 TYPES = {
@@ -50,6 +51,7 @@ class Making(rewriting.Making):
     def __init__(self, model: str) -> None:
         super().__init__()
         self._model = model
+        self.dropped = Dropped(place=3)
         self._like: Any = None  # the last event that left, if it is an SDK's
         self._response: Hashable = None  # whose message was made here
         self._is_begun = False
@@ -74,11 +76,20 @@ class Making(rewriting.Making):
         elif kind == "message_start":
             self._response, self._is_begun, self._is_settled, self._is_over = None, True, False, False
             self._next, self._open = 0, {}
+            self.dropped.clear()
             self._usage = fields(plain(get(get(event, "message"), "usage")))
         elif kind == "message_delta":
             self._is_settled = True
         elif kind == "message_stop":
             self._is_over = True
+
+    def numbered(self, event: Any) -> Any:
+        """An event with the index that its block has now."""
+        index = get(event, "index")
+        if not isinstance(index, int):
+            return event
+        now = self.dropped.number(index, begins=get(event, "type") == "content_block_start")
+        return event if now == index else edited(event, {"index": now})
 
     def delta(self, text: str, channel: Channel) -> Any:
         """An event that brings some more text of a channel that has begun."""
@@ -140,6 +151,7 @@ class Making(rewriting.Making):
                 self._reason = self._reason or spelled("stop", "anthropic")
             yield from self._stopped()
             self._is_begun, self._is_settled, self._next, self._usage = False, False, 0, {}
+            self.dropped.clear()
         self._response = place[0] if place else self._response
 
     def _stopped(self) -> Iterator[dict[str, Any]]:

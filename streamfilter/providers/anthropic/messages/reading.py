@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamfilter.errors import MalformedInput
-from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
+from streamfilter.items import Channel, Failure, Finish, Key, Usage
 from streamfilter.providers.events import Echo, Origin, Repeat, first_seen
 from streamfilter.providers.places import Opaque, within
 from streamfilter.providers.shapes import fields, get, listed, plain
@@ -120,14 +120,14 @@ class Reading:
         # Blocks follow one another: one begins when all of those before it has left. Where they do not, none ends another's text.
         scope = channel if self._open else self._choice
         self._open.add(index)
+        origin.due = tuple(self._blocks[each] for each in self._uses)
         if channel.kind != "tool_arguments":
             origin.rest(scope)
             if field := TEXTS.get(kind):
                 origin.text(("content_block", field), channel)
             return
         self._uses.add(index)
-        name = get(block, "name")
-        origin.items.append(ToolCall(get(block, "id"), None if name is None else str(name), channel, scope=scope, origin=origin))
+        origin.call((), get(block, "id"), get(block, "name"), channel, scope)
         origin.text(("content_block", "input"), channel)
         if origin.slots:
             self._whole, origin.waits = origin, True
@@ -169,6 +169,8 @@ class Reading:
         self._open.discard(index)
         channel = self._blocks.get(index) or self._channel("other", index)
         self._repeats_block(origin, get(event, "content_block"), ("content_block",), index)  # the helper's have it
+        if index in self._uses:
+            origin.calls[()], origin.due = channel, (channel,)
         origin.rest(channel, boundary=True)
 
     def _settle(self, origin: Origin, event: Any) -> None:
@@ -197,6 +199,7 @@ class Reading:
     def _repeats(self, origin: Origin, event: Any) -> None:
         for n, block in enumerate(listed(get(get(event, "message"), "content"))):
             self._repeats_block(origin, block, ("message", "content", n), n)
+            origin.calls |= {("message", "content", n): self._blocks[n]} if n in self._uses else {}
 
     def _repeats_block(self, origin: Origin, block: Any, path: tuple[str | int, ...], index: int) -> None:
         channel = self._blocks.get(index)
@@ -236,7 +239,7 @@ def read_whole(origin: Origin) -> None:
         field = TEXTS.get(kind)
         if field is None and _is_use(kind):
             channel = Channel("tool_arguments", (0, 0, "tool", n))
-            origin.items.append(ToolCall(get(block, "id"), get(block, "name"), channel, scope=channel, origin=origin))
+            origin.call(("content", n), get(block, "id"), get(block, "name"), channel)
             origin.arguments(("content", n, "input"), channel)
         if field is None:
             continue

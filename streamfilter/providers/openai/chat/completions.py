@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from streamfilter.items import Channel, Finish
 from streamfilter.providers.events import Origin
 from streamfilter.providers.openai.chat.texts import DETAILS, texts
-from streamfilter.providers.places import Opaque, Path, within, words
+from streamfilter.providers.places import Opaque, Path, at, within, words
 from streamfilter.providers.shapes import fields, get, listed
 
 OPAQUE: Opaque = frozenset(
@@ -39,17 +40,19 @@ def read_whole(origin: Origin) -> None:
         message = get(choice, "message")
         index = get(choice, "index")
         number = index if isinstance(index, int) else position
-        at: Path = ("choices", position, "message")
+        here: Path = ("choices", position, "message")
         for kind, name, path, _ in texts(fields(message)):
             channel = Channel(kind, (0, number, name, *path[1:]))
-            origin.text((*at, *path), channel)
+            origin.text((*here, *path), channel)
             for beside in ("annotations", *DETAILS):
                 if get(message, beside) is not None and beside not in path:
-                    origin.spans[*at, beside] = channel
+                    origin.spans[*here, beside] = channel
             if get(get(choice, "logprobs"), name) is not None:
                 origin.tokens["choices", position, "logprobs", name] = channel
-        for path in _calls(message):
-            origin.text((*at, *path), Channel("tool_arguments", (0, number, *path)))
+        for place, path in _calls(message):
+            channel = Channel("tool_arguments", (0, number, *path))
+            origin.call((*here, *place), get(at(message, place), "id"), get(at(message, path[:-1]), "name"), channel)
+            origin.text((*here, *path), channel)
         reason = get(choice, "finish_reason")
         if reason is not None:
             origin.items.append(Finish(str(reason), scope=(0, number), origin=origin))
@@ -64,9 +67,11 @@ def place(response: Any, channel: Channel) -> Path | None:
     return None
 
 
-def _calls(message: Any) -> list[Path]:
-    """Where the arguments of a message's calls stand."""
-    paths: list[Path] = [("function_call", "arguments")]
-    for n, _ in enumerate(listed(get(message, "tool_calls"))):
-        paths += [("tool_calls", n, "function", "arguments"), ("tool_calls", n, "custom", "input")]
-    return paths
+def _calls(message: Any) -> Iterator[tuple[Path, Path]]:
+    """Where the calls of a message stand, and their arguments."""
+    if get(message, "function_call") is not None:
+        yield ("function_call",), ("function_call", "arguments")
+    for n, call in enumerate(listed(get(message, "tool_calls"))):
+        for kind, name in (("function", "arguments"), ("custom", "input")):
+            if get(call, kind) is not None:
+                yield ("tool_calls", n), ("tool_calls", n, kind, name)

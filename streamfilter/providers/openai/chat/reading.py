@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from streamfilter.errors import MalformedInput, Unfit
 from streamfilter.items import Channel, End, Failure, Finish, Item, Key, Raw, Scope, TextDelta, ToolCall, Usage
 from streamfilter.providers import sse
-from streamfilter.providers.events import is_message, refusing, said_in
+from streamfilter.providers.data import said_in
+from streamfilter.providers.events import is_message, refusing
 from streamfilter.providers.frames import BINARY_MESSAGES, SSE, TEXT_MESSAGES, Decoder, Framing, message
 from streamfilter.providers.openai.chat.calls import Calls
 from streamfilter.providers.openai.chat.completions import OPAQUE

@@ -15,6 +15,7 @@ from typing import Any
 from streamfilter.items import Channel, Failure, Finish, Item, TextDelta, ToolCall, Usage
 from streamfilter.providers import rewriting
 from streamfilter.providers.counts import worded
+from streamfilter.providers.dropped import Dropped
 from streamfilter.providers.openai.responses.reading import CALLS, ENDS, TEXTS
 from streamfilter.providers.shapes import edited, fields, get, plain
 from streamfilter.reasons import spelled
@@ -38,6 +39,7 @@ class Making(rewriting.Making):
     def __init__(self, model: str) -> None:
         super().__init__()
         self._model = model
+        self.dropped = Dropped(place=2)
         self._like: Any = None  # the last event that left, if it is an SDK's
         self._number: int | None = None  # of the last event
         self._response: dict[str, Any] | None = None
@@ -63,6 +65,7 @@ class Making(rewriting.Making):
             self._turn += 1
             self._before = {channel: len(self.said.get(channel, "")) for channel in self._own}
             self._own = {}
+            self.dropped.clear()
         elif kind in ENDS:
             self._is_over = True
         elif not isinstance(output, int):
@@ -78,7 +81,11 @@ class Making(rewriting.Making):
         self._next = max(self._next, output + 1)
 
     def numbered(self, event: Any) -> Any:
-        """An event with the number that it has now."""
+        """An event with the number that it has now, and that of its item."""
+        output = get(event, "output_index")
+        if isinstance(output, int):
+            now = self.dropped.number(output, begins=get(event, "type") == "response.output_item.added")
+            event = event if now == output else edited(event, {"output_index": now})
         number = get(event, "sequence_number")
         if not isinstance(number, int):
             return event

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streamfilter.errors import MalformedInput
-from streamfilter.items import Channel, Failure, Finish, Key, ToolCall, Usage
+from streamfilter.items import Channel, Failure, Finish, Key, Usage
 from streamfilter.providers.events import Origin, Repeat, first_seen
 from streamfilter.providers.places import Opaque, Path, at, is_mute, is_opaque, within, words
 from streamfilter.providers.shapes import get, listed
@@ -112,6 +112,7 @@ class Reading:
         self._last: Channel | None = None
         self._begun: set[Channel] = set()  # those that have had text: some services send none but when it is done
         self._items: set[object] = set()  # those that have, by output index
+        self._calls: dict[object, Channel] = {}  # by output index
         self._novel: dict[tuple[str, ...], dict[Channel, None]] = {}  # those of types that may be new, by their place
 
     def read(self, origin: Origin) -> None:
@@ -125,7 +126,7 @@ class Reading:
             if kind == "response.created":
                 self._response += 1
                 self._last = None
-                self._begun, self._items, self._novel = set(), set(), {}
+                self._begun, self._items, self._novel, self._calls = set(), set(), {}, {}
             origin.rest(self._choice)
         elif kind in ENDS:
             self._end(origin, event, kind)
@@ -164,6 +165,8 @@ class Reading:
         kind, where, index, field = TEXTS[base]
         channel = self._channel(origin, kind, where, get(event, index) if index else None)
         if step == "done":
+            if channel in self._calls.values():
+                origin.calls[()], origin.due = channel, (channel,)
             self._once_more(origin, (field,), channel, is_done=True)
             return
         self._last = channel
@@ -226,20 +229,22 @@ class Reading:
         is_done = kind.endswith("done")
         is_own = isinstance(output, int) and (is_done or output not in self._items)
         scope = (*self._choice, output) if is_own else self._last
+        origin.due = tuple(self._calls.values()) if not is_done else ()
         if is_done:
             self.repeated(origin, item, ("item",), output)
+            if output in self._calls:
+                origin.calls[()], origin.due = self._calls[output], (self._calls[output],)
             origin.rest(scope)
             return
         call = str(get(item, "type"))
-        is_call = call.endswith("_call") and get(item, "name") is not None
+        is_call = _is_call(item)
         if not is_call and call not in REQUESTS:
             origin.rest(scope)  # it waits for no text of other items: its own, which does not, would pass it
             return
         path = CALLS.get(call, ("arguments",))
         channel = self._channel(origin, "tool_arguments", str(path[-1]))
         if is_call:
-            identity = get(item, "call_id") or get(item, "id")
-            origin.items.append(ToolCall(identity, str(get(item, "name")), channel, scope=channel, origin=origin))
+            self.begin(origin, (), item, output)
         self._said(origin, ("item", *path), channel)
         if not is_call:
             origin.rest(channel, boundary=True)
@@ -248,6 +253,7 @@ class Reading:
         response = get(event, "response")
         for output, item in enumerate(listed(get(response, "output"))):
             self.repeated(origin, item, ("response", "output", output), output)
+            origin.calls |= {("response", "output", output): self._calls[output]} if output in self._calls else {}
         if kind == "response.failed":
             origin.items.append(Failure(get(response, "error"), origin=origin))
         else:
@@ -256,6 +262,12 @@ class Reading:
         usage = get(response, "usage")
         if usage is not None:
             origin.items.append(Usage(usage, scope=self._last, origin=origin))
+
+    def begin(self, origin: Origin, path: Path, item: Any, output: object) -> None:
+        """A call begins with the item at a place."""
+        where = CALLS.get(str(get(item, "type")), ("arguments",))[-1]
+        channel = self._calls[output] = self._channel(origin, "tool_arguments", where, None, output)
+        origin.call(path, get(item, "call_id") or get(item, "id"), get(item, "name"), channel)
 
     def repeated(self, origin: Origin, item: Any, path: Path, output: object) -> None:
         """Where an item says once more what its channels have said, or says it for the first time."""
@@ -279,9 +291,16 @@ class Reading:
             yield ("action", "commands", n), self._channel(origin, "tool_arguments", "commands", n, output)
 
 
+def _is_call(item: object) -> bool:
+    """Whether an item of a response calls a tool that has a name."""
+    return str(get(item, "type")).endswith("_call") and get(item, "name") is not None
+
+
 def read_whole(origin: Origin) -> None:
     """A response that did not stream."""
     reading = Reading(set())
     for output, item in enumerate(listed(get(origin.event, "output"))):
+        if _is_call(item):
+            reading.begin(origin, ("output", output), item, output)
         reading.repeated(origin, item, ("output", output), output)
     origin.items.append(Finish(str(get(origin.event, "status") or "completed"), scope=(0, 0), origin=origin))

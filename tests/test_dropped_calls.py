@@ -1,0 +1,199 @@
+"""Calls that `Drop("tool_arguments")` takes out: nothing of them is left in any format, and what is left is what clients expect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from anthropic.lib.streaming._messages import accumulate_event
+from anthropic.types import RawMessageStreamEvent
+from pydantic import TypeAdapter
+from test_calls_whole import ANSWERS, IN_ONE, OWN
+from test_foreign_calls import FORMATS, answer, calls, chunk, encode, formats, fragment, reasons
+
+import streamfilter as sf
+from streamfilter.providers import anthropic, ollama, openai
+
+DROP = sf.Drop("tool_arguments")
+TOLD = ("joe@home", "pay", "call-1", "call-2")
+"""What only the calls say."""
+
+Events = list[dict[str, Any]]
+
+
+def source() -> Events:
+    """A chat completion: text, a call, text, two calls in one chunk, text."""
+    both = fragment("", 1, "call-2", "pay")["choices"][0]["delta"]["tool_calls"][0]
+    more = fragment('{"n": 1}', 2, "call-1x", "pay2")["choices"][0]["delta"]["tool_calls"][0]
+    return [
+        chunk({"role": "assistant", "content": "Hi "}),
+        fragment("", 0, "call-1", "pay"),
+        *(fragment(piece) for piece in ('{"to": "jo', 'e@home"}')),
+        chunk({"content": "the"}),
+        chunk({"tool_calls": [both, more]}),
+        fragment('{"to": "joe@home"}', 1),
+        chunk({"content": "re."}),
+        chunk({}, "tool_calls"),
+    ]
+
+
+def written(name: str) -> list[Any]:
+    """The same in another format."""
+    return source() if name == "openai.chat" else list((openai.chat.Decode() | encode(name)).iter(source()))
+
+
+def says_nothing(said: Any) -> bool:
+    """Whether none of that is there."""
+    text = json.dumps(said)
+    return not any(told in text for told in TOLD)
+
+
+@formats
+def test_nothing_of_a_call_is_left(name: str) -> None:
+    """Neither its beginning, nor its end, nor what says it once more; and all of the text is."""
+    form, events = FORMATS[name], written(name)
+    assert sorted(str(call) for call, _ in calls(form.Decode(), events)) == ["pay", "pay", "pay2"]
+    assert not says_nothing(events)
+    for way in (form.wrap(DROP), form.Decode() | DROP | encode(name)):
+        out = list(way.iter(events))
+        assert says_nothing([event for event in out if "result" not in event])  # where pydantic-ai quotes its history
+        assert not any(isinstance(item, sf.ToolCall) for item in form.Decode().iter(out))
+        assert answer(form.Decode(), out) == "Hi there."
+        assert reasons(form.Decode(), out) == reasons(form.Decode(), events)
+
+
+@pytest.mark.parametrize("case", IN_ONE)
+def test_nothing_is_left_of_one_that_comes_whole(case: str) -> None:
+    """Whatever part of it comes in one event, and that alone."""
+    name, events = IN_ONE[case]
+    form = FORMATS[name]
+    for way in (form.wrap(DROP), form.Decode() | DROP | encode(name)):
+        out = list(way.iter(events))
+        assert says_nothing(out)
+        assert calls(form.Decode(), out) == []
+
+
+@formats
+def test_nothing_is_left_in_an_answer_that_did_not_stream(name: str) -> None:
+    """The call is gone from its list; what stands beside it there is not."""
+    given = json.dumps(ANSWERS[name])
+    out = FORMATS[name].filter_response(DROP, ANSWERS[name])
+    assert says_nothing(out)
+    assert out == ({"candidates": []} if name == "gemini" else without(ANSWERS[name]))  # there nothing else was said
+    assert json.dumps(ANSWERS[name]) == given
+
+
+def without(node: Any) -> Any:
+    """An answer without what has the arguments in it."""
+    if isinstance(node, list):
+        return [without(each) for each in node if not any(OWN in (part, *values(part)) for part in [each, *values(each)])]
+    return {name: without(value) for name, value in node.items()} if isinstance(node, dict) else node
+
+
+def values(node: Any) -> list[Any]:
+    """What the fields of an object have, if it is one that calls."""
+    return [*node.values()] if isinstance(node, dict) and not {"choices", "message", "content"} & node.keys() else []
+
+
+# ------------------------------------------------------------------ Anthropic's SDK
+
+SDK: TypeAdapter[RawMessageStreamEvent] = TypeAdapter(RawMessageStreamEvent)
+HEAD: dict[str, Any] = {
+    "id": "m",
+    "type": "message",
+    "role": "assistant",
+    "model": "x",
+    "content": [],
+    "stop_reason": None,
+    "stop_sequence": None,
+}
+
+
+def block(index: int, kind: str) -> list[Events]:
+    """The events of a block: its beginning, its deltas, its end."""
+    if kind == "tool_use":
+        begun: dict[str, Any] = {"type": kind, "id": f"call-{index}", "name": "pay", "input": {}}
+        deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ('{"to": "joe', '@home"}')]
+    else:
+        begun, deltas = {"type": "text", "text": ""}, [{"type": "text_delta", "text": f"{piece}{index}"} for piece in "ab"]
+    return [
+        [{"type": "content_block_start", "index": index, "content_block": begun}],
+        [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas],
+        [{"type": "content_block_stop", "index": index}],
+    ]
+
+
+def message(blocks: Iterable[dict[str, Any]]) -> Events:
+    """A message with these events of blocks."""
+    return [
+        {"type": "message_start", "message": {**HEAD, "usage": {"input_tokens": 1, "output_tokens": 1}}},
+        *blocks,
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use", "stop_sequence": None}, "usage": {"output_tokens": 3}},
+        {"type": "message_stop"},
+    ]
+
+
+def accumulated(events: Iterable[Any]) -> list[Any]:
+    """The blocks that the SDK makes of a message."""
+    snapshot, buffers = None, dict[int, Any]()
+    for event in events:
+        snapshot = accumulate_event(event=SDK.validate_python(event), current_snapshot=snapshot, json_bufs=buffers)
+    assert snapshot is not None
+    return [each.to_dict() for each in snapshot.content]
+
+
+KINDS = [
+    ("tool_use",),
+    ("tool_use", "text"),
+    ("text", "tool_use", "text"),
+    ("tool_use", "tool_use", "text", "tool_use", "text"),
+    ("text", "text"),
+]
+
+
+@pytest.mark.parametrize("kinds", KINDS, ids="-".join)
+@pytest.mark.parametrize("woven", [False, True], ids=["one behind the other", "side by side"])
+def test_the_blocks_behind_a_call_move_up(kinds: tuple[str, ...], woven: bool) -> None:
+    """Anthropic's SDK finds a block where it stands: with a number left out it would not find the next one."""
+    blocks = [block(index, kind) for index, kind in enumerate(kinds)]
+    steps = [step for each in blocks for step in each]
+    if woven:  # all begin, all go on, all end
+        steps = [each[n] for n in range(3) for each in blocks]
+    events = message(event for step in steps for event in step)
+    want = [each for each in accumulated(events) if each["type"] == "text"]
+    for way in (anthropic.messages.wrap(DROP), anthropic.messages.Decode() | DROP | encode("anthropic.messages")):
+        out = list(way.iter([*events, *events]))  # a second message begins anew
+        assert says_nothing(out)
+        for half in (out[: len(out) // 2], out[len(out) // 2 :]):
+            assert accumulated(half) == want
+    if "tool_use" not in kinds:
+        assert all(one is other for one, other in zip(out, [*events, *events], strict=True))
+
+
+def test_what_the_helper_says_once_more_of_a_call_is_gone() -> None:
+    """Its events have whole blocks, and the whole message, with the arguments that nobody was to see."""
+    call, text = block(0, "tool_use"), block(1, "text")
+    whole = {"type": "tool_use", "id": "call-0", "name": "pay", "input": {"to": "joe@home"}}
+    said = {"type": "text", "text": "a1b1"}
+    call[1].append({"type": "input_json", "partial_json": '@home"}', "snapshot": {"to": "joe@home"}})
+    call[2][0] = {**call[2][0], "content_block": whole}
+    text[2][0] = {**text[2][0], "content_block": said}
+    events = message(event for each in (call, text) for step in each for event in step)
+    events[-1] = {**events[-1], "message": {**HEAD, "content": [whole, said]}}
+    out = list(anthropic.messages.wrap(DROP).iter(events))
+    assert says_nothing(out)
+    assert out[-1]["message"]["content"] == [said]
+
+
+def test_lines_of_calls_that_are_dropped_are_not_kept() -> None:
+    """Each line of Ollama waits for all that stands in it; of a call that was dropped, for its end."""
+    call = {"function": {"name": "pay", "arguments": {"to": "joe@home"}}}
+    lines: Events = [
+        {"message": {"role": "assistant", "content": text, "tool_calls": [call, call]}, "done": text == "b"} for text in "ab"
+    ]
+    out = list(ollama.wrap(DROP).iter(lines))
+    assert says_nothing(out)
+    assert [each["message"]["content"] for each in out] == ["a", "b"]
+    assert [each["done"] for each in out] == [False, True]
