@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -197,3 +198,44 @@ def test_lines_of_calls_that_are_dropped_are_not_kept() -> None:
     assert says_nothing(out)
     assert [each["message"]["content"] for each in out] == ["a", "b"]
     assert [each["done"] for each in out] == [False, True]
+
+
+# ------------------------------------------------------------------ made anew
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("langchain", "pydantic_ai")])
+def test_a_call_that_a_stage_begins_anew_is_there_once(name: str) -> None:
+    """With its arguments, and nothing behind them: a client would add `{}` to what it has of them, which is no JSON then."""
+
+    async def renamed(source: Any) -> Any:
+        async for item in source:
+            yield sf.ToolCall(item.id, "send", item.arguments) if isinstance(item, sf.ToolCall) else item
+
+    form, events = FORMATS[name], written(name)
+    out = through(form.Decode() | renamed | encode(name), events)
+    said = [(call, given) for call, given in calls(form.Decode(), out)]
+    assert sorted(said, key=repr) == sorted([("send", given) for _, given in calls(form.Decode(), events)], key=repr)
+    assert answer(form.Decode(), out) == "Hi there."
+    assert reasons(form.Decode(), out) == reasons(form.Decode(), events)
+    if name == "anthropic.messages":
+        kinds = [(each["type"], each.get("name"), each.get("input")) for each in accumulated(out)]
+        assert kinds == [(kind, name and "send", given) for kind, name, given in as_named(accumulated(events))]
+
+
+def as_named(blocks: list[Any]) -> list[tuple[str, Any, Any]]:
+    """What a message's blocks are."""
+    return [(each["type"], each.get("name"), each.get("input")) for each in blocks]
+
+
+def through(stage: Any, events: Iterable[Any]) -> list[Any]:
+    """What a stage makes of some events that has to be used in an event loop."""
+
+    async def source() -> Any:
+        for event in events:
+            yield event
+
+    async def made() -> list[Any]:
+        async with stage(source()) as stream:
+            return [event async for event in stream]
+
+    return asyncio.run(made())

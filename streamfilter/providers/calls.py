@@ -87,6 +87,10 @@ class Calls:
                 self._calls = {channel: call for channel, call in self._calls.items() if not covers(scope, channel)}
         yield item
 
+    def before(self, item: Item) -> list[Item]:
+        """What is to be written before an item that leaves as it came, and may be the end of calls."""
+        return [made for made in self.put(item) if type(made) is TextDelta] if self._calls and isinstance(item, Finish) else []
+
     def rest(self, reason: str) -> Iterator[Item]:
         """What is still to be written when the stream ends. If a stage has ended it, calls are cut off.
 

@@ -62,6 +62,7 @@ def said_in(frame: Frame, framing: Framing) -> tuple[dict[str, Any], Frame]:
         TruncatedInput: nor could there be: the stream has ended inside of the frame.
 
     Example:
+        >>> from streamfilter.providers.frames import SSE
         >>> event, frame = said_in(Frame('{"a":1,"a":2}', "", None, b'data: {"a":1,"a":2}\r\n\r\n', 0), SSE)
         >>> event, frame.raw
         ({'a': 2}, b'data: {"a":2}\n\n')

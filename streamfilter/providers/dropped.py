@@ -7,9 +7,11 @@ their numbers, which begin at 0. This module knows no format.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from streamfilter.items import Channel, Item, TextDelta, ToolCall
+from streamfilter.providers.events import Origin
+from streamfilter.providers.places import Path
 
 
 class Dropped:
@@ -19,14 +21,14 @@ class Dropped:
         place: where in the key of a call's channel the number of its part stands; None: clients do not count parts.
 
     Example:
-        >>> call, dropped = Channel("tool_arguments", (0, 0, "tool", 1)), Dropped(3)
-        >>> dropped.look([ToolCall("c", "pay", call)]) == {call}
-        True
-        >>> other = Channel("tool_arguments", (0, 0, "tool", 2))
-        >>> dropped.look([TextDelta("end")], due=[call, other]) == {other}
-        True
-        >>> call in dropped, other in dropped, dropped.number(3, begins=True)
-        (False, True, 2)
+        >>> from streamfilter.providers.events import Origin
+        >>> calls = [Channel("tool_arguments", (0, 0, "tool", n)) for n in (1, 2)]
+        >>> dropped = Dropped(place=3)
+        >>> dropped.begin(ToolCall("c", "pay", calls[0]))
+        >>> [dropped.gone(Origin({}, "format", calls={(): call}, due=(call,)), ["its end"]) for call in calls]
+        [set(), {()}]
+        >>> dropped.number(3, begins=True)
+        2
     """
 
     def __init__(self, place: int | None = None) -> None:
@@ -35,33 +37,30 @@ class Dropped:
         self._calls: set[Channel] = set()
         self._moved: dict[int, int] = {}
 
-    def __contains__(self, channel: Channel | None) -> bool:
-        return channel in self._calls
+    def begin(self, item: Item) -> None:
+        """An item comes out of the pipeline, which may be the beginning of a call."""
+        if isinstance(item, ToolCall):
+            self._begun.add(item.arguments)
 
-    def look(self, group: Iterable[Item], came: Iterable[Item] = (), due: Iterable[Channel] = ()) -> set[Channel]:
-        """Some items of an event have come out.
+    def gone(self, origin: Origin, group: Sequence[Item]) -> set[Path]:
+        """The places of an event where calls stand that are not to leave.
 
         Args:
-            group: they.
-            came: all that it had.
-            due: calls that have begun before it.
-
-        Returns:
-            The calls of which it is known now what has become of them.
+            origin: the event.
+            group: what has come out of it.
         """
         left = {id(item) for item in group if not isinstance(item, TextDelta)}
-        begun = [item.arguments for item in group if isinstance(item, ToolCall)]
-        self._begun.update(begun)
-        own = [item.arguments for item in came if isinstance(item, ToolCall)]
-        late: set[Channel] = set()  # those of its own that may come out yet: nothing behind them has
-        for item in came:
-            if isinstance(item, ToolCall):
-                late.add(item.arguments)
+        missing: list[Channel] = []
+        own: list[Channel] = []
+        for item in origin.items:
             if id(item) in left:
-                late.clear()
-        dropped = {channel for channel in (*due, *own) if channel not in self._begun and channel not in late}
-        self._calls |= dropped
-        return {*begun, *dropped}
+                missing += own  # what stands behind a beginning has come out: it will not
+                own = []
+                self.begin(item)
+            elif isinstance(item, ToolCall):
+                own.append(item.arguments)
+        self._calls.update(channel for channel in (*missing, *origin.due) if channel not in self._begun)
+        return {path for path, channel in origin.calls.items() if channel in self._calls or channel in missing}
 
     def forget(self, channel: Channel) -> None:
         """A call has ended a while ago. Where clients count parts, it still counts."""

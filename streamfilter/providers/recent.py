@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
-from streamfilter.items import Channel, Event, Item, Key, covers
+from streamfilter.items import Channel, Event, Item, Key, ToolCall, covers
 
 T = TypeVar("T", bound=Hashable)
 
@@ -86,6 +86,8 @@ class Channels:
 
     def pass_by(self, item: Item) -> None:
         """An item comes by: if the runs of channels end with it, as far as can be told these have ended."""
+        if isinstance(item, ToolCall):
+            self.add(item.arguments)
         scope = item.scope if isinstance(item, Event) else None
         if isinstance(scope, Channel):
             if item.boundary and scope in self.open:  # type: ignore[union-attr]  # what has a scope is an event

@@ -19,6 +19,7 @@ from streamfilter.errors import LimitExceeded, MalformedInput
 from streamfilter.items import PLAIN, Channel, End, Event, Item, TextDelta
 from streamfilter.parsing.parser import Parser
 from streamfilter.parsing.tree import MISSING, Tree
+from streamfilter.providers.anew import Anew
 from streamfilter.providers.awaited import Awaited
 from streamfilter.providers.calls import Calls
 from streamfilter.providers.choices import FirstChoice
@@ -53,7 +54,7 @@ class Making:
     def __init__(self) -> None:
         self.said: Mapping[Channel, str] = {}
         self.has_changed = False
-        self.dropped = Dropped()
+        self.dropped: Dropped = Dropped()
 
     def note(self, event: Any) -> None:
         """This event of the source leaves."""
@@ -124,6 +125,7 @@ class EventWriter:
         self._framing = framing
         self._kinds = frozenset(signed)
         self._foreign = Calls()  # of other formats
+        self._anew = Anew()
         self._together = Together()
         self._first = FirstChoice()  # of theirs
         self._channels = Channels(self._forget)
@@ -136,6 +138,7 @@ class EventWriter:
         self._echoes: dict[Channel, Origin] = {}  # the last one of each
         self._seam = Seam(framing.gap)
         self._lines = Lines(quote)
+        self._lost: set[Path] = set()  # where in the event at hand calls stand that do not leave
         self._failed = False
         self._is_held = False  # the last event that has arrived: nothing has left since
 
@@ -166,7 +169,7 @@ class EventWriter:
     def write(self, items: Iterable[Item]) -> list[Any]:
         """The events for what came out of one event of the source. An `End` stays the last."""
         out: list[Any] = []
-        for origin, group in groupby(self._together.put(items, self._origin_of), key=self._origin_of):
+        for origin, group in groupby(self._together.put(self._anew.put(items), self._origin_of), key=self._origin_of):
             grouped = list(group)
             if origin is not None:
                 out += self._rewritten(origin, grouped)
@@ -179,7 +182,7 @@ class EventWriter:
                     self._failed = item.error is not None
                     return [*out, *self.rest(is_cut=True), *(() if self._failed else self._ending(item.reason)), item]
                 if self._making.has_choices or self._first.takes(item):
-                    self._making.dropped.look((item,))  # a stage may have made a call anew
+                    self._making.dropped.begin(item)  # a stage may have made a call anew
                     out += [made for each in self._foreign.put(item) for made in self._from_elsewhere(each)]
         return out
 
@@ -207,21 +210,19 @@ class EventWriter:
         texts = {channel: self._passed(channel, text) for channel, text in joined(group).items()}
         ended = [item.scope for item in group if isinstance(item, Event) and item.boundary and isinstance(item.scope, Channel)]
         before = [echo for channel in ended for echo in self._settled(channel)]
-        if origin.calls or origin.due:
-            for channel in self._making.dropped.look(group, origin.items, origin.due):
-                self._channels.add(channel)
-            if origin.calls.get(()) in self._making.dropped:
-                self._making.has_changed = True
-                return before
+        self._lost = self._making.dropped.gone(origin, group) if origin.calls or origin.due else set()
+        for channel in origin.due:
+            self._channels.add(channel)
+        if () in self._lost:
+            self._making.has_changed = True
+            return before
         comes_alone = all(isinstance(item, TextDelta) for item in origin.items)
         if origin.has_left or all(isinstance(item, TextDelta) for item in group):
             if not any(texts.values()):
                 return before
             if not comes_alone:
-                return [
-                    *before,
-                    *(self._sent(self._making.delta(text, channel), origin) for channel, text in texts.items() if text),
-                ]
+                made = (self._making.delta(text, channel) for channel, text in texts.items() if text)
+                return [*before, *(self._sent(delta, origin) for delta in made)]
         origin.has_left = not comes_alone
         changes = self._changes(origin, texts, is_as_it_came=untouched and not self._cut)
         if changes is None:
@@ -316,7 +317,7 @@ class EventWriter:
                         return None
                     value = at(event, path)
                     changes[path] = [] if isinstance(value, list | tuple) else "" if isinstance(value, str) else None
-        changes |= {path: GONE for path, channel in origin.calls.items() if channel in self._making.dropped}
+        changes |= dict.fromkeys(self._lost, GONE)
         if not (is_as_it_came and origin.is_plain):
             left = dict(texts)
             for path, channel in origin.slots.items():

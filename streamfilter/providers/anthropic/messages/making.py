@@ -51,7 +51,7 @@ class Making(rewriting.Making):
     def __init__(self, model: str) -> None:
         super().__init__()
         self._model = model
-        self.dropped = Dropped(place=3)
+        self.dropped: Dropped = Dropped(place=3)
         self._like: Any = None  # the last event that left, if it is an SDK's
         self._response: Hashable = None  # whose message was made here
         self._is_begun = False

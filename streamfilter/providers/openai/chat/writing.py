@@ -17,6 +17,7 @@ from typing import Any
 
 from streamfilter.items import Channel, End, Event, Failure, Finish, Item, Key, Raw, TextDelta, ToolCall, Usage, is_free
 from streamfilter.providers import sse
+from streamfilter.providers.anew import Anew
 from streamfilter.providers.calls import Calls
 from streamfilter.providers.counts import worded
 from streamfilter.providers.frames import Framing
@@ -64,6 +65,7 @@ class Writer:
         self._finished: set[int] = set()
         self._edited: set[int] = set()  # the choices whose reasoning was changed: signatures over it are void
         self._foreign = Calls()  # of other formats
+        self._anew = Anew()
         self._together = Together()
         self._called: dict[Key, dict[Channel, int]] = {}  # their numbers, by choice
         self._done = False
@@ -89,11 +91,12 @@ class Writer:
     def write(self, items: Iterable[Item]) -> list[Any]:
         """The chunks for what came out of one source chunk. An `End` stays the last."""
         out: list[Any] = []
-        for origin, group in groupby(self._together.put(items, _origin_of), key=_origin_of):
+        for origin, group in groupby(self._together.put(self._anew.put(items), _origin_of), key=_origin_of):
             grouped = list(group)
             for item in grouped:
                 self._mark(item)
             if origin is not None:
+                out += [made for item in grouped for extra in self._foreign.before(item) for made in self._make(extra)]
                 if not origin.is_noted:  # `Encode` sees chunks only when something of them comes out
                     self.note(origin)
                 out += self._rewrite(origin, grouped)

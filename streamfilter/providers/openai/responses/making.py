@@ -39,7 +39,7 @@ class Making(rewriting.Making):
     def __init__(self, model: str) -> None:
         super().__init__()
         self._model = model
-        self.dropped = Dropped(place=2)
+        self.dropped: Dropped = Dropped(place=2)
         self._like: Any = None  # the last event that left, if it is an SDK's
         self._number: int | None = None  # of the last event
         self._response: dict[str, Any] | None = None
