@@ -15,6 +15,8 @@ from test_calls_whole import ANSWERS, IN_ONE, OWN
 from test_foreign_calls import FORMATS, answer, calls, chunk, encode, formats, fragment, reasons
 
 import streamfilter as sf
+from streamfilter.items import Event, Item
+from streamfilter.machine import Machine
 from streamfilter.providers import anthropic, ollama, openai
 
 DROP = sf.Drop("tool_arguments")
@@ -239,3 +241,102 @@ def through(stage: Any, events: Iterable[Any]) -> list[Any]:
             return [event async for event in stream]
 
     return asyncio.run(made())
+
+
+# ------------------------------------------------------------------ streams that are not as they should be
+
+
+def item_events(output: int, item: dict[str, Any], *texts: str) -> Events:
+    """An item of the Responses API, from its beginning to its end."""
+    where = {"output_index": output, "item_id": item["id"]}
+    kind = "function_call_arguments" if "arguments" in item else "output_text"
+    begun = {**item, "arguments": ""} if "arguments" in item else {**item, "content": []}
+    return [
+        {"type": "response.output_item.added", "output_index": output, "item": begun},
+        *({"type": f"response.{kind}.delta", **where, "content_index": 0, "delta": text} for text in texts),
+        {"type": "response.output_item.done", "output_index": output, "item": item},
+    ]
+
+
+CREATED = {"type": "response.created", "response": {"id": "r", "output": []}}
+PAY = {"type": "function_call", "id": "i", "call_id": "call-1", "name": "pay", "arguments": '{"to": "joe@home"}'}
+SAID = {"type": "message", "id": "j", "role": "assistant", "content": [{"type": "output_text", "text": "hi", "annotations": []}]}
+
+
+def completed(*items: dict[str, Any]) -> dict[str, Any]:
+    """The end of a response."""
+    return {"type": "response.completed", "response": {"id": "r", "output": list(items)}}
+
+
+@pytest.mark.parametrize("is_done", [True, False], ids=["done", "completed"])
+def test_a_call_that_is_said_only_once_it_is_over_begins_there(is_done: bool) -> None:
+    """Some services send no `output_item.added`, or only the end: it is a call with a name, and it can be dropped."""
+    before = item_events(0, PAY)[1:] + item_events(1, SAID, "hi") if is_done else []
+    events = [CREATED, *before, completed(PAY, SAID)]
+    form = FORMATS["openai.responses"]
+    assert calls(form.Decode(), events) == [("pay", {"to": "joe@home"})]
+    assert list(form.wrap(sf.Redact("unsaid")).iter(events)) == events
+    out = list(form.wrap(DROP).iter(events))
+    want = [CREATED, *(item_events(0, SAID, "hi") if is_done else []), completed(SAID)]
+    assert out == want
+
+
+def test_numbers_that_come_again_without_a_beginning_are_other_parts() -> None:
+    """Where a message or response has no beginning, a text may have the number that a call of the one before had."""
+    text = [event for step in block(0, "text") for event in step]
+    again = [
+        event for number, kind in ((0, "tool_use"), (0, "text"), (1, "text")) for step in block(number, kind) for event in step
+    ]
+    form = FORMATS["anthropic.messages"]
+    assert list(form.wrap(sf.Redact("unsaid")).iter(again)) == again
+    assert list(form.wrap(DROP).iter(again)) == [*text, *(event for step in block(1, "text") for event in step)]
+    form = FORMATS["openai.responses"]
+    events = [CREATED, *item_events(0, PAY, PAY["arguments"]), completed(PAY), *item_events(0, SAID, "hi"), completed(SAID)]
+    assert list(form.wrap(sf.Redact("unsaid")).iter(events)) == events
+    assert list(form.wrap(DROP).iter(events))[-2:] == [item_events(0, SAID, "hi")[-1], completed(SAID)]
+
+
+def test_a_call_that_ended_long_ago_has_not_been_dropped() -> None:
+    """What the AI SDK says of it once more, behind more calls than are remembered, leaves."""
+    begun: Events = [{"type": "tool-input-start", "toolCallId": f"c{n}", "toolName": "pay"} for n in range(600)]
+    ends: Events = [
+        {"type": "tool-input-available", "toolCallId": f"c{n}", "toolName": "pay", "input": {"n": n}} for n in range(600)
+    ]
+    pairs = [event for both in zip(begun, ends, strict=True) for event in both]
+    events = [{"type": "start"}, *pairs, ends[0], {"type": "finish"}]
+    assert list(FORMATS["vercel"].wrap(sf.Redact("unsaid")).iter(events)) == events
+
+
+class Holding(Machine):
+    """Lets a call out when it ends, whatever else has left meanwhile."""
+
+    def __init__(self) -> None:
+        self._held: dict[sf.Channel, list[Item]] = {}
+
+    def feed(self, item: Item) -> list[Item]:
+        channel = item.channel if isinstance(item, sf.TextDelta) else item.arguments if isinstance(item, sf.ToolCall) else None
+        if channel is not None and channel.kind == "tool_arguments":
+            self._held.setdefault(channel, []).append(item)
+            return []
+        ended = item.scope if isinstance(item, Event) and isinstance(item.scope, sf.Channel) else None
+        return [*(self._held.pop(ended, []) if ended is not None else []), item]
+
+
+@sf.stage
+class Hold(sf.Stage[str, str]):
+    """Such a stage."""
+
+    def machine(self, context: sf.Context | None = None) -> Machine:
+        return Holding()
+
+    def explanation(self) -> str:
+        return "holds calls"
+
+
+def test_a_call_that_was_only_held_is_whole_behind_what_left_before_it() -> None:
+    """Its blocks and those that began meanwhile have numbers of their own, in the order in which they begin."""
+    blocks = [block(index, kind) for index, kind in enumerate(("tool_use", "text", "tool_use", "text"))]
+    events = message(event for n in range(3) for each in blocks for event in each[n])
+    first, second, third, last = accumulated(events)
+    for way in (anthropic.messages.wrap(Hold()), anthropic.messages.Decode() | Hold() | encode("anthropic.messages")):
+        assert accumulated(way.iter(events)) == [second, last, first, third]

@@ -35,6 +35,7 @@ class Dropped:
         self._place = place
         self._begun: set[Channel] = set()  # the calls whose beginning has come out
         self._calls: set[Channel] = set()
+        self._held: set[Channel] = set()  # those that were only held, while others began
         self._moved: dict[int, int] = {}
 
     def begin(self, item: Item) -> None:
@@ -57,6 +58,9 @@ class Dropped:
                 missing += own  # what stands behind a beginning has come out: it will not
                 own = []
                 self.begin(item)
+                if isinstance(item, ToolCall) and item.arguments in self._calls:
+                    self._calls.discard(item.arguments)
+                    self._held.add(item.arguments)
             elif isinstance(item, ToolCall):
                 own.append(item.arguments)
         self._calls.update(channel for channel in (*missing, *origin.due) if channel not in self._begun)
@@ -65,8 +69,8 @@ class Dropped:
     def forget(self, channel: Channel) -> None:
         """A call has ended a while ago. Where clients count parts, it still counts."""
         if self._place is None:
-            self._begun.discard(channel)
-            self._calls.discard(channel)
+            for calls in (self._begun, self._calls, self._held):
+                calls.discard(channel)
 
     def number(self, number: int, *, begins: bool) -> int:
         """The number that a part of the answer has for clients.
@@ -76,12 +80,23 @@ class Dropped:
             begins: whether it begins. One that has begun keeps its number.
         """
         if begins and self._place is not None:
+            if self._take(self._held, number):  # its place was given away
+                self._moved[number] = max(self._moved.values(), default=-1) + 1
+                return self._moved[number]
+            self._take(self._calls, number)  # of a response before, where this one has no beginning
             before = sum(int(channel.key[self._place]) < number for channel in self._calls)  # type: ignore[call-overload]
             self._moved[number] = number - before
         return self._moved.get(number, number)
+
+    def _take(self, calls: set[Channel], number: int) -> bool:
+        """Whether a call with this number was among some. It is not any more."""
+        found = [channel for channel in calls if channel.key[self._place] == number]  # type: ignore[index]
+        calls.difference_update(found)
+        return bool(found)
 
     def clear(self) -> None:
         """The next response begins."""
         self._begun.clear()
         self._calls.clear()
+        self._held.clear()
         self._moved.clear()

@@ -56,6 +56,7 @@ class Reading:
         self._parts: dict[tuple[str, str], Channel] = {}  # that are open, by type and id
         self._calls: dict[str, Channel] = {}
         self._begun: set[Channel] = set()  # those that had a beginning, with the name of a tool
+        self._due: set[Channel] = set()  # those of them that have not ended since
         self._spoken: set[Channel] = set()  # the calls whose input came in deltas
         self._last: Channel | None = None
 
@@ -70,7 +71,8 @@ class Reading:
             self._tool(origin, kind)
         elif kind == "start":
             self._message += 1
-            self._parts, self._calls, self._begun, self._spoken, self._last = {}, {}, set(), set(), None
+            self._parts, self._calls, self._last = {}, {}, None
+            self._begun, self._due, self._spoken = set(), set(), set()
             origin.rest(self._choice)
         elif kind == "finish":
             origin.items.append(Finish(str(get(event, "finishReason") or "stop"), scope=self._choice, origin=origin))
@@ -94,8 +96,8 @@ class Reading:
         while len(self._calls) > KEPT_ENDED:
             name = next(iter(self._calls))
             channel = self._calls.pop(name)
-            self._begun.discard(channel)
-            self._spoken.discard(channel)
+            for known in (self._begun, self._due, self._spoken):
+                known.discard(channel)
 
     @property
     def _choice(self) -> Key:
@@ -129,6 +131,7 @@ class Reading:
         tool = get(event, "toolName")
         if tool is not None and (known is None or kind == "tool-input-start"):
             self._begun.add(channel)
+            self._due.add(channel)
             origin.call((), name, tool, channel)
         elif channel in self._begun:
             origin.calls[()] = channel
@@ -145,7 +148,8 @@ class Reading:
             else:
                 self._whole(origin, channel, is_parsed=kind == "tool-input-available")
             origin.rest(channel, boundary=True)
-            origin.due = (channel,) if known is not None and channel in self._begun else ()
+            origin.due = (channel,) if known is not None and channel in self._due else ()
+            self._due.discard(channel)  # later it is forgotten that it left
         if not origin.items:
             origin.rest(channel)
 

@@ -120,6 +120,7 @@ class Reading:
         # Blocks follow one another: one begins when all of those before it has left. Where they do not, none ends another's text.
         scope = channel if self._open else self._choice
         self._open.add(index)
+        self._uses.discard(index)  # of a message before it, if this one has no beginning
         origin.due = tuple(self._blocks[each] for each in self._uses)
         if channel.kind != "tool_arguments":
             origin.rest(scope)

@@ -229,13 +229,16 @@ class Reading:
         is_done = kind.endswith("done")
         is_own = isinstance(output, int) and (is_done or output not in self._items)
         scope = (*self._choice, output) if is_own else self._last
-        origin.due = tuple(self._calls.values()) if not is_done else ()
         if is_done:
-            self.repeated(origin, item, ("item",), output)
             if output in self._calls:
                 origin.calls[()], origin.due = self._calls[output], (self._calls[output],)
+            else:
+                self._begin_late(origin, (), item, output)
+            self.repeated(origin, item, ("item",), output)
             origin.rest(scope)
             return
+        self._calls.pop(output, None)  # of a response before it, if this one has no beginning
+        origin.due = tuple(self._calls.values())
         call = str(get(item, "type"))
         is_call = _is_call(item)
         if not is_call and call not in REQUESTS:
@@ -251,7 +254,10 @@ class Reading:
 
     def _end(self, origin: Origin, event: Any, kind: str) -> None:
         response = get(event, "response")
+        is_first = not self._calls
         for output, item in enumerate(listed(get(response, "output"))):
+            if is_first:
+                self._begin_late(origin, ("response", "output", output), item, output)
             self.repeated(origin, item, ("response", "output", output), output)
             origin.calls |= {("response", "output", output): self._calls[output]} if output in self._calls else {}
         if kind == "response.failed":
@@ -263,10 +269,18 @@ class Reading:
         if usage is not None:
             origin.items.append(Usage(usage, scope=self._last, origin=origin))
 
+    def _begin_late(self, origin: Origin, path: Path, item: Any, output: object) -> None:
+        """A call that has not begun is there, all of it."""
+        if _is_call(item) and self._arguments(origin, item, output) not in self._begun:
+            self.begin(origin, path, item, output)
+
+    def _arguments(self, origin: Origin, item: Any, output: object) -> Channel:
+        where = CALLS.get(str(get(item, "type")), ("arguments",))[-1]
+        return self._channel(origin, "tool_arguments", where, None, output)
+
     def begin(self, origin: Origin, path: Path, item: Any, output: object) -> None:
         """A call begins with the item at a place."""
-        where = CALLS.get(str(get(item, "type")), ("arguments",))[-1]
-        channel = self._calls[output] = self._channel(origin, "tool_arguments", where, None, output)
+        channel = self._calls[output] = self._arguments(origin, item, output)
         origin.call(path, get(item, "call_id") or get(item, "id"), get(item, "name"), channel)
 
     def repeated(self, origin: Origin, item: Any, path: Path, output: object) -> None:
