@@ -7,6 +7,7 @@ their numbers, which begin at 0. This module knows no format.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 
 from streamfilter.items import Channel, Item, TextDelta, ToolCall
@@ -35,7 +36,9 @@ class Dropped:
         self._place = place
         self._begun: set[Channel] = set()  # the calls whose beginning has come out
         self._calls: set[Channel] = set()
-        self._held: set[Channel] = set()  # those that were only held, while others began
+        self._by_number: dict[int, Channel] = {}
+        self._numbers: list[int] = []  # these numbers, in order
+        self._held: set[int] = set()  # those of calls that were only held, while others began
         self._moved: dict[int, int] = {}
 
     def begin(self, item: Item) -> None:
@@ -60,17 +63,22 @@ class Dropped:
                 self.begin(item)
                 if isinstance(item, ToolCall) and item.arguments in self._calls:
                     self._calls.discard(item.arguments)
-                    self._held.add(item.arguments)
+                    self._held.update(self._number(item.arguments))
             elif isinstance(item, ToolCall):
                 own.append(item.arguments)
-        self._calls.update(channel for channel in (*missing, *origin.due) if channel not in self._begun)
+        for channel in (*missing, *origin.due):
+            if channel not in self._begun and channel not in self._calls:
+                self._calls.add(channel)
+                for number in self._number(channel):
+                    self._by_number[number] = channel
+                    insort(self._numbers, number)
         return {path for path, channel in origin.calls.items() if channel in self._calls or channel in missing}
 
     def forget(self, channel: Channel) -> None:
         """A call has ended a while ago. Where clients count parts, it still counts."""
         if self._place is None:
-            for calls in (self._begun, self._calls, self._held):
-                calls.discard(channel)
+            self._begun.discard(channel)
+            self._calls.discard(channel)
 
     def number(self, number: int, *, begins: bool) -> int:
         """The number that a part of the answer has for clients.
@@ -80,23 +88,24 @@ class Dropped:
             begins: whether it begins. One that has begun keeps its number.
         """
         if begins and self._place is not None:
-            if self._take(self._held, number):  # its place was given away
-                self._moved[number] = max(self._moved.values(), default=-1) + 1
-                return self._moved[number]
-            self._take(self._calls, number)  # of a response before, where this one has no beginning
-            before = sum(int(channel.key[self._place]) < number for channel in self._calls)  # type: ignore[call-overload]
-            self._moved[number] = number - before
+            before = bisect_left(self._numbers, number)
+            if number in self._by_number:  # it was only held, or of a response before, if this one has no beginning
+                self._calls.discard(self._by_number.pop(number))
+                del self._numbers[before]
+            is_late = number in self._held  # its place was given away
+            self._held.discard(number)
+            self._moved[number] = max(self._moved.values(), default=-1) + 1 if is_late else number - before
         return self._moved.get(number, number)
 
-    def _take(self, calls: set[Channel], number: int) -> bool:
-        """Whether a call with this number was among some. It is not any more."""
-        found = [channel for channel in calls if channel.key[self._place] == number]  # type: ignore[index]
-        calls.difference_update(found)
-        return bool(found)
+    def _number(self, channel: Channel) -> tuple[int, ...]:
+        number = None if self._place is None else channel.key[self._place]
+        return (number,) if isinstance(number, int) else ()
 
     def clear(self) -> None:
         """The next response begins."""
         self._begun.clear()
         self._calls.clear()
+        self._by_number.clear()
+        self._numbers.clear()
         self._held.clear()
         self._moved.clear()

@@ -70,18 +70,19 @@ class Channels:
         Channel(kind='answer', key=(0, 0))
     """
 
-    __slots__ = ("_by_choice", "_ended", "open")
+    __slots__ = ("_ended", "_within", "open")
 
     def __init__(self, forget: Callable[[Channel], None], kept: int = KEPT_ENDED) -> None:
         self.open: dict[Channel, None] = {}  # nearly every event asks whether its channel is among these
-        self._by_choice: dict[Key, dict[Channel, None]] = {}
+        self._within: dict[Key, dict[Channel, None]] = {}  # those by their choice, and by their part of it
         self._ended: Recent[Channel] = Recent(forget, kept)
 
     def add(self, channel: Channel) -> None:
         """Text of a channel has come."""
         if channel not in self.open:
             self.open[channel] = None
-            self._by_choice.setdefault(channel.choice, {})[channel] = None
+            for prefix in _prefixes(channel):
+                self._within.setdefault(prefix, {})[channel] = None
             self._ended.goes_on(channel)
 
     def pass_by(self, item: Item) -> None:
@@ -93,14 +94,18 @@ class Channels:
             if item.boundary and scope in self.open:  # type: ignore[union-attr]  # what has a scope is an event
                 self._end(scope)
         elif scope is not None:
-            within = self.open if len(scope) < 2 else self._by_choice.get(scope[:2], ())
+            within = self.open if len(scope) < 2 else self._within.get(scope[:3], ())
             for channel in [each for each in within if covers(scope, each)]:
                 self._end(channel)
 
     def _end(self, channel: Channel) -> None:
         del self.open[channel]
-        of_choice = self._by_choice[channel.choice]
-        del of_choice[channel]
-        if not of_choice:
-            del self._by_choice[channel.choice]
+        for prefix in _prefixes(channel):
+            del self._within[prefix][channel]
+            if not self._within[prefix]:
+                del self._within[prefix]
         self._ended.end(channel)
+
+
+def _prefixes(channel: Channel) -> set[Key]:
+    return {channel.choice, channel.key[:3]}

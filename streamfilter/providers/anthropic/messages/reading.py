@@ -121,7 +121,7 @@ class Reading:
         scope = channel if self._open else self._choice
         self._open.add(index)
         self._uses.discard(index)  # of a message before it, if this one has no beginning
-        origin.due = tuple(self._blocks[each] for each in self._uses)
+        origin.due = tuple(self._blocks[each] for each in self._open & self._uses)
         if channel.kind != "tool_arguments":
             origin.rest(scope)
             if field := TEXTS.get(kind):

@@ -113,6 +113,7 @@ class Reading:
         self._begun: set[Channel] = set()  # those that have had text: some services send none but when it is done
         self._items: set[object] = set()  # those that have, by output index
         self._calls: dict[object, Channel] = {}  # by output index
+        self._open: dict[object, Channel] = {}  # those that have not ended
         self._novel: dict[tuple[str, ...], dict[Channel, None]] = {}  # those of types that may be new, by their place
 
     def read(self, origin: Origin) -> None:
@@ -126,7 +127,8 @@ class Reading:
             if kind == "response.created":
                 self._response += 1
                 self._last = None
-                self._begun, self._items, self._novel, self._calls = set(), set(), {}, {}
+                self._begun, self._items, self._novel = set(), set(), {}
+                self._calls, self._open = {}, {}
             origin.rest(self._choice)
         elif kind in ENDS:
             self._end(origin, event, kind)
@@ -165,7 +167,7 @@ class Reading:
         kind, where, index, field = TEXTS[base]
         channel = self._channel(origin, kind, where, get(event, index) if index else None)
         if step == "done":
-            if channel in self._calls.values():
+            if self._calls.get(channel.key[2]) == channel:
                 origin.calls[()], origin.due = channel, (channel,)
             self._once_more(origin, (field,), channel, is_done=True)
             return
@@ -232,13 +234,15 @@ class Reading:
         if is_done:
             if output in self._calls:
                 origin.calls[()], origin.due = self._calls[output], (self._calls[output],)
+                self._open.pop(output, None)
             else:
                 self._begin_late(origin, (), item, output)
             self.repeated(origin, item, ("item",), output)
             origin.rest(scope)
             return
-        self._calls.pop(output, None)  # of a response before it, if this one has no beginning
-        origin.due = tuple(self._calls.values())
+        for calls in (self._calls, self._open):
+            calls.pop(output, None)  # of a response before it, if this one has no beginning
+        origin.due = tuple(self._open.values())
         call = str(get(item, "type"))
         is_call = _is_call(item)
         if not is_call and call not in REQUESTS:
@@ -280,7 +284,7 @@ class Reading:
 
     def begin(self, origin: Origin, path: Path, item: Any, output: object) -> None:
         """A call begins with the item at a place."""
-        channel = self._calls[output] = self._arguments(origin, item, output)
+        channel = self._calls[output] = self._open[output] = self._arguments(origin, item, output)
         origin.call(path, get(item, "call_id") or get(item, "id"), get(item, "name"), channel)
 
     def repeated(self, origin: Origin, item: Any, path: Path, output: object) -> None:
