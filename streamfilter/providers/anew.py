@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 
 from streamfilter.items import Channel, Item, Raw, TextDelta, ToolCall
@@ -21,15 +21,23 @@ class Anew:
     def __init__(self) -> None:
         self._channels: set[Channel] = set()
 
-    def put(self, items: Iterable[Item]) -> Iterator[Item]:
+    def put(self, items: Sequence[Item]) -> Sequence[Item]:
         """The items, those of such calls without the event that they came in."""
-        for item in items:
-            if isinstance(item, ToolCall):
-                change = self._channels.add if item.origin is None else self._channels.discard
-                change(item.arguments)
-            elif self._channels and isinstance(item, TextDelta) and item.channel in self._channels:
-                item = TextDelta(item.text, item.channel)  # noqa: PLW2901
-            elif self._channels and isinstance(item, Raw) and item.boundary and item.scope in self._channels:
-                self._channels.discard(item.scope)  # it is one of them
-                item = replace(item, origin=None)  # noqa: PLW2901
-            yield item
+        if not self._channels:  # as nearly always, so this is quick
+            for item in items:
+                if isinstance(item, ToolCall):
+                    break
+            else:
+                return items
+        return [self._own(item) for item in items]
+
+    def _own(self, item: Item) -> Item:
+        if isinstance(item, ToolCall):
+            change = self._channels.add if item.origin is None else self._channels.discard
+            change(item.arguments)
+        elif isinstance(item, TextDelta) and item.channel in self._channels:
+            return TextDelta(item.text, item.channel)
+        elif isinstance(item, Raw) and item.boundary and item.scope in self._channels:
+            self._channels.discard(item.scope)  # it is one of them
+            return replace(item, origin=None)
+        return item

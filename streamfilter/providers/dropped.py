@@ -21,6 +21,9 @@ class Dropped:
     Args:
         place: where in the key of a call's channel the number of its part stands; None: clients do not count parts.
 
+    Attributes:
+        has_moved: whether a part has another number now.
+
     Example:
         >>> from streamfilter.providers.events import Origin
         >>> calls = [Channel("tool_arguments", (0, 0, "tool", n)) for n in (1, 2)]
@@ -40,6 +43,7 @@ class Dropped:
         self._numbers: list[int] = []  # these numbers, in order
         self._held: set[int] = set()  # those of calls that were only held, while others began
         self._moved: dict[int, int] = {}
+        self.has_moved: bool = False
 
     def begin(self, item: Item) -> None:
         """An item comes out of the pipeline, which may be the beginning of a call."""
@@ -95,6 +99,7 @@ class Dropped:
             is_late = number in self._held  # its place was given away
             self._held.discard(number)
             self._moved[number] = max(self._moved.values(), default=-1) + 1 if is_late else number - before
+            self.has_moved = self.has_moved or self._moved[number] != number
         return self._moved.get(number, number)
 
     def _number(self, channel: Channel) -> tuple[int, ...]:
@@ -109,3 +114,4 @@ class Dropped:
         self._numbers.clear()
         self._held.clear()
         self._moved.clear()
+        self.has_moved = False

@@ -6,7 +6,7 @@ is read, and written, as a whole. Nothing is known here of what chunks look like
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from itertools import chain, groupby, islice
 from typing import Any, Protocol
 
@@ -63,7 +63,7 @@ class Writer(Protocol):
     def note(self, origin: Any) -> None:
         """A chunk has arrived."""
 
-    def write(self, items: Iterable[Item]) -> list[Any]:
+    def write(self, items: Sequence[Item]) -> list[Any]:
         """The chunks for what came out of one source chunk. An `End` stays the last."""
         ...
 

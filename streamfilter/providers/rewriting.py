@@ -166,7 +166,7 @@ class EventWriter:
             self._framing = origin.framing
             self._seam = Seam(origin.framing.gap)
 
-    def write(self, items: Iterable[Item]) -> list[Any]:
+    def write(self, items: Sequence[Item]) -> list[Any]:
         """The events for what came out of one event of the source. An `End` stays the last."""
         out: list[Any] = []
         for origin, group in groupby(self._together.put(self._anew.put(items), self._origin_of), key=self._origin_of):

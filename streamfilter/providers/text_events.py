@@ -128,7 +128,7 @@ class _Writer(EventWriter):
                 frame.event = UNNAMED
                 frame.raw = f"event: {UNNAMED}\n".encode() + frame.raw
 
-    def write(self, items: Iterable[Item]) -> list[Any]:
+    def write(self, items: Sequence[Item]) -> list[Any]:
         return [made for made in super().write(items) if made != b""]
 
     def _framed(self, event: Any, origin: Origin | None) -> bytes:

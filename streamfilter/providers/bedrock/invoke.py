@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, cast
 
@@ -178,7 +178,7 @@ class _Writer:
             self._inner.max_aggregate = self.max_aggregate
         self._inner.note(origin)
 
-    def write(self, items: Iterable[Item]) -> list[Any]:
+    def write(self, items: Sequence[Item]) -> list[Any]:
         return self._inner.write(items) if self._inner else [item for item in items if isinstance(item, End)]
 
     def finish(self) -> list[Any]:

@@ -49,7 +49,7 @@ class Writer(EventWriter):
                 self._arrived(channel, item.text)
         origin.ends = {channel: self._came.get(channel, 0) for channel in (*origin.spans.values(), PLAIN)}
 
-    def write(self, items: Iterable[Item]) -> list[Any]:
+    def write(self, items: Sequence[Item]) -> list[Any]:
         """The chunks for what came out of one chunk. A reason that a stage gives stands behind the token counts of that chunk."""
         given = list(items)
         for n in range(len(given) - 1, -1, -1):

@@ -6,7 +6,7 @@ lines would see two calls, or two ends. So they wait for one another here. Text 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from streamfilter.items import End, Item, TextDelta, ToolCall, Usage
@@ -38,7 +38,7 @@ class Writer(EventWriter):
         if origin.event is not None:
             self._follow(origin.event)
 
-    def write(self, items: Iterable[Item]) -> list[Any]:
+    def write(self, items: Sequence[Item]) -> list[Any]:
         """The responses for what came out of one. An `End` stays the last."""
         given = list(items)
         if given and isinstance(end := given[-1], End) and end.error is None:

@@ -85,10 +85,11 @@ class Making(rewriting.Making):
 
     def numbered(self, event: Any) -> Any:
         """An event with the index that its block has now."""
-        index = get(event, "index")
+        begins = get(event, "type") == "content_block_start"
+        index = get(event, "index") if begins or self.dropped.has_moved else None
         if not isinstance(index, int):
             return event
-        now = self.dropped.number(index, begins=get(event, "type") == "content_block_start")
+        now = self.dropped.number(index, begins=begins)
         return event if now == index else edited(event, {"index": now})
 
     def delta(self, text: str, channel: Channel) -> Any:

@@ -11,7 +11,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -88,7 +88,7 @@ class Writer:
             if isinstance(role := get(delta, "role"), str) and role:
                 self._roles.setdefault(parts.index, role)
 
-    def write(self, items: Iterable[Item]) -> list[Any]:
+    def write(self, items: Sequence[Item]) -> list[Any]:
         """The chunks for what came out of one source chunk. An `End` stays the last."""
         out: list[Any] = []
         for origin, group in groupby(self._together.put(self._anew.put(items), _origin_of), key=_origin_of):

@@ -82,9 +82,10 @@ class Making(rewriting.Making):
 
     def numbered(self, event: Any) -> Any:
         """An event with the number that it has now, and that of its item."""
-        output = get(event, "output_index")
+        begins = get(event, "type") == "response.output_item.added"
+        output = get(event, "output_index") if begins or self.dropped.has_moved else None
         if isinstance(output, int):
-            now = self.dropped.number(output, begins=get(event, "type") == "response.output_item.added")
+            now = self.dropped.number(output, begins=begins)
             event = event if now == output else edited(event, {"output_index": now})
         number = get(event, "sequence_number")
         if not isinstance(number, int):
