@@ -82,7 +82,7 @@ def argument_texts(cls: type) -> dict[str, str]:
     Example:
         >>> from streamfilter.matching import Rule
         >>> argument_texts(Rule)["flags"]
-        'of `regex`.'
+        'of `regex`; those of `re` are taken for the same ones of `regex`.'
     """
     texts: dict[str, str] = {}
     for each in reversed(cls.__mro__):

@@ -228,8 +228,9 @@ class Reading:
     def _item(self, origin: Origin, event: Any, kind: str) -> None:
         item = get(event, "item")
         output = get(event, "output_index")
+        output = output if isinstance(output, int) else None  # what needs it refuses any other
         is_done = kind.endswith("done")
-        is_own = isinstance(output, int) and (is_done or output not in self._items)
+        is_own = output is not None and (is_done or output not in self._items)
         scope = (*self._choice, output) if is_own else self._last
         if is_done:
             if output in self._calls:
